@@ -1,0 +1,58 @@
+# figure4: `make study` draws Figure 4 from a bare clone; `make test` proves the parts.
+# Both make the environment themselves. Nothing is installed outside .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+# No tool of the chain phones home.
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PYTHONUNBUFFERED := 1
+# dvc starts `python -m pipeline...`: the environment's python must come first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help study flow ui test check format clean
+
+help:  ## Say what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/study.stamp: pyproject.toml constraints.txt
+	@echo "Installing the study's packages into $(VENV) (two to three minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/study.stamp
+	@echo "Installing the development tools into $(VENV)"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+study: $(VENV)/study.stamp  ## Run the active study of params.yaml with DVC, then show Figure 4
+	@test -d .git || (git init --quiet && echo "Not a git clone: made a repository, since DVC needs one")
+	dvc repro
+	@python -m pipeline.report.show
+
+flow: $(VENV)/study.stamp  ## The same study through Prefect
+	python -m flows.study
+
+ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
+	python -m flows.ui
+
+test: $(VENV)/dev.stamp  ## The whole test suite
+	pytest
+
+check: $(VENV)/dev.stamp  ## ruff, mypy, import-linter
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format: $(VENV)/dev.stamp  ## Rewrite the code in the house style
+	ruff format .
+	ruff check --fix .
+
+clean:  ## Remove the environment and unfinished work; studies and their cache stay
+	rm -rf $(VENV) work .mypy_cache .ruff_cache .pytest_cache

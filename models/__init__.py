@@ -1,0 +1,1 @@
+"""GPT-2 in torch and Lightning: architecture, training, generation. Knows tensors, never files."""

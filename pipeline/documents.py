@@ -1,0 +1,157 @@
+"""Documents and their Parquet shards: the sole owner of that format.
+
+A folder of shards holds `00000.parquet`, `00001.parquet`, ... (zstd) and, last, `manifest.json`
+with the count and SHA-256 of each. pandas, Arrow, Polars and DuckDB read the folder as it is. The
+same documents in the same order give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import CorruptDataError
+from pipeline.files import read_json, sha256_file, write_json
+from pipeline.work_folder import MANIFEST
+
+_SHARD_TEXT_BYTES = 64 * 2**20  # of text; about 20 MiB on disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One document on its way from a link to tokens."""
+
+    id: str
+    """Stable name: `document_id(url)` unless a ready corpus brings its own."""
+    url: str
+    """Canonical URL."""
+    text: str
+    original_url: str = ""
+    """As it stood in the submission."""
+    title: str = ""
+    score: int = 0
+    """Karma of the submission that linked to it."""
+    created_utc: int = 0
+    """When the link was submitted, in seconds since 1970."""
+    subreddit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed(Document):
+    """A document that a stage left out, and why."""
+
+    reason: str
+    """One word of the stage's taxonomy, e.g. `near_duplicate`."""
+    matched: str = ""
+    """What it matched: a document id, or evaluation set, example and text."""
+
+
+_TYPES: dict[str, pa.DataType] = {"str": pa.string(), "int": pa.int64()}
+
+
+def schema(kind: type[Document]) -> pa.Schema:
+    """The Parquet columns of `Document` or `Removed`."""
+    return pa.schema([pa.field(f.name, _TYPES[str(f.type)], nullable=False) for f in fields(kind)])
+
+
+def document_id(url: str) -> str:
+    """16 hexadecimal digits of the SHA-256 of a canonical URL.
+
+    >>> document_id("http://example.com/")
+    '2a1b402420ef46577471cdc7409b0fa2'[:16]
+    """
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def write_documents(
+    folder: Path, documents: Iterable[Document], *, kind: type[Document] = Document
+) -> dict[str, int]:
+    """Write shards and their manifest into `folder`; returns counts of documents and text bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: list[dict[str, Any]] = []
+    rows: list[Document] = []
+    size = 0
+    for document in documents:
+        rows.append(document)
+        size += len(document.text)
+        if size >= _SHARD_TEXT_BYTES:
+            shards.append(write_shard(folder / f"{len(shards):05d}.parquet", rows, kind=kind))
+            rows, size = [], 0
+    if rows or not shards:
+        shards.append(write_shard(folder / f"{len(shards):05d}.parquet", rows, kind=kind))
+    return write_manifest(folder, shards)
+
+
+def write_shard(
+    path: Path, documents: list[Document], *, kind: type[Document] = Document
+) -> dict[str, Any]:
+    """Write one shard, atomically; returns its entry for the manifest."""
+    table = pa.Table.from_pylist([asdict(document) for document in documents], schema=schema(kind))
+    temporary = path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, temporary, compression="zstd")
+    temporary.replace(path)
+    return {
+        "name": path.name,
+        "documents": len(documents),
+        "text_bytes": sum(len(document.text.encode()) for document in documents),
+        "sha256": sha256_file(path),
+    }
+
+
+def write_manifest(folder: Path, shards: list[dict[str, Any]]) -> dict[str, int]:
+    """Write `manifest.json`, the last file of a folder; returns the totals."""
+    totals = {key: sum(shard[key] for shard in shards) for key in ("documents", "text_bytes")}
+    write_json(folder / MANIFEST, totals | {"shards": shards})
+    return totals
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shards of a folder, in order.
+
+    Raises:
+        CorruptDataError: the folder has no manifest.
+    """
+    return [folder / shard["name"] for shard in read_json(folder / MANIFEST)["shards"]]
+
+
+def read_documents(folder: Path, *, kind: type[Document] = Document) -> Iterator[Document]:
+    """All documents of a folder, in order, one shard in memory at a time, each shard verified.
+
+    Raises:
+        CorruptDataError: a shard is missing or its bytes are not those the manifest lists.
+    """
+    for shard in read_json(folder / MANIFEST)["shards"]:
+        path = folder / shard["name"]
+        if not path.is_file():
+            raise CorruptDataError(f"{path}: listed in {MANIFEST} but missing; {_REMEDY}")
+        found = sha256_file(path)
+        if found != shard["sha256"]:
+            raise CorruptDataError(
+                f"{path}: corrupted, SHA-256 {found[:12]}... where {MANIFEST} says "
+                f"{shard['sha256'][:12]}...; {_REMEDY}"
+            )
+        yield from read_shard(path, kind=kind)
+
+
+_REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"
+
+
+def read_shard(path: Path, *, kind: type[Document] = Document) -> Iterator[Document]:
+    """The documents of one shard.
+
+    Raises:
+        CorruptDataError: it is no Parquet file with these columns.
+    """
+    try:
+        table = pq.read_table(path, columns=[field.name for field in fields(kind)])
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptDataError(f"{path}: not a shard of documents ({error}); {_REMEDY}") from None
+    for row in table.to_pylist():
+        yield kind(**row)

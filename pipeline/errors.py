@@ -1,0 +1,29 @@
+"""Errors that a user can mend, and the exit codes every stage keeps to.
+
+A `UserError` is printed as one line without a traceback: what is wrong, with the value; where;
+what to do. Anything else that escapes a stage is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_FATAL = 1
+EXIT_RETRY = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
+EXIT_TERMINATED = 143  # 128 + SIGTERM: unfinished, the same command goes on
+
+
+class UserError(Exception):
+    """A fault of an input, a parameter or the machine, with its remedy in the message."""
+
+    exit_code = EXIT_FATAL
+
+
+class RetryableError(UserError):
+    """A fault that passes by itself: a busy lock, a host that does not answer."""
+
+    exit_code = EXIT_RETRY
+
+
+class CorruptDataError(UserError):
+    """A file that is not what its manifest or its format says."""

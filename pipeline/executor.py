@@ -1,0 +1,63 @@
+"""Map a function over shards in processes: results in order, one clear error, workers joined."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from pipeline.progress import Progress
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_shards(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    progress: Progress | None = None,
+) -> Iterator[Result]:
+    """Yield `function(item)` for each item, in the order of `items`.
+
+    `function` must be importable (a module's top level, or a partial of one). With one worker it
+    runs in this process. An exception of one item stops the rest and is raised here.
+    """
+    if workers == 1 or len(items) <= 1:
+        for item in items:
+            result = function(item)
+            if progress:
+                progress.update()
+            yield result
+        return
+    # spawn: forking a process that holds threads (torch, Arrow) can deadlock.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        min(workers, len(items)), mp_context=context, initializer=_leave_signals_to_parent
+    )
+    with pool:
+        futures = [pool.submit(function, item) for item in items]
+        try:
+            for future in futures:
+                result = future.result()
+                if progress:
+                    progress.update()
+                yield result
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _leave_signals_to_parent() -> None:
+    """Ctrl-C reaches the whole group, but only the parent answers it; its death ends us too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        # A pool's worker does not notice that its parent was killed -9 and would live for ever.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,348 @@
+"""params.yaml as frozen, typed objects: one class per stage, every field with its unit.
+
+YAML is read by the rules of version 1.2, as DVC reads it: PyYAML alone would take `1e-4` for a
+string and `1_000` or `on` for something else, so the code and DVC's lock would disagree.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import UserError
+from pipeline.yaml12 import load_yaml
+
+Count = Annotated[int, Field(ge=0)]
+PositiveCount = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+
+
+class ParamsError(UserError):
+    """params.yaml does not say what a study needs; names file, key, value and remedy."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
+
+
+class ComputeParams(_Section):
+    """Where the study runs. Never part of what a stage's result depends on."""
+
+    workers: PositiveCount
+    """Processes of a data stage, and threads of a training on the CPU."""
+    accelerator: Literal["cpu", "gpu"]
+    devices: PositiveCount
+    """GPUs of one training (1 for the CPU)."""
+    nodes: PositiveCount
+    strategy: Literal["auto", "ddp", "fsdp"]
+    precision: Literal["32-true", "bf16-mixed"]
+
+
+class SampleWebParams(_Section):
+    """The built-in web, made from the documentation of installed packages."""
+
+    enabled: bool
+    max_pages: Count
+    max_text_bytes: Count
+    """Upper bound of the documentation text rendered into pages, in UTF-8 bytes."""
+    held_out_fraction: Fraction
+    """Part of the documentation kept off the web, from which the evaluation files are made."""
+    planted_fraction: Fraction
+    """Part of the held-out passages that is planted in pages all the same, for dedup to find."""
+
+
+class EvalSetsParams(_Section):
+    """The evaluation sets: what is asked, before any model."""
+
+    source: Literal["sample_web", "folder", "published"]
+    """From the built-in web, a folder of downloaded files, or the publishers' URLs."""
+    location: str | None
+    """The folder, for `source: folder`."""
+    max_examples: PositiveCount | None
+    """Most examples taken of a set of questions; null takes all."""
+    max_text_bytes: PositiveCount | None
+    """Most bytes taken of a set of running text; null takes all."""
+
+
+class CrawlParams(_Section):
+    """From Reddit links to documents; `source: corpus` reads ready documents instead."""
+
+    source: Literal["sample_web", "reddit", "corpus"]
+    location: str | None
+    """Folder of submission dumps (`reddit`) or of documents (`corpus`)."""
+    min_score: int
+    """Least karma of a submission whose link is followed (the paper: 3)."""
+    cut_off: dt.date
+    """Links made on this day or later are left out (the paper: none after December 2017)."""
+    blocked_subreddits: list[str]
+    user_agent: str
+    """Names the crawler and a contact; required before any request leaves loopback."""
+    max_connections: Count
+    per_host_delay_s: Seconds
+    total_timeout_s: Seconds
+    """Deadline of one fetch from connect to last byte, which a slow drip cannot outlast."""
+    max_attempts: PositiveCount
+    max_body_bytes: PositiveCount
+    """Cap on one decompressed body."""
+    max_redirects: Count
+    min_document_words: Count
+    """Documents with fewer words are rejected as too short."""
+
+
+class DedupParams(_Section):
+    """Exact and near duplicates, Wikipedia, language, and matches with the evaluation sets."""
+
+    num_permutations: PositiveCount
+    similarity_threshold: Fraction
+    """Jaccard similarity of word shingles from which two documents are near-duplicates."""
+    shingle_words: PositiveCount
+    eval_ngram_words: PositiveCount
+    """Length of the n-grams shared with an evaluation text (8: the paper's; 13: GPT-3's)."""
+    eval_mode: Literal["remove", "report"]
+    """`report` removes nothing and only tells, so that the effect is one parameter away."""
+    eval_min_matches: PositiveCount
+    """Distinct n-grams shared with one evaluation example that condemn a document."""
+    eval_max_occurrences: PositiveCount
+    """An n-gram in more documents than this is commonplace and condemns none by itself."""
+
+
+class TokenizeParams(_Section):
+    """The tokenizer and the train / valid / test split by hash of the document id."""
+
+    source: Literal["trained", "gpt2"]
+    gpt2_bpe_folder: str | None
+    """Folder with vocab.bpe and encoder.json; null takes tiktoken's download and cache."""
+    vocab_size: Annotated[int, Field(ge=257, le=65_536)]
+    """Including <|endoftext|>; at most what uint16 shards can hold."""
+    train_bytes: Count
+    """Text on which the tokenizer is trained, in UTF-8 bytes (`source: trained`)."""
+    valid_fraction: Fraction
+    """Held out for tuning the learning rate (the paper: 5 %)."""
+    test_fraction: Fraction
+
+
+class TuneParams(_Section):
+    """The sweep that picks a size's learning rate by held-out loss."""
+
+    learning_rates: Annotated[list[PositiveFloat], Field(min_length=1)]
+    tokens: PositiveCount
+    """Training tokens of one trial."""
+    valid_tokens: PositiveCount
+    """Held-out tokens on which a trial is judged."""
+
+    @model_validator(mode="after")
+    def _rates_rise(self) -> TuneParams:
+        if self.learning_rates != sorted(set(self.learning_rates)):
+            raise ValueError(f"learning_rates = {self.learning_rates} must rise; sort them")
+        return self
+
+
+class TrainParams(_Section):
+    """One training; budgets in tokens, the same for every size."""
+
+    tokens: PositiveCount
+    batch_tokens: PositiveCount
+    """Tokens of one optimiser step over all devices (the paper: 512 x 1024 = 524,288)."""
+    micro_batch_sequences: PositiveCount
+    """Sequences in memory at once on one device; gradients accumulate up to the batch."""
+    warmup_tokens: Count
+    min_learning_rate_fraction: Fraction
+    """Learning rate at the end of the cosine, as a part of its peak."""
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    """AdamW's decay of matrices; biases and LayerNorms are never decayed."""
+    adam_betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    gradient_clip_norm: PositiveFloat
+    dropout: Fraction
+    residual_init: Literal["layers", "twice_layers", "none"]
+    """N in the 1/sqrt(N) scaling of residual projections: n_layer, 2 n_layer, or no scaling."""
+    compile: bool
+    checkpoint_every_s: PositiveFloat
+    eval_every_tokens: PositiveCount
+    """Tokens between two points of the held-out loss curve."""
+
+    @model_validator(mode="after")
+    def _budgets_fit(self) -> TrainParams:
+        if self.warmup_tokens > self.tokens:
+            raise ValueError(
+                f"warmup_tokens = {self.warmup_tokens} exceeds tokens = {self.tokens}; lower it"
+            )
+        if self.batch_tokens > self.tokens:
+            raise ValueError(
+                f"batch_tokens = {self.batch_tokens} exceeds tokens = {self.tokens}; lower it"
+            )
+        return self
+
+
+class ModelParams(_Section):
+    """The shape of one size, in the names of GPT-2's own checkpoints."""
+
+    label: str
+    """The size as the study's figures call it (the paper's own labels are not exact counts)."""
+    n_layer: PositiveCount
+    n_head: PositiveCount
+    n_embd: PositiveCount
+    context: PositiveCount
+    """Positions the model can attend to, in tokens (the paper: 1024)."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> ModelParams:
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd = {self.n_embd} is no multiple of n_head = {self.n_head}; change either"
+            )
+        return self
+
+
+class EvaluateParams(_Section):
+    """Zero-shot evaluation: named choices where the paper is silent."""
+
+    batch_tokens: PositiveCount
+    """Tokens of one forward pass; no result depends on it."""
+    strides: Annotated[list[PositiveCount], Field(min_length=1)]
+    """Strides of the sliding window, in tokens; the first is the reported one."""
+    train_documents: PositiveCount
+    test_documents: PositiveCount
+    """Documents of the train and test splits behind Figure 4."""
+    figure4_stride: PositiveCount
+    bootstrap_samples: PositiveCount
+    few_shot_pairs: Count
+    """Example pairs before a translation or a Natural Questions question."""
+    summary_tokens: PositiveCount
+    answer_tokens: PositiveCount
+    translation_tokens: PositiveCount
+
+
+class OverlapParams(_Section):
+    """The memorisation analysis of section 4 and Figure 5."""
+
+    ngram_words: PositiveCount
+    bloom_bound: PositiveFloat
+    """Bound on the Bloom filter's false-positive rate (the paper: 1e-8)."""
+    figure5_documents: PositiveCount
+    figure5_context_tokens: PositiveCount
+    figure5_sample_tokens: PositiveCount
+    figure5_top_k: PositiveCount
+
+
+class ReportParams(_Section):
+    """The report page."""
+
+    title: str
+
+
+SIZES = ("small", "medium", "large", "xl")
+
+
+class ModelsParams(_Section):
+    """The four rungs of Figure 4."""
+
+    small: ModelParams
+    medium: ModelParams
+    large: ModelParams
+    xl: ModelParams
+
+    def of(self, size: str) -> ModelParams:
+        """The shape of `size`, one of `SIZES`."""
+        model: ModelParams = getattr(self, size)
+        return model
+
+
+class ProfileParams(_Section):
+    """One study: every section of a profile."""
+
+    seed: int
+    compute: ComputeParams
+    sample_web: SampleWebParams
+    eval_sets: EvalSetsParams
+    crawl: CrawlParams
+    dedup: DedupParams
+    tokenize: TokenizeParams
+    tune: TuneParams
+    train: TrainParams
+    models: ModelsParams
+    evaluate: EvaluateParams
+    overlap: OverlapParams
+    report: ReportParams
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> ProfileParams:
+        if self.crawl.source == "sample_web" and not self.sample_web.enabled:
+            raise ValueError(
+                "crawl.source = sample_web needs sample_web.enabled = true; change either"
+            )
+        shortest = min(self.models.of(size).context for size in SIZES)
+        if max(self.evaluate.strides) > shortest:
+            raise ValueError(
+                f"evaluate.strides = {self.evaluate.strides} exceeds the context of {shortest} "
+                "tokens; lower the largest stride"
+            )
+        return self
+
+
+class Study(NamedTuple):
+    """The active study: its profile's name and parameters."""
+
+    profile: str
+    params: ProfileParams
+
+
+def load_params(path: Path, profile: str | None = None) -> Study:
+    """Read and check `path`; `profile` overrides the file's own choice.
+
+    Raises:
+        ParamsError: naming file, key, value and remedy.
+    """
+    data = load_yaml(path)
+    if not isinstance(data, dict):
+        raise ParamsError(f"{path}: holds no mapping; restore it, e.g. git checkout {path}")
+    for key in ("profile", "sizes", "profiles"):
+        if key not in data:
+            raise ParamsError(f"{path}: {key} is missing; add it")
+    for key in data.keys() - {"profile", "sizes", "profiles"}:
+        raise ParamsError(f"{path}: {key} is no known key; remove it")
+    if data["sizes"] != list(SIZES):
+        raise ParamsError(f"{path}: sizes = {data['sizes']} must be {list(SIZES)}; restore them")
+    name = profile or data["profile"]
+    profiles = data["profiles"] if isinstance(data["profiles"], dict) else {}
+    if name not in profiles:
+        raise ParamsError(
+            f"{path}: profile = {name!r} is not under profiles; choose one of {sorted(profiles)}"
+        )
+    try:
+        return Study(name, ProfileParams.model_validate(profiles[name]))
+    except ValidationError as error:
+        lines = [_explain(path, name, detail) for detail in error.errors()]
+        raise ParamsError("\n".join(lines)) from None
+
+
+def _explain(path: Path, profile: str, detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in ("profiles", profile, *detail["loc"]))
+    if detail["type"] == "missing":
+        return f"{path}: {key} is missing; add it (meaning and unit: pipeline/params.py)"
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(detail["loc"][:-1])
+        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        remedy = f"did you mean {close[0]}?" if close else "remove it"
+        return f"{path}: {key} is no known key; {remedy}"
+    if detail["type"] == "value_error":
+        return f"{path}: {key}: {detail['ctx']['error']}"
+    wanted = detail["msg"][0].lower() + detail["msg"][1:]
+    return f"{path}: {key} = {detail['input']!r}: {wanted}; change it"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    section: Any = ProfileParams
+    for part in location:
+        fields: Mapping[int | str, Any] = getattr(section, "model_fields", {})
+        section = fields[part].annotation if part in fields else None
+    return list(getattr(section, "model_fields", {}))

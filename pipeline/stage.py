@@ -1,0 +1,248 @@
+"""What every stage's `__main__` does around its own work.
+
+Arguments, parameters, log, resumable work folder, exit codes, metrics.json, atomic publication.
+A stage computes into `stage.staging`; only when that is whole does it appear in the out folder,
+metrics.json last. Killed at any moment, the same command goes on from `stage.work`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_INTERRUPTED, EXIT_TERMINATED, UserError
+from pipeline.files import read_json, remove_path, replace_path, write_json
+from pipeline.params import SIZES, ProfileParams, Study, load_params
+from pipeline.progress import Progress, format_seconds
+from pipeline.work_folder import COMPLETE, fingerprint, loaded_modules, locked, sweep_stale
+
+METRICS = "metrics.json"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+# Faults of the machine, not of the code: one line says enough. Others keep their traceback.
+_MACHINE_FAULTS = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EADDRINUSE, errno.EMFILE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One attempt at one stage: where to read, where to write, what to keep to."""
+
+    name: str
+    profile: str
+    size: str | None
+    """The rung of Figure 4, for a stage that runs once per size."""
+    params: ProfileParams
+    inputs: dict[str, Path]
+    work: Path
+    """Private and resumable: whatever is here after a kill is here at the next attempt."""
+    staging: Path
+    """work/out: each entry is published under its own name when the stage is whole."""
+    fingerprint: str
+    log: logging.Logger
+
+    def progress(self, name: str, *, total: int | None, unit: str, done: int = 0) -> Progress:
+        """A progress bar, or lines where there is no terminal."""
+        return Progress(name, total=total, unit=unit, log=self.log, done=done)
+
+    @property
+    def title(self) -> str:
+        """The stage as DVC names it: `train@small`."""
+        return f"{self.name}@{self.size}" if self.size else self.name
+
+
+Run = Callable[[Stage], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """What a stage is: the one home of its name, inputs and the parameters it reads."""
+
+    name: str
+    description: str
+    inputs: Sequence[str]
+    """Names of the inputs; each becomes an option `--name PATH`."""
+    sections: Sequence[str]
+    """Sections of the profile that decide the result; `models` means the own size's shape."""
+    run: Run
+    """Computes into `stage.staging` and returns the counts and scores for metrics.json."""
+    sized: bool = False
+
+
+def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a stage from the command line and exit with its code."""
+    arguments = _parse(definition, argv)
+    signal.signal(signal.SIGTERM, _terminate)
+    log = _make_log(definition.name + (f"@{arguments.size}" if definition.sized else ""))
+    try:
+        study = load_params(arguments.params, arguments.profile)
+        _run_locked(definition, arguments, study, log)
+    except UserError as error:
+        log.error("%s", error)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        expected = error.errno in _MACHINE_FAULTS
+        log.error("%s", _explain_os_error(error), exc_info=not expected)
+        sys.exit(EXIT_FATAL)
+    except KeyboardInterrupt:
+        log.warning("interrupted; the same command goes on from here")
+        sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as stop:
+        if stop.code == EXIT_TERMINATED:
+            log.warning("terminated before the end; the same command goes on from here")
+        raise
+    sys.exit(EXIT_DONE)
+
+
+def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.{definition.name}",
+        description=definition.description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Usually started by `dvc repro`, which says where to read and write (dvc.yaml). "
+        "Stopped at any moment, the same command goes on where it was.",
+    )
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="FILE")
+    parser.add_argument("--profile", help="study of params.yaml (default: the file's choice)")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="resumable state")
+    if definition.sized:
+        parser.add_argument("--size", required=True, choices=SIZES, help="rung of Figure 4")
+    else:
+        parser.set_defaults(size=None)
+    for name in definition.inputs:
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, dest=name, type=Path, required=True, metavar="PATH")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    return parser.parse_args(argv)
+
+
+def _run_locked(
+    definition: Definition, arguments: argparse.Namespace, study: Study, log: logging.Logger
+) -> None:
+    inputs = {name: getattr(arguments, name) for name in definition.inputs}
+    for name, path in inputs.items():
+        if not path.exists():
+            raise UserError(
+                f"--{name.replace('_', '-')} {path}: no such file or folder; "
+                "run the stage that makes it (dvc repro)"
+            )
+    title = definition.name + (f"@{arguments.size}" if arguments.size else "")
+    folder = arguments.work / study.profile / title
+    settings = _settings(definition, study.params, arguments.size)
+    with locked(folder):
+        print_ = fingerprint(settings, inputs, loaded_modules())
+        sweep_stale(folder, print_, log)
+        stage = Stage(
+            name=definition.name,
+            profile=study.profile,
+            size=arguments.size,
+            params=study.params,
+            inputs=inputs,
+            work=folder / print_,
+            staging=folder / print_ / "out",
+            fingerprint=print_,
+            log=log,
+        )
+        stage.staging.mkdir(parents=True, exist_ok=True)
+        if not (stage.work / COMPLETE).is_file():
+            _attempt(definition.run, stage)
+        else:
+            log.info("already done by an earlier attempt; publishing it")
+        publish(stage, arguments.out)
+
+
+def _settings(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
+    """The parameters the result depends on; the profile's name and hardware are none of them."""
+    data = params.model_dump(mode="json")
+    settings = {name: data[name] for name in definition.sections}
+    if size is not None and "models" in settings:
+        settings["models"] = data["models"][size]
+    return settings
+
+
+def _attempt(run: Run, stage: Stage) -> None:
+    resumed = (stage.work / "attempts").exists()
+    stage.log.info("%s in %s", "going on" if resumed else "starting", stage.work)
+    with (stage.work / "attempts").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    started_s = time.monotonic()
+    metrics = run(stage)
+    seconds = time.monotonic() - started_s
+    attempts = len((stage.work / "attempts").read_text().splitlines())
+    head = {
+        "stage": stage.name,
+        "profile": stage.profile,
+        "size": stage.size,
+        "seconds": round(seconds, 3),
+        "attempts": attempts,
+        "peak_memory_mib": round(peak_memory_mib(), 1),
+    }
+    write_json(stage.staging / METRICS, head | metrics)
+    write_json(stage.work / COMPLETE, {"fingerprint": stage.fingerprint})
+    stage.log.info("done in %s", format_seconds(seconds))
+
+
+def publish(stage: Stage, out: Path) -> None:
+    """Make every entry of `stage.staging` appear in `out`, each whole, metrics.json last.
+
+    Intermediate state is dropped; `staging` stays (by hard links, so it costs no disk), because a
+    kill before DVC has recorded the stage must not cost the work.
+    """
+    for leftover in out.glob(".*.tmp-*"):
+        remove_path(leftover)
+    entries = sorted(stage.staging.iterdir(), key=lambda path: (path.name == METRICS, path.name))
+    for entry in entries:
+        replace_path(entry, out / entry.name)
+    for path in stage.work.iterdir():
+        if path.name not in {"out", "attempts", COMPLETE}:
+            remove_path(path)
+
+
+def peak_memory_mib() -> float:
+    """Largest resident memory of this process or of any ended child, in MiB (Linux: KiB units)."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024
+    return max(own, children) / unit
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The metrics.json of a published stage folder."""
+    metrics: dict[str, Any] = read_json(folder / METRICS)
+    return metrics
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(EXIT_TERMINATED)
+
+
+def _make_log(title: str) -> logging.Logger:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(f"%(asctime)s {title}: %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("figure4")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    return log
+
+
+def _explain_os_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        free = shutil.disk_usage(".").free / 2**20
+        return (
+            f"{where}{reason}: {free:,.0f} MiB are free; free some space and run the same "
+            "command again, which goes on from here"
+        )
+    return f"{where}{reason}; mend it and run the same command again"

@@ -1,0 +1,147 @@
+"""Token shards and their manifest: the sole owner of that format.
+
+A split (`train/`, `valid/`, `test/`) holds pairs `00000.bin` (uint16, little-endian, no header:
+`numpy.memmap` reads it) and `00000.documents.parquet` (id, start, length of each document), and
+last `manifest.json`. Each document is followed by <|endoftext|>, which its length counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import CorruptDataError
+from pipeline.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.work_folder import MANIFEST
+
+Tokens = npt.NDArray[np.uint16]
+DTYPE = np.dtype("<u2")
+_SHARD_TOKENS = 100_000_000  # 200 MB a shard
+
+
+class TokenDocument(NamedTuple):
+    """A document's tokens, its closing <|endoftext|> included."""
+
+    id: str
+    tokens: Tokens
+
+
+def write_token_shards(
+    folder: Path, documents: Iterable[TokenDocument], *, tokenizer_sha256: str
+) -> dict[str, int]:
+    """Write a split; returns its counts of tokens and documents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: list[dict[str, Any]] = []
+    batch: list[TokenDocument] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.tokens)
+        if size >= _SHARD_TOKENS:
+            shards.append(_write_pair(folder, len(shards), batch))
+            batch, size = [], 0
+    if batch or not shards:
+        shards.append(_write_pair(folder, len(shards), batch))
+    totals = {key: sum(shard[key] for shard in shards) for key in ("tokens", "documents")}
+    head = {"dtype": "uint16", "tokenizer_sha256": tokenizer_sha256}
+    write_json(folder / MANIFEST, head | totals | {"shards": shards})
+    return totals
+
+
+def _write_pair(folder: Path, number: int, batch: list[TokenDocument]) -> dict[str, Any]:
+    lengths = np.array([len(document.tokens) for document in batch], dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(batch) else lengths
+    path = folder / f"{number:05d}.bin"
+    with open_atomic(path) as file:
+        for document in batch:
+            file.write(document.tokens.astype(DTYPE).tobytes())
+    table = pa.table({
+        "id": pa.array([document.id for document in batch], pa.string()),
+        "start": pa.array(starts, pa.int64()),
+        "length": pa.array(lengths, pa.int64()),
+    })
+    index = folder / f"{number:05d}.documents.parquet"
+    with open_atomic(index) as file:
+        pq.write_table(table, file, compression="zstd")
+    return {
+        "name": path.name,
+        "tokens": int(lengths.sum()),
+        "documents": len(batch),
+        "sha256": sha256_file(path),
+        "index_sha256": sha256_file(index),
+    }
+
+
+@dataclass(frozen=True)
+class TokenSplit:
+    """A split opened for reading: memory-mapped, so its size does not matter."""
+
+    folder: Path
+    tokenizer_sha256: str
+    num_tokens: int
+    num_documents: int
+    shards: list[Tokens]
+    """One memory map a shard, [tokens] uint16."""
+
+    def window(self, start: int, length: int) -> Tokens:
+        """`length` tokens from position `start` of the concatenated shards, as a copy."""
+        pieces: list[Tokens] = []
+        for shard in self.shards:
+            if start < len(shard) and length > 0:
+                piece = shard[start : start + length]
+                pieces.append(piece)
+                length -= len(piece)
+                start = 0
+            else:
+                start -= len(shard)
+        if length > 0:
+            raise IndexError(f"{self.folder}: window ends {length} tokens after the split")
+        return np.concatenate(pieces)
+
+    def documents(self) -> Iterator[TokenDocument]:
+        """All documents in order."""
+        for number, shard in enumerate(self.shards):
+            index = pq.read_table(self.folder / f"{number:05d}.documents.parquet").to_pydict()
+            for id_, start, length in zip(
+                index["id"], index["start"], index["length"], strict=True
+            ):
+                yield TokenDocument(id_, np.asarray(shard[start : start + length]))
+
+
+def open_split(folder: Path, *, verify: bool = True) -> TokenSplit:
+    """Open a split; `verify` reads every byte once to compare hashes.
+
+    Raises:
+        CorruptDataError: a shard is missing, short, or its bytes are not those listed.
+    """
+    manifest = read_json(folder / MANIFEST)
+    maps = []
+    for number, shard in enumerate(manifest["shards"]):
+        path, index = folder / shard["name"], folder / f"{number:05d}.documents.parquet"
+        for file, key in ((path, "sha256"), (index, "index_sha256")):
+            if not file.is_file():
+                raise CorruptDataError(f"{file}: listed in {MANIFEST} but missing; {_REMEDY}")
+            if verify and sha256_file(file) != shard[key]:
+                raise CorruptDataError(
+                    f"{file}: corrupted, its SHA-256 is not the one in {MANIFEST}; {_REMEDY}"
+                )
+        if path.stat().st_size != shard["tokens"] * DTYPE.itemsize:
+            raise CorruptDataError(
+                f"{path}: {path.stat().st_size} bytes where {MANIFEST} says "
+                f"{shard['tokens']} tokens of {DTYPE.itemsize} bytes; {_REMEDY}"
+            )
+        empty = shard["tokens"] == 0  # a zero-length file cannot be mapped
+        maps.append(np.empty(0, DTYPE) if empty else np.memmap(path, DTYPE, mode="r"))
+    return TokenSplit(
+        folder, manifest["tokenizer_sha256"], manifest["tokens"], manifest["documents"], maps
+    )
+
+
+_REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"
