@@ -22,6 +22,7 @@ Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
+Precision = Literal["float32", "bfloat16"]  # of matrix products; weights stay float32
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 
 
@@ -45,7 +46,6 @@ class ComputeParams(_Section):
     """GPUs of one training (1 for the CPU)."""
     nodes: PositiveCount
     strategy: Literal["auto", "ddp", "fsdp"]
-    precision: Literal["32-true", "bf16-mixed"]
 
 
 class SampleWebParams(_Section):
@@ -82,8 +82,10 @@ class CrawlParams(_Section):
     """Folder of submission dumps (`reddit`) or of documents (`corpus`)."""
     min_score: int
     """Least karma of a submission whose link is followed (the paper: 3)."""
-    cut_off: dt.date
-    """Links made on this day or later are left out (the paper: none after December 2017)."""
+    cut_off: Annotated[dt.date, Field(strict=False)]
+    """Links made on this day or later are left out (the paper: none after December 2017).
+
+    Quoted in YAML, since DVC knows no dates."""
     blocked_subreddits: list[str]
     user_agent: str
     """Names the crawler and a contact; required before any request leaves loopback."""
@@ -162,6 +164,7 @@ class TrainParams(_Section):
     """AdamW's decay of matrices; biases and LayerNorms are never decayed."""
     adam_betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
     gradient_clip_norm: PositiveFloat
+    precision: Precision
     dropout: Fraction
     residual_init: Literal["layers", "twice_layers", "none"]
     """N in the 1/sqrt(N) scaling of residual projections: n_layer, 2 n_layer, or no scaling."""
@@ -206,6 +209,7 @@ class ModelParams(_Section):
 class EvaluateParams(_Section):
     """Zero-shot evaluation: named choices where the paper is silent."""
 
+    precision: Precision
     batch_tokens: PositiveCount
     """Tokens of one forward pass; no result depends on it."""
     strides: Annotated[list[PositiveCount], Field(min_length=1)]
