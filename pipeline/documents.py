@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -112,13 +112,34 @@ def write_manifest(folder: Path, shards: list[dict[str, Any]]) -> dict[str, int]
     return totals
 
 
-def shard_paths(folder: Path) -> list[Path]:
+class Shard(NamedTuple):
+    """A shard as its manifest lists it."""
+
+    path: Path
+    documents: int
+    text_bytes: int
+    """Of its texts, in UTF-8."""
+    sha256: str
+
+
+def list_shards(folder: Path) -> list[Shard]:
     """The shards of a folder, in order.
 
     Raises:
-        CorruptDataError: the folder has no manifest.
+        CorruptDataError: the folder has no manifest, or one that is none.
     """
-    return [folder / shard["name"] for shard in read_json(folder / MANIFEST)["shards"]]
+    try:
+        shards = [dict(shard) for shard in read_json(folder / MANIFEST)["shards"]]
+        return [Shard(folder / shard.pop("name"), **shard) for shard in shards]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptDataError(
+            f"{folder / MANIFEST}: lists no shards ({error}); {_REMEDY}"
+        ) from None
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The files of a folder's shards, in order; raises as `list_shards` does."""
+    return [shard.path for shard in list_shards(folder)]
 
 
 def read_documents(folder: Path, *, kind: type[Document] = Document) -> Iterator[Document]:
@@ -127,17 +148,25 @@ def read_documents(folder: Path, *, kind: type[Document] = Document) -> Iterator
     Raises:
         CorruptDataError: a shard is missing or its bytes are not those the manifest lists.
     """
-    for shard in read_json(folder / MANIFEST)["shards"]:
-        path = folder / shard["name"]
-        if not path.is_file():
-            raise CorruptDataError(f"{path}: listed in {MANIFEST} but missing; {_REMEDY}")
-        found = sha256_file(path)
-        if found != shard["sha256"]:
-            raise CorruptDataError(
-                f"{path}: corrupted, SHA-256 {found[:12]}... where {MANIFEST} says "
-                f"{shard['sha256'][:12]}...; {_REMEDY}"
-            )
-        yield from read_shard(path, kind=kind)
+    for shard in list_shards(folder):
+        yield from read_verified_shard(shard, kind=kind)
+
+
+def read_verified_shard(shard: Shard, *, kind: type[Document] = Document) -> Iterator[Document]:
+    """The documents of one listed shard, once its bytes have been compared with the list.
+
+    Raises:
+        CorruptDataError: it is missing or its bytes are not those the manifest lists.
+    """
+    if not shard.path.is_file():
+        raise CorruptDataError(f"{shard.path}: listed in {MANIFEST} but missing; {_REMEDY}")
+    found = sha256_file(shard.path)
+    if found != shard.sha256:
+        raise CorruptDataError(
+            f"{shard.path}: corrupted, SHA-256 {found[:12]}... where {MANIFEST} says "
+            f"{shard.sha256[:12]}...; {_REMEDY}"
+        )
+    yield from read_shard(shard.path, kind=kind)
 
 
 _REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"

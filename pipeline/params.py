@@ -127,10 +127,24 @@ class TokenizeParams(_Section):
     vocab_size: Annotated[int, Field(ge=257, le=65_536)]
     """Including <|endoftext|>; at most what uint16 shards can hold."""
     train_bytes: Count
-    """Text on which the tokenizer is trained, in UTF-8 bytes (`source: trained`)."""
+    """About how much of the train split the tokenizer is trained on, in UTF-8 bytes of text
+    (`source: trained`): documents are chosen by hash, so the amount is met on average."""
     valid_fraction: Fraction
     """Held out for tuning the learning rate (the paper: 5 %)."""
     test_fraction: Fraction
+
+    @model_validator(mode="after")
+    def _choices_agree(self) -> TokenizeParams:
+        if self.source == "gpt2" and self.vocab_size != 50_257:
+            raise ValueError(
+                f"vocab_size = {self.vocab_size} is not that of source = gpt2; set it to 50257"
+            )
+        if self.valid_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"valid_fraction = {self.valid_fraction} and test_fraction = "
+                f"{self.test_fraction} leave nothing to train on; lower them"
+            )
+        return self
 
 
 class TuneParams(_Section):

@@ -1,0 +1,15 @@
+"""`python -m pipeline.tokenize`."""
+
+from pipeline import stage
+from pipeline.tokenize.run import run
+
+if __name__ == "__main__":
+    stage.main(
+        stage.Definition(
+            name="tokenize",
+            description="Make the tokenizer and the token shards of the three splits.",
+            inputs=("documents",),
+            sections=("seed", "tokenize"),
+            run=run,
+        )
+    )

@@ -1,0 +1,111 @@
+"""The stage's steps: tokenizer, tokens of every shard, splits gathered by hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.documents import Shard, list_shards, read_documents
+from pipeline.errors import UserError
+from pipeline.executor import map_shards
+from pipeline.params import TokenizeParams
+from pipeline.stage import Stage
+from pipeline.token_shards import write_token_shards
+from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
+from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
+from pipeline.tokenize.train_bpe import train_tokenizer
+from pipeline.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
+
+_TOKENIZER = "tokenizer"
+
+
+def run(stage: Stage) -> dict[str, Any]:
+    """Write `tokenizer/`, `train/`, `valid/` and `test/`; returns the exact counts."""
+    shards = list_shards(stage.inputs["documents"])
+    tokenizer = _make_tokenizer(stage, shards)
+    corpus = _encode(stage, shards)
+    bounds = split_bounds(stage.params.tokenize)
+    splits = {}
+    for split in SPLITS:
+        documents = corpus.of_split(bounds[split])
+        _require_documents(stage.params.tokenize, split, documents, len(corpus.table))
+        totals = write_token_shards(
+            stage.staging / split, corpus.read(documents), tokenizer_sha256=tokenizer.sha256
+        )
+        splits[split] = totals | _text_counts(totals, int(documents["text_bytes"].sum()))
+        stage.log.info("%s: %s", split, splits[split])
+    keys = ("documents", "tokens", "text_bytes")
+    totals = {key: sum(counts[key] for counts in splits.values()) for key in keys}
+    return {
+        "tokenizer": tokenizer.name,
+        "tokenizer_sha256": tokenizer.sha256,
+        "vocab_size": tokenizer.vocab_size,
+        **totals,
+        **_text_counts(totals, totals["text_bytes"]),
+        "splits": splits,
+    }
+
+
+def _make_tokenizer(stage: Stage, shards: list[Shard]) -> Tokenizer:
+    folder, params = stage.staging / _TOKENIZER, stage.params.tokenize
+    if (folder / "encoding.json").is_file():  # written last by an earlier attempt
+        return load_tokenizer(folder)
+    if params.source == "gpt2":
+        gpt2 = params.gpt2_bpe_folder
+        tokenizer = gpt2_tokenizer(Path(gpt2) if gpt2 else None)
+    else:
+        tokenizer = train_tokenizer(_training_texts(stage, shards), vocab_size=params.vocab_size)
+    tokenizer.save(folder)
+    return tokenizer
+
+
+def _training_texts(stage: Stage, shards: list[Shard]) -> Iterator[str]:
+    """Texts of the train split, about `train_bytes` of them: those with the lowest hashes.
+
+    Hashes are uniform, so a range of them holds its share of the bytes without a first pass.
+    """
+    params = stage.params.tokenize
+    low, high = split_bounds(params)["train"]
+    share = params.train_bytes / max(sum(shard.text_bytes for shard in shards), 1)
+    bounds = (low, min(high, low + round(share * 2**64)))
+    documents, total = 0, 0
+    with stage.progress("train the BPE", total=None, unit="documents") as progress:
+        for document in read_documents(stage.inputs["documents"]):
+            if in_bounds(split_keys([document.id], seed=stage.params.seed), bounds)[0]:
+                documents, total = documents + 1, total + len(document.text.encode())
+                progress.update()
+                yield document.text
+    stage.log.info("the BPE saw %s bytes of %s train documents", f"{total:,}", f"{documents:,}")
+
+
+def _encode(stage: Stage, shards: list[Shard]) -> EncodedCorpus:
+    workers = stage.params.compute.workers
+    encode = EncodeShard(
+        tokenizer=stage.staging / _TOKENIZER,
+        parts=stage.work / "parts",
+        seed=stage.params.seed,
+        num_threads=max(1, workers // len(shards)),
+    )
+    with stage.progress("encode", total=len(shards), unit="shards") as progress:
+        return EncodedCorpus(list(map_shards(encode, shards, workers=workers, progress=progress)))
+
+
+def _require_documents(
+    params: TokenizeParams, split: str, documents: pd.DataFrame, num_all: int
+) -> None:
+    fraction = {"valid": params.valid_fraction, "test": params.test_fraction}.get(split, 1.0)
+    if fraction > 0 and documents.empty:
+        key = f"tokenize.{split}_fraction" if split != "train" else "the corpus"
+        raise UserError(f"the {split} split got none of the {num_all} documents; enlarge {key}")
+
+
+def _text_counts(totals: dict[str, int], text_bytes: int) -> dict[str, Any]:
+    """Bytes of UTF-8 and bytes per token, <|endoftext|> (one a document) not counted as a token."""
+    tokens = totals["tokens"] - totals["documents"]
+    return {
+        "text_bytes": text_bytes,
+        "bytes_per_token": round(text_bytes / tokens, 4) if tokens else None,
+    }
