@@ -17,10 +17,13 @@ import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.files import open_atomic
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -135,14 +138,33 @@ class ExactIndex:
             if words:
                 pieces.append(self.hasher.hash_item(words))
                 lengths.add(min(len(words), num_words))
-        self.hashes: Hashes = np.unique(np.concatenate(pieces))
+        self._settle(np.unique(np.concatenate(pieces)), sorted(lengths))
+
+    def _settle(self, hashes: Hashes, lengths: list[int]) -> None:
+        self.hashes = hashes
         """[n-grams], sorted and distinct."""
-        self.lengths = sorted(lengths)
+        self.lengths = lengths
+        """Numbers of words: n, and those of the items that count as a whole."""
         # A table over the leading bits turns 9 of 10 absent hashes away without a search.
         bits = max(len(self.hashes), 1).bit_length() + 3
         self._shift = np.uint64(64 - bits)
         self._occupied = np.zeros(2**bits, np.bool_)
         self._occupied[self.hashes >> self._shift] = True
+
+    def save(self, path: Path) -> None:
+        """Write the index for `load`, in this process or another."""
+        with open_atomic(path) as file:
+            np.savez(
+                file, hashes=self.hashes, lengths=self.lengths, num_words=self.hasher.num_words
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> ExactIndex:
+        """The index that `save` wrote."""
+        with np.load(path) as arrays:
+            index = cls([], int(arrays["num_words"]))
+            index._settle(arrays["hashes"], arrays["lengths"].tolist())
+        return index
 
     def __len__(self) -> int:
         return len(self.hashes)

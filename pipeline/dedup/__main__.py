@@ -1,0 +1,15 @@
+"""`python -m pipeline.dedup`."""
+
+from pipeline import stage
+from pipeline.dedup.run import run
+
+if __name__ == "__main__":
+    stage.main(
+        stage.Definition(
+            name="dedup",
+            description="Leave out duplicates, Wikipedia, other languages and evaluation texts.",
+            inputs=("documents", "eval_sets"),
+            sections=("seed", "dedup"),
+            run=run,
+        )
+    )

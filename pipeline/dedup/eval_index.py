@@ -1,0 +1,117 @@
+"""The evaluation sets as n-grams, and which examples a document shares too many of them with.
+
+A document is condemned by an example if it holds `eval_min_matches` distinct n-grams of it that are
+not commonplace, or all of its n-grams and one of them is not. An example of fewer than n words
+counts as one n-gram, from half of n words on: fewer would turn up by chance ("thank you").
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import CorruptDataError
+from pipeline.examples import read_examples
+from pipeline.ngrams import ExactIndex, Places, split_words
+
+
+class Condemned(NamedTuple):
+    """One example that condemns a document."""
+
+    example: int
+    """Its number in the index."""
+    num_matches: int
+    """Distinct n-grams of it in the document, commonplace ones left out."""
+    start: int
+    """First word of the longest passage shared."""
+    end: int
+    """Word after its last."""
+
+
+class EvalIndex:
+    """All examples of all evaluation sets."""
+
+    def __init__(self, folder: Path, num_words: int) -> None:
+        """Index `<set>.parquet` of a folder.
+
+        Raises:
+            CorruptDataError: a file is no evaluation set, or there is none.
+        """
+        self.names: list[tuple[str, str]] = []
+        """Set and example id of each example."""
+        self.num_too_short = 0
+        texts: list[list[str]] = []
+        paths = sorted(folder.glob("*.parquet"))
+        if not paths:
+            raise CorruptDataError(f"{folder}: holds no <set>.parquet; run eval_sets (dvc repro)")
+        for path in paths:
+            for example in read_examples(path):
+                words = split_words(example.text)
+                if len(words) < (num_words + 1) // 2:
+                    self.num_too_short += 1
+                    continue
+                self.names.append((path.stem, example.id))
+                texts.append(words)
+        self.ngrams = ExactIndex(texts, num_words)
+        self._link_ngrams_to_examples(texts)
+
+    def _link_ngrams_to_examples(self, texts: list[list[str]]) -> None:
+        places = [self._distinct_places(words) for words in texts]
+        self.num_ngrams = np.array([len(own) for own in places], np.int64)
+        """Distinct n-grams of each example."""
+        flat = np.concatenate([np.empty(0, np.int64), *places])
+        order = np.argsort(flat, kind="stable")
+        self._examples = np.repeat(np.arange(len(texts)), self.num_ngrams)[order]
+        self._starts = np.searchsorted(flat[order], np.arange(len(self.ngrams) + 1))
+
+    def _distinct_places(self, words: list[str]) -> Places:
+        return np.unique(self.ngrams.find(self.ngrams.hasher.hash_item(words)))
+
+    def examples_of(self, place: int) -> Places:
+        """The examples that hold an n-gram."""
+        return self._examples[self._starts[place] : self._starts[place + 1]]
+
+    def condemn(
+        self, matches: Places, commonplace: npt.NDArray[np.bool_], min_matches: int
+    ) -> list[Condemned]:
+        """The examples that condemn a document, the one with most n-grams first.
+
+        Args:
+            matches: place, first word and number of words of each shared n-gram: [matches, 3].
+            commonplace: which of the index's n-grams condemn none: [n-grams].
+            min_matches: distinct n-grams of one example that condemn.
+        """
+        if not len(matches):
+            return []
+        owners = [self.examples_of(place) for place in matches[:, 0]]
+        rows = np.repeat(np.arange(len(matches)), [len(own) for own in owners])
+        examples = np.concatenate(owners)
+        order = np.argsort(examples, kind="stable")
+        distinct, firsts = np.unique(examples[order], return_index=True)
+        found = []
+        for example, own in zip(distinct, np.split(rows[order], firsts[1:]), strict=True):
+            places = np.unique(matches[own, 0])
+            num_rare = int((~commonplace[places]).sum())
+            is_whole = len(places) == self.num_ngrams[example] and num_rare > 0
+            if num_rare >= min_matches or is_whole:
+                passage = _longest_passage(matches[own])
+                found.append(Condemned(int(example), num_rare, *passage))
+        return sorted(found, key=lambda each: (-each.num_matches, each.example))
+
+
+def _longest_passage(matches: Places) -> tuple[int, int]:
+    """The longest run of words that n-grams cover without a gap: first word, word after the last.
+
+    Args:
+        matches: place, first word and number of words of each shared n-gram: [matches, 3].
+    """
+    best, run_start, run_end = (0, 0), -1, -1
+    for _, start, length in sorted(matches.tolist(), key=lambda row: row[1]):
+        if start > run_end:
+            run_start = start
+        run_end = max(run_end, start + length)
+        best = max(best, (run_start, run_end), key=lambda run: run[1] - run[0])
+    return best

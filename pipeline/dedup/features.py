@@ -1,0 +1,125 @@
+"""What one shard of documents contributes to every later decision, computed once per shard.
+
+A folder per shard in the stage's work folder: a row per document as Parquet, large arrays as NumPy
+files that are mapped into memory and not read, so that deciding over all shards needs little of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.dedup.language import foreign_language
+from pipeline.dedup.near_duplicates import band_keys, choose_bands
+from pipeline.dedup.reasons import NON_ENGLISH, WIKIPEDIA
+from pipeline.dedup.wikipedia import wikipedia_sign
+from pipeline.documents import Document, Shard, read_verified_shard
+from pipeline.files import remove_path
+from pipeline.ngrams import ExactIndex, Hashes, NgramHasher, Places, split_words
+from pipeline.params import DedupParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeFeatures:
+    """Writes a shard's features; a callable for `map_shards`."""
+
+    folder: Path
+    eval_ngrams: Path
+    """Where `ExactIndex.save` put the evaluation side."""
+    params: DedupParams
+    seed: int
+
+    def __call__(self, shard: Shard) -> Path:
+        """Returns the folder of the shard's features."""
+        target = self.folder / shard.path.stem
+        if target.is_dir():  # whole, from an earlier attempt
+            return target
+        documents = list(read_verified_shard(shard))
+        words = [split_words(document.text) for document in documents]
+        shingles = self._shingles(words)
+        temporary = self.folder / f".{shard.path.stem}"
+        remove_path(temporary)
+        temporary.mkdir(parents=True)
+        _rows(documents, words).to_parquet(temporary / "documents.parquet", index=False)
+        np.save(temporary / "bands.npy", self._bands(shingles))
+        _save_ragged(temporary / "shingles", shingles, np.empty(0, np.uint64))
+        _save_ragged(temporary / "matches", self._matches(words), np.empty((0, 3), np.int64))
+        temporary.rename(target)
+        return target
+
+    def _shingles(self, words: list[list[str]]) -> list[Hashes]:
+        hasher = NgramHasher(self.params.shingle_words)
+        return [np.unique(hasher.hash_item(own)) for own in words]
+
+    def _bands(self, shingles: list[Hashes]) -> Hashes:
+        permutations = self.params.num_permutations
+        return band_keys(
+            shingles,
+            num_permutations=permutations,
+            bands=choose_bands(permutations, self.params.similarity_threshold),
+            seed=self.seed,
+        )
+
+    def _matches(self, words: list[list[str]]) -> list[Places]:
+        """Place, first word and number of words of each n-gram shared with the eval sets."""
+        index = ExactIndex.load(self.eval_ngrams)
+        return [np.column_stack(index.match(own)) for own in words]
+
+
+def _rows(documents: list[Document], words: list[list[str]]) -> pd.DataFrame:
+    """One row per document: what ranks it, its normalised text's hash, and a verdict if it has one.
+
+    A verdict is a reason and what was matched: a language, a Wikipedia host or mark.
+    """
+    verdicts = [_judge_alone(document) for document in documents]
+    hashes = [blake2b(" ".join(own).encode(), digest_size=16).hexdigest() for own in words]
+    return pd.DataFrame({
+        "id": [document.id for document in documents],
+        "created_utc": [document.created_utc for document in documents],
+        "text_hash": hashes,
+        "reason": [reason for reason, _ in verdicts],
+        "matched": [matched for _, matched in verdicts],
+    }).astype({
+        "id": "str",
+        "created_utc": "int64",
+        "text_hash": "str",
+        "reason": "str",
+        "matched": "str",
+    })
+
+
+def _judge_alone(document: Document) -> tuple[str, str]:
+    """The verdict that needs no other document: reason and match, or two empty strings."""
+    if language := foreign_language(document.text):
+        return NON_ENGLISH, language
+    if sign := wikipedia_sign(document.url, document.text):
+        return WIKIPEDIA, sign
+    return "", ""
+
+
+def _save_ragged(stem: Path, rows: Sequence[npt.NDArray[Any]], empty: npt.NDArray[Any]) -> None:
+    np.save(stem.with_suffix(".npy"), np.concatenate([empty, *rows]))
+    np.save(stem.with_suffix(".offsets.npy"), np.cumsum([0, *map(len, rows)]))
+
+
+class Ragged:
+    """Arrays of different lengths, one per document over all shards, mapped from files."""
+
+    def __init__(self, folders: list[Path], name: str) -> None:
+        self._values = [np.load(folder / f"{name}.npy", mmap_mode="r") for folder in folders]
+        self._offsets = [np.load(folder / f"{name}.offsets.npy") for folder in folders]
+        self._firsts = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])
+
+    def __getitem__(self, number: int) -> npt.NDArray[Any]:
+        """The array of a document, by its number over all shards."""
+        shard = int(np.searchsorted(self._firsts, number, side="right")) - 1
+        row = number - int(self._firsts[shard])
+        start, end = self._offsets[shard][row : row + 2]
+        return np.asarray(self._values[shard][start:end])
