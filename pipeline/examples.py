@@ -62,7 +62,7 @@ def read_examples(path: Path) -> Iterator[Example]:
         CorruptDataError: it is missing or no such file.
     """
     try:
-        table = pq.read_table(path, schema=SCHEMA)
+        table = pq.read_table(path, columns=SCHEMA.names)
     except (pa.ArrowException, OSError) as error:
         raise CorruptDataError(
             f"{path}: not a file of evaluation examples ({error}); delete it and run `dvc repro`"

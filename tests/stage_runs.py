@@ -1,0 +1,98 @@
+"""Runs a data stage as users do, in a process of its own, with a few parameters changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.documents import Document, write_manifest, write_shard
+
+
+@dataclass(frozen=True)
+class StageRuns:
+    """One stage with its inputs; every run is a process."""
+
+    name: str
+    project: Path
+    folder: Path
+    """Holds params.yaml, work/ and the outs."""
+    inputs: Mapping[str, Path]
+
+    def set_params(self, **sections: Mapping[str, Any]) -> None:
+        """Write the project's params.yaml with these keys of the tiny profile changed."""
+        params = yaml.safe_load((self.project / "params.yaml").read_text())
+        for section, changes in sections.items():
+            params["profiles"]["tiny"][section].update(changes)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+    def command(self, out: str = "out") -> list[str]:
+        """What DVC would start."""
+        options = [f"--{name.replace('_', '-')}={path}" for name, path in self.inputs.items()]
+        return [
+            *(sys.executable, "-m", f"pipeline.{self.name}", "--profile", "tiny"),
+            *(f"--params={self.folder / 'params.yaml'}", f"--work={self.folder / 'work'}"),
+            *(*options, f"--out={self.folder / out}"),
+        ]
+
+    def run(self, out: str = "out") -> Path:
+        """Run to the end; returns the out folder."""
+        subprocess.run(self.command(out), cwd=self.project, check=True, capture_output=True)
+        return self.folder / out
+
+    def fail(self) -> subprocess.CompletedProcess[str]:
+        """Run a stage that must not succeed."""
+        run = subprocess.run(
+            self.command(), cwd=self.project, check=False, capture_output=True, text=True
+        )
+        assert run.returncode != 0
+        return run
+
+    def kill_when(self, condition: Callable[[Path], bool], out: str = "out") -> None:
+        """Start the stage and `kill -9` it as soon as its work folder is as described."""
+        process = subprocess.Popen(
+            self.command(out), cwd=self.project, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline_s = time.monotonic() + 60
+        try:
+            while process.poll() is None and not any(map(condition, self.work_folders())):
+                assert time.monotonic() < deadline_s, "the work folder never got there"
+                time.sleep(0.002)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def work_folders(self) -> list[Path]:
+        """The stage's work folders, one per fingerprint."""
+        stage = self.folder / "work" / "tiny" / self.name
+        return [path for path in stage.glob("*") if path.is_dir()] if stage.is_dir() else []
+
+
+def write_shards(folder: Path, shards: Sequence[Sequence[Document]]) -> Path:
+    """A folder of documents cut into just these shards."""
+    entries = [
+        write_shard(folder / f"{number:05d}.parquet", list(shard))
+        for number, shard in enumerate(shards)
+    ]
+    write_manifest(folder, entries)
+    return folder
+
+
+def read_bytes(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder but metrics.json, which holds seconds, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if path.name != "metrics.json"
+    }
