@@ -173,6 +173,8 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
 def _attempt(run: Run, stage: Stage) -> None:
     resumed = (stage.work / "attempts").exists()
     stage.log.info("%s in %s", "going on" if resumed else "starting", stage.work)
+    for leftover in list(stage.work.rglob(".*.tmp*")):  # half a file, of a killed attempt
+        remove_path(leftover)
     with (stage.work / "attempts").open("a") as file:
         file.write(f"{os.getpid()}\n")
     started_s = time.monotonic()
