@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import random
+import re
+from functools import cache
 from pydoc_data.topics import topics
 
 from pipeline.documents import Document, document_id
 
 
-def english_passages(count: int, *, words: int = 120) -> list[str]:
-    """Passages of `words` words each, no two from the same place."""
+def english_passages(count: int, *, words: int = 60) -> list[str]:
+    """Passages of `words` words each, no two of which share eight words in a row."""
+    passages = _english_passages(words)
+    assert count <= len(passages), f"only {len(passages)} passages of {words} words"
+    return passages[:count]
+
+
+@cache
+def _english_passages(words: int) -> list[str]:
     all_words = " ".join(topics[name] for name in sorted(topics)).split()
-    starts = range(0, len(all_words) - words, words)
-    assert count <= len(starts), f"only {len(starts)} passages of {words} words"
-    return [" ".join(all_words[start : start + words]) for start in starts[:count]]
+    passages, seen = [], set()
+    for start in range(0, len(all_words) - words, words):
+        passage = " ".join(all_words[start : start + words])
+        plain = re.findall(r"[a-z0-9]+", passage.lower())
+        runs = {tuple(plain[place : place + 8]) for place in range(len(plain) - 7)}
+        if not runs & seen:  # topics quote one another
+            passages.append(passage)
+            seen |= runs
+    return passages
 
 
 def make_document(name: str, text: str, **fields: int | str) -> Document:
@@ -22,7 +37,7 @@ def make_document(name: str, text: str, **fields: int | str) -> Document:
     return Document(**({"id": document_id(url), "url": url, "text": text} | fields))
 
 
-def make_documents(count: int, *, words: int = 120) -> list[Document]:
+def make_documents(count: int, *, words: int = 60) -> list[Document]:
     """Distinct documents, a second apart."""
     return [
         make_document(f"page{number}", text, created_utc=1_500_000_000 + number)
