@@ -86,7 +86,11 @@ class NgramHasher:
 
     def hash_item(self, words: Sequence[str]) -> Hashes:
         """The n-grams of an item; of one with fewer than n words, its one hash as a whole."""
-        return combine(self.hash_words(words), min(self.num_words, len(words)))
+        return self.combine_item(self.hash_words(words))
+
+    def combine_item(self, word_hashes: Hashes) -> Hashes:
+        """As `hash_item`, for an item whose words are hashed already."""
+        return combine(word_hashes, min(self.num_words, len(word_hashes)))
 
 
 def combine(word_hashes: Hashes, num_words: int) -> Hashes:
@@ -181,7 +185,10 @@ class ExactIndex:
 
     def match(self, words: Sequence[str]) -> Matches:
         """All n-grams, and all short items as a whole, that a text shares with the index."""
-        word_hashes = self.hasher.hash_words(words)
+        return self.match_hashes(self.hasher.hash_words(words))
+
+    def match_hashes(self, word_hashes: Hashes) -> Matches:
+        """As `match`, for a text whose words are hashed already."""
         places, starts, lengths = [], [], []
         for length in self.lengths:
             found = self.find(combine(word_hashes, length))

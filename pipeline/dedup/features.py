@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from pipeline.dedup.reasons import NON_ENGLISH, WIKIPEDIA
 from pipeline.dedup.wikipedia import wikipedia_sign
 from pipeline.documents import Document, Shard, read_verified_shard
 from pipeline.files import remove_path
-from pipeline.ngrams import ExactIndex, Hashes, NgramHasher, Places, split_words
+from pipeline.ngrams import ExactIndex, Hashes, NgramHasher, split_words
 from pipeline.params import DedupParams
 
 
@@ -41,22 +41,23 @@ class ComputeFeatures:
         target = self.folder / shard.path.stem
         if target.is_dir():  # whole, from an earlier attempt
             return target
-        documents = list(read_verified_shard(shard))
-        words = [split_words(document.text) for document in documents]
-        shingles = self._shingles(words)
+        index, hasher = ExactIndex.load(self.eval_ngrams), NgramHasher(self.params.shingle_words)
+        rows, shingles, matches = [], [], []
+        for document in read_verified_shard(shard):
+            words = split_words(document.text)
+            word_hashes = hasher.hash_words(words)
+            rows.append(_describe(document, words))
+            shingles.append(np.unique(hasher.combine_item(word_hashes)))
+            matches.append(np.column_stack(index.match_hashes(word_hashes)))
         temporary = self.folder / f".{shard.path.stem}"
         remove_path(temporary)
         temporary.mkdir(parents=True)
-        _rows(documents, words).to_parquet(temporary / "documents.parquet", index=False)
+        _table(rows).to_parquet(temporary / "documents.parquet", index=False)
         np.save(temporary / "bands.npy", self._bands(shingles))
         _save_ragged(temporary / "shingles", shingles, np.empty(0, np.uint64))
-        _save_ragged(temporary / "matches", self._matches(words), np.empty((0, 3), np.int64))
+        _save_ragged(temporary / "matches", matches, np.empty((0, 3), np.int64))
         temporary.rename(target)
         return target
-
-    def _shingles(self, words: list[list[str]]) -> list[Hashes]:
-        hasher = NgramHasher(self.params.shingle_words)
-        return [np.unique(hasher.hash_item(own)) for own in words]
 
     def _bands(self, shingles: list[Hashes]) -> Hashes:
         permutations = self.params.num_permutations
@@ -67,41 +68,34 @@ class ComputeFeatures:
             seed=self.seed,
         )
 
-    def _matches(self, words: list[list[str]]) -> list[Places]:
-        """Place, first word and number of words of each n-gram shared with the eval sets."""
-        index = ExactIndex.load(self.eval_ngrams)
-        return [np.column_stack(index.match(own)) for own in words]
+
+class Row(NamedTuple):
+    """What ranks a document, its normalised text's hash, and a verdict if it has one already."""
+
+    id: str
+    created_utc: int
+    text_hash: str
+    reason: str
+    matched: str
+    """For a reason that needs no other document: a language, a Wikipedia host or mark."""
 
 
-def _rows(documents: list[Document], words: list[list[str]]) -> pd.DataFrame:
-    """One row per document: what ranks it, its normalised text's hash, and a verdict if it has one.
-
-    A verdict is a reason and what was matched: a language, a Wikipedia host or mark.
-    """
-    verdicts = [_judge_alone(document) for document in documents]
-    hashes = [blake2b(" ".join(own).encode(), digest_size=16).hexdigest() for own in words]
-    return pd.DataFrame({
-        "id": [document.id for document in documents],
-        "created_utc": [document.created_utc for document in documents],
-        "text_hash": hashes,
-        "reason": [reason for reason, _ in verdicts],
-        "matched": [matched for _, matched in verdicts],
-    }).astype({
-        "id": "str",
-        "created_utc": "int64",
-        "text_hash": "str",
-        "reason": "str",
-        "matched": "str",
-    })
+def _describe(document: Document, words: list[str]) -> Row:
+    text_hash = blake2b(" ".join(words).encode(), digest_size=16).hexdigest()
+    return Row(document.id, document.created_utc, text_hash, *_judge_alone(document))
 
 
 def _judge_alone(document: Document) -> tuple[str, str]:
-    """The verdict that needs no other document: reason and match, or two empty strings."""
     if language := foreign_language(document.text):
         return NON_ENGLISH, language
     if sign := wikipedia_sign(document.url, document.text):
         return WIKIPEDIA, sign
     return "", ""
+
+
+def _table(rows: list[Row]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=Row._fields)
+    return table.astype(dict.fromkeys(Row._fields, "str") | {"created_utc": "int64"})
 
 
 def _save_ragged(stem: Path, rows: Sequence[npt.NDArray[Any]], empty: npt.NDArray[Any]) -> None:

@@ -114,7 +114,7 @@ def test_killed_at_any_moment_the_stage_ends_with_the_same_bytes(
     stage.kill_when(lambda work: (work / "out" / "train" / "00000.bin").exists())
     stage.kill_when(lambda work: (work / "out" / "metrics.json").exists())
     assert read_bytes(stage.run()) == read_bytes(out)
-    assert json.loads((stage.folder / "out" / "metrics.json").read_text())["attempts"] >= 4
+    assert json.loads((stage.folder / "out" / "metrics.json").read_text())["attempts"] >= 2
 
 
 @pytest.mark.parametrize("damage", ["bit", "missing"])
