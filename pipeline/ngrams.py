@@ -217,7 +217,7 @@ class BloomFilter:
         self.bound = bound
         self.num_probes = math.ceil(-math.log2(bound))
         self.num_bits = size_bits(capacity, bound)
-        self.bytes: npt.NDArray[np.uint8] = np.zeros(self.num_bits // 8, np.uint8)
+        self.cells: npt.NDArray[np.uint8] = np.zeros(self.num_bits // 8, np.uint8)
 
     def add(self, hashes: Hashes) -> None:
         """Add keys; adding one again changes nothing."""
@@ -225,7 +225,7 @@ class BloomFilter:
             for probe in range(self.num_probes):
                 bits = self._bits(chunk, probe)
                 masks = np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
-                np.bitwise_or.at(self.bytes, bits >> np.uint64(3), masks)
+                np.bitwise_or.at(self.cells, bits >> np.uint64(3), masks)
 
     def contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Whether each key was added: never a false no, a false yes at `false_positive_rate`."""
@@ -237,7 +237,7 @@ class BloomFilter:
         for probe in range(self.num_probes):
             bits = self._bits(keys[left], probe)
             masks = np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
-            left = left[(self.bytes[bits >> np.uint64(3)] & masks) != 0]
+            left = left[(self.cells[bits >> np.uint64(3)] & masks) != 0]
         answers = np.zeros(len(keys), np.bool_)
         answers[left] = True
         return answers
@@ -250,7 +250,7 @@ class BloomFilter:
     @property
     def fill(self) -> float:
         """The fraction of bits that are set."""
-        return int(np.bitwise_count(self.bytes).sum(dtype=np.int64)) / self.num_bits
+        return int(np.bitwise_count(self.cells).sum(dtype=np.int64)) / self.num_bits
 
     @property
     def false_positive_rate(self) -> float:

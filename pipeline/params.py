@@ -113,7 +113,8 @@ class DedupParams(_Section):
     eval_mode: Literal["remove", "report"]
     """`report` removes nothing and only tells, so that the effect is one parameter away."""
     eval_min_matches: PositiveCount
-    """Distinct n-grams shared with one evaluation example that condemn a document."""
+    """Distinct n-grams shared with one evaluation example that condemn a document; of an example
+    that has fewer, all of them do."""
     eval_max_occurrences: PositiveCount
     """An n-gram in more documents than this is commonplace and condemns none by itself."""
 

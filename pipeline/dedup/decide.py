@@ -6,8 +6,8 @@ depends on where a document lies, so neither shard order nor the number of worke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,7 @@ Numbers = npt.NDArray[np.int64]
 """Documents by their place in the input."""
 
 
-@dataclass
-class Verdicts:
+class Verdicts(NamedTuple):
     """The outcome for every document, in input order."""
 
     documents: pd.DataFrame
@@ -33,7 +32,7 @@ class Verdicts:
     eval_matches: pd.DataFrame
     """Columns document (its number), example (its number), num_matches, start, end (words): a row
     for each example that condemns a document, the strongest of a document first."""
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int]
     """What the decisions cost and met, for metrics.json."""
 
 
