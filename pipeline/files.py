@@ -92,6 +92,7 @@ def replace_path(source: Path, target: Path) -> None:
     if target.is_dir() or temporary.is_dir():
         remove_path(target)  # rename(2) replaces files and empty folders only
     temporary.replace(target)
+    remove_path(temporary)  # rename(2) leaves it where both are links to the same file already
     fsync_folder(target.parent)
 
 

@@ -117,6 +117,18 @@ def test_killed_at_any_moment_the_stage_ends_with_the_same_bytes(
     assert json.loads((stage.folder / "out" / "metrics.json").read_text())["attempts"] >= 2
 
 
+def test_a_finished_stage_is_published_again_with_nothing_beside_it(
+    stage: StageRuns, out: Path
+) -> None:
+    before = read_bytes(out)
+    assert read_bytes(stage.run()) == before
+    assert sorted(path.name for path in out.iterdir()) == sorted([
+        "metrics.json",
+        "tokenizer",
+        *SPLITS,
+    ])
+
+
 @pytest.mark.parametrize("damage", ["bit", "missing"])
 def test_a_damaged_shard_is_one_line_and_nothing_is_published(
     project: Path, tmp_path: Path, damage: str
