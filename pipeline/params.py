@@ -114,7 +114,7 @@ class DedupParams(_Section):
     """`report` removes nothing and only tells, so that the effect is one parameter away."""
     eval_min_matches: PositiveCount
     """Distinct n-grams shared with one evaluation example that condemn a document; of an example
-    that has fewer, all of them do."""
+    that has fewer, all of them do. Six 8-grams in a row are 13 words, GPT-3's measure."""
     eval_max_occurrences: PositiveCount
     """An n-gram in more documents than this is commonplace and condemns none by itself."""
 
