@@ -69,9 +69,11 @@ class EvalSetsParams(_Section):
     location: str | None
     """The folder, for `source: folder`."""
     max_examples: PositiveCount | None
-    """Most examples taken of a set of questions; null takes all."""
+    """Most examples of a set of questions, a sample by hash of the id; null takes all."""
     max_text_bytes: PositiveCount | None
-    """Most bytes taken of a set of running text; null takes all."""
+    """Most bytes of a set of running text, whole examples from its start; null takes all."""
+    max_train_text_bytes: PositiveCount | None
+    """Most bytes taken of a set's own training text (Table 6); null takes all."""
 
 
 class CrawlParams(_Section):

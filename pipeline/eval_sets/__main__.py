@@ -1,0 +1,15 @@
+"""python -m pipeline.eval_sets: prepare the evaluation sets."""
+
+from pipeline.eval_sets.prepare import run
+from pipeline.stage import Definition, main
+
+DEFINITION = Definition(
+    name="eval_sets",
+    description="Prepare the evaluation sets: published files in, one Parquet file per set out.",
+    inputs=["sample_web"],
+    sections=["seed", "eval_sets"],
+    run=run,
+)
+
+if __name__ == "__main__":
+    main(DEFINITION)

@@ -1,0 +1,45 @@
+"""enwik8: Wikipedia's XML of 2006, by the byte."""
+
+from __future__ import annotations
+
+from pipeline.eval_sets.eval_set import EvalSet, by_size
+from pipeline.eval_sets.running_text import blocks, first_nine_tenths, last_twentieth
+from pipeline.eval_sets.sources import Form, PublishedFile
+
+_FILE = PublishedFile(
+    folder="enwik8",
+    forms=(
+        Form(
+            "enwik8",
+            "sha256:2b49720ec4d78c3c9fabaee6e4179a5e997302b3a70029f30f2d582218c024a8",
+        ),
+        Form(
+            "enwik8_prefix_4154064.bin",
+            "sha256:d8b3b95fb4993726ea7dcc93ae3c9e08a1a04cc540d05d7656fd267cc8ab5d6a",
+            "the first 4.15 of 100 MB only: not the test part of the literature",
+        ),
+    ),
+    url="http://mattmahoney.net/dc/enwik8.zip",
+    member="enwik8",
+)
+
+ENWIK8 = EvalSet(
+    name="enwik8",
+    title="enwik8",
+    scoring="running_text",
+    metrics=("bits_per_byte",),
+    higher_is_better=False,
+    unit="byte",
+    licence="GFDL (Wikipedia 2006)",
+    odd=(
+        "Markup and all, which WebText hardly has. The test part is the last twentieth, the "
+        "literature's last 5 of 100 MB; the paper does not name its part. Characters cut at the "
+        "ends of a part are left out."
+    ),
+    test={"enwik8": _FILE},
+    read_test=lambda files: blocks(last_twentieth(files["enwik8"].read_bytes())),
+    train={"enwik8": _FILE},
+    read_train=lambda files: blocks(first_nine_tenths(files["enwik8"].read_bytes())),
+    paper={"bits_per_byte": by_size(1.16, 1.01, 0.97, 0.93)},
+    baselines={"bits_per_byte": {"state of the art": 0.99}},
+)

@@ -1,0 +1,212 @@
+"""Published files at hand: found in a folder or fetched, decompressed, checked, read by line.
+
+A file is known by its forms: the name and digest of each version that is in circulation, with a
+note on how a version departs from what GPT-2 was evaluated on. Digests are of the uncompressed
+bytes, since mirrors compress each in their own way.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Protocol, cast
+
+from pipeline.errors import CorruptDataError
+
+_CHUNK_BYTES = 2**20
+_COMPRESSIONS = ("", ".xz", ".gz", ".zst")
+
+
+class Form(NamedTuple):
+    """One version of a published file that is in circulation."""
+
+    name: str
+    digest: str = ""
+    """`sha256:...` or `git:...` (Git's blob id) of the content; empty where none is known."""
+    note: str = ""
+    """How it departs from the publisher's file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """A file as its publisher gives it, and the forms under which mirrors keep it."""
+
+    folder: str
+    forms: tuple[Form, ...]
+    """The publisher's own first."""
+    url: str
+    member: str = ""
+    """Name inside the archive behind `url`."""
+
+
+class NotAvailable(Exception):
+    """A file cannot be had here; the message says why and what would get it."""
+
+
+class Source(Protocol):
+    """Where published files are looked for."""
+
+    def locate(self, file: PublishedFile) -> SourceFile:
+        """Find one file and check its digest.
+
+        Raises:
+            NotAvailable: it is not to be had here.
+            CorruptDataError: its content is not what its digest says.
+            RetryableError: a network fault that may pass.
+        """
+        ...
+
+
+class Line(NamedTuple):
+    """A line of a file, without its newline; numbered from 1."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file at hand, compressed or not."""
+
+    path: Path
+    note: str = ""
+    digest: str = ""
+    """SHA-256 of the uncompressed content, as found."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The uncompressed content, piece by piece."""
+        with self._open() as stream:
+            try:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    yield chunk
+            except (EOFError, OSError, ValueError, lzma.LZMAError) as error:
+                raise self._broken(error) from None
+
+    def read_bytes(self) -> bytes:
+        """The whole uncompressed content."""
+        return b"".join(self.chunks())
+
+    def lines(self) -> Iterator[Line]:
+        """The lines, split at newlines alone.
+
+        Raises:
+            CorruptDataError: a line is no UTF-8, naming it.
+        """
+        number, rest = 0, b""
+        for chunk in self.chunks():
+            *whole, rest = (rest + chunk).split(b"\n")
+            for raw in whole:
+                number += 1
+                yield Line(number, self._decode(number, raw))
+        if rest:
+            yield Line(number + 1, self._decode(number + 1, rest))
+
+    def records(self, *keys: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The objects of a JSONL file with their line numbers; each must have `keys`."""
+        for number, text in self.lines():
+            try:
+                record = json.loads(text)
+            except ValueError as error:
+                raise self.bad_line(number, f"not JSON ({error})") from None
+            missing = [key for key in keys if not isinstance(record, dict) or key not in record]
+            if missing:
+                raise self.bad_line(number, f"no object with the key {missing[0]!r}")
+            yield number, record
+
+    def bad_line(self, number: int, problem: str) -> CorruptDataError:
+        """The error for a line that is not what the format says."""
+        return CorruptDataError(
+            f"{self.path}: line {number}: {problem}; the file is damaged, fetch it again"
+        )
+
+    def sha256(self) -> str:
+        """SHA-256 of the uncompressed content."""
+        return self._hash(hashlib.sha256())
+
+    def git_blob_id(self) -> str:
+        """The id that `git hash-object` prints for the uncompressed content."""
+        size = sum(len(chunk) for chunk in self.chunks())
+        return self._hash(hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False))
+
+    def _hash(self, state: hashlib._Hash) -> str:
+        for chunk in self.chunks():
+            state.update(chunk)
+        return state.hexdigest()
+
+    def _open(self) -> IO[bytes]:
+        match self.path.suffix:
+            case ".xz":
+                return cast(IO[bytes], lzma.open(self.path))
+            case ".gz":
+                return cast(IO[bytes], gzip.open(self.path))
+            case ".zst":
+                import zstandard
+
+                return cast(IO[bytes], zstandard.open(self.path, "rb"))
+        return self.path.open("rb")
+
+    def _decode(self, number: int, raw: bytes) -> str:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise self.bad_line(number, f"not UTF-8 ({error.reason})") from None
+
+    def _broken(self, error: Exception) -> CorruptDataError:
+        return CorruptDataError(
+            f"{self.path}: cannot be decompressed ({error}); it is cut short or damaged, "
+            "fetch it again"
+        )
+
+
+def verified(found: SourceFile, form: Form, remedy: str) -> SourceFile:
+    """`found` with its SHA-256, after comparing it with the digest of `form`.
+
+    Raises:
+        CorruptDataError: the content is another.
+    """
+    sha256 = found.sha256()
+    kind, _, expected = form.digest.partition(":")
+    actual = found.git_blob_id() if kind == "git" else sha256
+    if expected and actual != expected:
+        raise CorruptDataError(
+            f"{found.path}: {kind} of the uncompressed content is {actual[:16]}... where "
+            f"{expected[:16]}... is published; {remedy}"
+        )
+    return SourceFile(found.path, form.note, sha256)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of downloaded files, in a subfolder per set, plain or compressed."""
+
+    root: Path
+    check_digests: bool = True
+    """False for the built-in web's files, which imitate the formats with other texts."""
+
+    def locate(self, file: PublishedFile) -> SourceFile:
+        """See `Source.locate`; the first form that is there is taken."""
+        for form in file.forms:
+            path = self._find(self.root / file.folder / form.name)
+            if path is None:
+                continue
+            if not self.check_digests:
+                return verified(SourceFile(path), Form(form.name), "")
+            return verified(SourceFile(path), form, f"fetch it again from {_where(file)}")
+        place = self.root / file.folder / file.forms[0].name
+        if not self.check_digests:
+            raise NotAvailable(f"{place}: the built-in web made none; run its stage again")
+        raise NotAvailable(f"{place}: no such file; put there what {_where(file)} gives")
+
+    @staticmethod
+    def _find(path: Path) -> Path | None:
+        candidates = [path.with_name(path.name + suffix) for suffix in _COMPRESSIONS]
+        return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _where(file: PublishedFile) -> str:
+    return f"{file.url} (its {file.member})" if file.member else file.url
