@@ -64,7 +64,7 @@ def document_id(url: str) -> str:
     """16 hexadecimal digits of the SHA-256 of a canonical URL.
 
     >>> document_id("http://example.com/")
-    '2a1b402420ef46577471cdc7409b0fa2'[:16]
+    '2a1b402420ef4657'
     """
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
