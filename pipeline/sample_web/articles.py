@@ -1,0 +1,206 @@
+"""Articles: one class's or module's worth of prose, nothing said twice.
+
+Docstrings repeat one another: a parameter's text stands in forty functions, overloads copy their
+base. A block whose 8-word runs were mostly seen before is left out, so that pages differ, and
+documentation held out for the evaluation files does not come back by another door.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipeline.ngrams import NgramHasher, split_words
+from pipeline.progress import Progress
+from pipeline.sample_web.prose import Block
+from pipeline.sample_web.reading import Reading, Section
+from pipeline.sample_web.sources import Source
+
+_LEAST_WORDS = 130
+_MOST_WORDS = 900
+_REPEAT_WORDS = 8
+_MOST_CODE = 0.4  # of a page's characters
+_ASIDE = frozenset({"heading", "code"})
+
+
+@dataclass(frozen=True)
+class Article:
+    """What one page says."""
+
+    name: str
+    """Unique, e.g. `torch.nn.modules.linear.Linear`; ` (2)` follows where it is a second part."""
+    package: str
+    title: str
+    sections: list[Section]
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks, the name of each section before it as a heading."""
+        for section in self.sections:
+            if section.name and section.name != self.title:
+                yield Block("heading", section.name)
+            yield from section.blocks
+
+    @property
+    def text(self) -> str:
+        """Its visible text, one block a paragraph."""
+        return "\n\n".join(block_text(block) for block in self.blocks())
+
+    @property
+    def key(self) -> str:
+        """The same for all parts of one thing, so that they share their fate."""
+        return self.name.partition(" (")[0]
+
+
+def block_text(block: Block) -> str:
+    """A block as running text."""
+    return f"{block.term}: {block.text}" if block.term else block.text
+
+
+class RepeatFilter:
+    """Leaves out blocks that mostly repeat earlier ones."""
+
+    def __init__(self) -> None:
+        self._hasher = NgramHasher(_REPEAT_WORDS)
+        self._seen: set[int] = set()
+        self.num_repeated = 0
+
+    def keep_new(self, blocks: list[Block]) -> list[Block]:
+        """The blocks with something new to say, and the headings and code that belong to them."""
+        kept = [block for block in blocks if block.kind in _ASIDE or self._is_new(block)]
+        self.num_repeated += len(blocks) - len(kept)
+        return _without_orphans(kept)
+
+    def _is_new(self, block: Block) -> bool:
+        hashes = self._hasher.hash_item(split_words(block_text(block))).tolist()
+        known = sum(value in self._seen for value in hashes)
+        self._seen.update(hashes)
+        return bool(hashes) and 2 * known < len(hashes)
+
+
+def _without_orphans(blocks: list[Block]) -> list[Block]:
+    """Without headings that head nothing and code that no text introduces."""
+    kept: list[Block] = []
+    for block in blocks:
+        if block.kind == "code" and (not kept or kept[-1].kind in _ASIDE):
+            continue
+        if block.kind == "heading" and kept and kept[-1].kind == "heading":
+            kept.pop()
+        kept.append(block)
+    if kept and kept[-1].kind == "heading":
+        kept.pop()
+    return kept
+
+
+def make_articles(
+    readings: Iterable[Reading],
+    *,
+    max_text_bytes: int,
+    max_articles: int,
+    left_out: Counter[str],
+    progress: Progress | None = None,
+) -> list[Article]:
+    """Articles in the order of the files, until one of the bounds is reached."""
+    repeats = RepeatFilter()
+    articles: list[Article] = []
+    names: Counter[str] = Counter()
+    size = 0
+    for article in _all_articles(readings, repeats, left_out):
+        article_bytes = len(article.text.encode())
+        size += article_bytes
+        if size > max_text_bytes or len(articles) >= max_articles:
+            break
+        names[article.name] += 1
+        number = names[article.name]
+        name = article.name if number == 1 else f"{article.name} ({number})"
+        title = article.title if number == 1 else f"{article.title}, part {number}"
+        articles.append(Article(name, article.package, title, article.sections))
+        if progress:
+            progress.update(article_bytes)
+    left_out["block_repeated"] += repeats.num_repeated
+    return articles
+
+
+def _all_articles(
+    readings: Iterable[Reading], repeats: RepeatFilter, left_out: Counter[str]
+) -> Iterator[Article]:
+    for reading in readings:
+        left_out.update(reading.left_out)
+        small: dict[tuple[str, str], list[Section]] = defaultdict(list)
+        for source, sections in reading.modules:
+            fresh = [
+                Section(section.owner, section.name, blocks)
+                for section in sections
+                if (blocks := repeats.keep_new(section.blocks))
+            ]
+            yield from _module_articles(source, fresh, small, left_out)
+        for (package, folder), pooled in small.items():
+            title = f"Notes on {folder}"
+            yield from _split(Article(f"{folder}.notes", package, title, pooled), left_out)
+
+
+def _module_articles(
+    source: Source,
+    sections: list[Section],
+    small: dict[tuple[str, str], list[Section]],
+    left_out: Counter[str],
+) -> Iterator[Article]:
+    """One article for each class with enough to say, one for the rest of the module."""
+    groups: dict[str, list[Section]] = defaultdict(list)
+    for section in sections:
+        groups[section.owner.partition(".")[0]].append(section)
+    rest = groups.pop("", [])
+    for owner, group in groups.items():
+        if _num_words(group) < _LEAST_WORDS:
+            rest += group
+        else:
+            yield from _split(
+                Article(f"{source.module}.{owner}", source.package, owner, group), left_out
+            )
+    if _num_words(rest) >= _LEAST_WORDS:
+        yield from _split(Article(source.module, source.package, source.module, rest), left_out)
+    elif rest:
+        small[source.package, source.module.rpartition(".")[0] or source.package] += rest
+
+
+def _num_words(sections: list[Section]) -> int:
+    return sum(section.num_words for section in sections)
+
+
+def _split(article: Article, left_out: Counter[str]) -> Iterator[Article]:
+    """Parts of at most `_MOST_WORDS` words; too small or mostly code: counted instead."""
+    part: list[Section] = []
+    for section in [*_short_sections(article.sections), None]:
+        if section is not None and (
+            not part or _num_words(part) + section.num_words <= _MOST_WORDS
+        ):
+            part.append(section)
+            continue
+        if _num_words(part) < _LEAST_WORDS:
+            left_out["article_too_small"] += 1
+        elif _code_fraction(part) > _MOST_CODE:
+            left_out["article_mostly_code"] += 1
+        else:
+            yield Article(article.name, article.package, article.title, part)
+        part = [section] if section is not None else []
+
+
+def _short_sections(sections: Iterable[Section]) -> Iterator[Section]:
+    """The sections, those longer than a page cut between blocks."""
+    for section in sections:
+        blocks: list[Block] = []
+        size = 0
+        for block in section.blocks:
+            words = len(block.text.split())
+            if blocks and size + words > _MOST_WORDS and block.kind != "code":
+                yield Section(section.owner, section.name, blocks)
+                blocks, size = [], 0
+            blocks.append(block)
+            size += words
+        yield Section(section.owner, section.name, blocks)
+
+
+def _code_fraction(sections: list[Section]) -> float:
+    blocks = [block for section in sections for block in section.blocks]
+    code = sum(len(block.text) for block in blocks if block.kind == "code")
+    return code / max(1, sum(len(block.text) for block in blocks))

@@ -1,0 +1,1 @@
+"""Sample evaluation files in the published formats, made from documentation off the web."""

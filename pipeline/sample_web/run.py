@@ -1,0 +1,173 @@
+"""The stage: read documentation, hold some out, plan the pages, render and write them."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.executor import map_shards
+from pipeline.files import open_atomic, remove_path, sha256_file, write_json
+from pipeline.sample_web.articles import Article, make_articles
+from pipeline.sample_web.chance import chance
+from pipeline.sample_web.evaluation.files import choose_planted, make_eval_files
+from pipeline.sample_web.links import write_links
+from pipeline.sample_web.oddities import Row, make_oddities
+from pipeline.sample_web.pages import TRUTH_FILE, TRUTH_SCHEMA, Page, Truth
+from pipeline.sample_web.plan import plan_pages
+from pipeline.sample_web.reading import read_sources
+from pipeline.sample_web.rendering import Neighbour, render_pages
+from pipeline.sample_web.sources import find_sources, unlike_pinned, versions
+from pipeline.stage import Stage
+from pipeline.web_server import SITE_FILE, SITE_SCHEMA
+from pipeline.work_folder import MANIFEST
+
+_FILES_A_CHUNK = 60
+_PAGES_A_CHUNK = 150
+_ARTICLES_OF_PAGES = 0.92  # the rest of max_pages is for copies and oddities
+_NEIGHBOURS = 8
+_ARTICLES_FILE = "articles.pickle"  # our own, written and read by the same code on one machine
+_EMPTY = "empty: sample_web.enabled is false in this profile"
+
+
+def run(stage: Stage) -> dict[str, Any]:
+    """Write site/, links/ and eval/; see `python -m pipeline.sample_web --help`."""
+    params, seed = stage.params.sample_web, stage.params.seed
+    if not params.enabled:
+        for name in ("site", "links", "eval"):
+            write_json(_fresh(stage.staging / name) / MANIFEST, {"statement": _EMPTY, "files": []})
+        return {"enabled": False}
+    found = versions()
+    for difference in unlike_pinned(found, stage.inputs["constraints"]):
+        stage.log.warning("%s: the web will differ from the one of other machines", difference)
+    articles, left_out = _read_articles(stage, found)
+    held_out = [a for a in articles if chance(seed, "held out", a.key) < params.held_out_fraction]
+    hidden = {article.name for article in held_out}
+    evaluation = make_eval_files(held_out, articles, seed)
+    evaluation.write(_fresh(stage.staging / "eval"))
+    planted = choose_planted(evaluation.passages, params.planted_fraction, seed)
+    pages = plan_pages([a for a in articles if a.name not in hidden], planted, seed)
+    titles = {page.url: page.article.title for page in pages}
+    rows, truths, num_docutils = _make_rows(stage, pages)
+    links, foreign = write_links(_fresh(stage.staging / "links"), truths, titles, seed)
+    _write_manifest(stage.staging / "links")
+    _write_site(_fresh(stage.staging / "site"), rows, sorted([*truths, *foreign]))
+    return {
+        "enabled": True,
+        "urls_by_kind": _sorted(truth.kind for truth in truths),
+        "pages_by_docutils": num_docutils,
+        "page_text_bytes": sum(len(page.article.text.encode()) for page in pages),
+        "site_bytes": sum(len(row.body) for row in rows),
+        "held_out_articles": len(held_out),
+        "held_out_text_bytes": sum(len(article.text.encode()) for article in held_out),
+        "articles_by_package": dict(Counter(article.package for article in articles)),
+        "links_by_kind": dict(sorted(links.items())),
+        "evaluation_examples": dict(sorted(evaluation.examples.items())),
+        "planted_by_set": _sorted(passage.set for passage in planted),
+        "left_out": left_out,
+        "versions": found,
+    }
+
+
+def _sorted(names: Any) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
+def _read_articles(stage: Stage, found: dict[str, str]) -> tuple[list[Article], dict[str, int]]:
+    """The articles, from an earlier attempt if it read the same versions."""
+    saved = stage.work / _ARTICLES_FILE
+    if saved.is_file():
+        state = pickle.loads(saved.read_bytes())
+        if state["versions"] == found:
+            return state["articles"], state["left_out"]
+        stage.log.warning("installed versions changed since the last attempt; starting afresh")
+    params = stage.params.sample_web
+    sources = find_sources()
+    chunks = [sources[i : i + _FILES_A_CHUNK] for i in range(0, len(sources), _FILES_A_CHUNK)]
+    left_out: Counter[str] = Counter()
+    with stage.progress("documentation", total=params.max_text_bytes, unit="B") as progress:
+        articles = make_articles(
+            map_shards(read_sources, chunks, workers=stage.params.compute.workers),
+            max_text_bytes=params.max_text_bytes,
+            max_articles=int(_ARTICLES_OF_PAGES * params.max_pages),
+            left_out=left_out,
+            progress=progress,
+        )
+    state = {"versions": found, "articles": articles, "left_out": dict(sorted(left_out.items()))}
+    with open_atomic(saved) as file:
+        pickle.dump(state, file)
+    return articles, state["left_out"]
+
+
+def _make_rows(stage: Stage, pages: Sequence[Page]) -> tuple[list[Row], list[Truth], int]:
+    """Every URL of the web with its answer, the truth about it, and how many docutils made."""
+    jobs = _with_neighbours(pages)
+    chunks = [jobs[i : i + _PAGES_A_CHUNK] for i in range(0, len(jobs), _PAGES_A_CHUNK)]
+    rows: list[Row] = []
+    num_docutils = 0
+    with stage.progress("pages", total=len(jobs), unit="pages") as progress:
+        workers = stage.params.compute.workers
+        rendered = map_shards(render_pages, chunks, workers=workers)
+        for chunk, bodies in zip(chunks, rendered, strict=True):
+            for (page, _), (body, used_docutils) in zip(chunk, bodies, strict=True):
+                kind = f"text/html; charset={page.encoding}"
+                rows.append(Row(page.host, page.path, 200, kind, "", body, ""))
+                num_docutils += used_docutils
+            progress.update(len(chunk))
+    truths = [page.truth() for page in pages]
+    ordinary = [page for page in pages if page.kind == "original" and not page.link]
+    hosts = {page.host for page in pages}
+    text = escape(" ".join(ordinary[0].article.text.split()))
+    for oddity in make_oddities(sorted(hosts), [page.url for page in ordinary], text):
+        rows.append(oddity.row)
+        truths += [oddity.truth] if oddity.truth else []
+    return rows, truths, num_docutils
+
+
+def _with_neighbours(pages: Sequence[Page]) -> list[tuple[Page, list[Neighbour]]]:
+    """Each page with the pages of its host that its navigation links to."""
+    of_host: dict[str, list[Neighbour]] = defaultdict(list)
+    places = []
+    for page in pages:
+        places.append(len(of_host[page.host]))
+        of_host[page.host].append(Neighbour(page.article.title, page.path))
+    jobs = []
+    for page, place in zip(pages, places, strict=True):
+        others = of_host[page.host]
+        after = [*others[place + 1 :], *others[:place]][:_NEIGHBOURS]
+        jobs.append((page, after))
+    return jobs
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty folder: a killed attempt may have left files."""
+    remove_path(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _write_site(folder: Path, rows: list[Row], truths: list[Truth]) -> None:
+    for name, schema, lines in (
+        (SITE_FILE, SITE_SCHEMA, sorted(rows)),
+        (TRUTH_FILE, TRUTH_SCHEMA, truths),
+    ):
+        table = pa.Table.from_pylist([line._asdict() for line in lines], schema=schema)
+        with open_atomic(folder / name) as file:
+            pq.write_table(table, file, compression="zstd")
+    _write_manifest(folder)
+
+
+def _write_manifest(folder: Path) -> None:
+    """List the files of a folder with their hashes."""
+    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    listed = [
+        {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        for path in files
+    ]
+    write_json(folder / MANIFEST, {"files": listed})
