@@ -16,6 +16,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
@@ -95,23 +96,30 @@ def serve(site: Path, port: int = 0) -> Iterator[int]:
         UserError: the server did not start (no such site, port taken, no answer in time).
     """
     command = [sys.executable, "-m", "pipeline.web_server", "--site", str(site)]
-    process = subprocess.Popen(
-        [*command, "--port", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        yield _wait_for_port(process, process.stdout, site)
-    finally:
-        process.stdin.close()
+    with (
+        tempfile.TemporaryFile("w+") as messages,
+        subprocess.Popen(
+            [*command, "--port", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None and process.stdout is not None
         try:
-            process.wait(_STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+            yield _wait_for_port(process, process.stdout, messages, site)
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(_STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _wait_for_port(process: subprocess.Popen[str], output: IO[str], site: Path) -> int:
+def _wait_for_port(
+    process: subprocess.Popen[str], output: IO[str], messages: IO[str], site: Path
+) -> int:
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: lines.put(output.readline()), daemon=True).start()
     try:
@@ -123,9 +131,11 @@ def _wait_for_port(process: subprocess.Popen[str], output: IO[str], site: Path) 
         ) from None
     if not line.startswith("http://"):
         code = process.wait(_START_WITHIN_S)
+        messages.seek(0)
+        said = messages.read().strip().splitlines()
         raise UserError(
-            f"{site}: the web server ended with code {code} before it listened; "
-            "its message stands above"
+            f"{said[-1] if said else 'no message'} (the web server of {site} ended with code "
+            f"{code} before it listened)"
         )
     return int(line.rsplit(":", 1)[1])
 

@@ -17,6 +17,7 @@ from pipeline.web_server import Answer
 ODD_HOST = "www.attic.test"
 CRAWL_DELAY_HOST = "www.slowcoach.test"
 ROBOTS_ERROR_HOST = "www.outoforder.test"
+STORIES_DOMAIN = ".stories.test"
 DISALLOWED = "/private/"
 _HTML = "text/html; charset=utf-8"
 _BOMB_BYTES = 50_000_000  # of zeros and spaces: 50 kB when compressed
@@ -54,14 +55,16 @@ def make_oddities(hosts: Sequence[str], urls: Sequence[str], text: str) -> Itera
     """All oddities.
 
     Args:
-        hosts: every host of the web; each second one gets a robots.txt.
-        urls: of ordinary pages, to which redirects lead.
-        text: English HTML paragraphs that slow and broken pages show.
+        hosts: every host of the web.
+        urls: of ordinary pages, to which redirects lead; the first one's text is `text`.
+        text: what slow and broken pages show, as HTML.
     """
     yield from _robots(hosts)
     yield from _redirects(urls)
     yield from _errors()
-    yield from _broken(f"<html><head><title>Attic</title></head><body><p>{text}</p>".encode())
+    yield from _broken(
+        f"<html><head><title>Attic</title></head><body><p>{text}</p>".encode(), urls[0]
+    )
 
 
 def _odd(kind: str, path: str, answer: Answer, of: str = "") -> Oddity:
@@ -82,9 +85,11 @@ def _page(body: bytes, behaviour: str = "", *, status: int = 200, kind: str = _H
 
 
 def _robots(hosts: Sequence[str]) -> Iterator[Oddity]:
-    """Rules for some hosts; 404 (all allowed) for others; 500 (all forbidden) for one."""
+    """Rules for most hosts, none (404, all allowed) for some, an error (all forbidden) for one."""
     rules = f"# Keep out of the attic\nUser-agent: *\nDisallow: {DISALLOWED}\nAllow: /\n"
     for number, host in enumerate(sorted(hosts)):
+        if host.endswith(STORIES_DOMAIN):
+            continue
         extra = ""
         if host == CRAWL_DELAY_HOST:
             extra = "Crawl-delay: 1\n"
@@ -123,7 +128,7 @@ def _errors() -> Iterator[Oddity]:
     yield _odd("empty", "/no-content", _page(b"", status=204))
 
 
-def _broken(page: bytes) -> Iterator[Oddity]:
+def _broken(page: bytes, of: str) -> Iterator[Oddity]:
     for number in range(3):
         yield _odd("slow", f"/slow/{number}", _page(page, "slow"))
     for number in range(3):
@@ -133,6 +138,8 @@ def _broken(page: bytes) -> Iterator[Oddity]:
     bomb = gzip.compress(b"<p>" + b" " * _BOMB_BYTES, mtime=0)
     yield _odd("bomb", "/bomb", _page(bomb, "gzip"))
     yield _odd("bad_gzip", "/bad-gzip", _page(b"\x1f\x8b\x08\x00 this is no gzip data", "gzip"))
+    unclosed = page.replace(b"<p>", b"<table><td><div><p><b><i>").replace(b"</p>", b"<p><")
+    yield _odd("broken_html", "/broken", _page(unclosed), of=of)
     large = page + b"<!-- " + b"filler " * (_LARGE_BYTES // 7) + b" -->"
     yield _odd("too_large", "/large", _page(large))
     pdf = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"

@@ -16,7 +16,12 @@ from pipeline.sample_web.articles import Article
 from pipeline.sample_web.chance import chance, generator, pick, shuffled
 from pipeline.sample_web.copies import near_duplicate, plant, similarity
 from pipeline.sample_web.foreign import STORIES
-from pipeline.sample_web.oddities import CRAWL_DELAY_HOST, DISALLOWED, ROBOTS_ERROR_HOST
+from pipeline.sample_web.oddities import (
+    CRAWL_DELAY_HOST,
+    DISALLOWED,
+    ROBOTS_ERROR_HOST,
+    STORIES_DOMAIN,
+)
 from pipeline.sample_web.pages import Page, Passage
 from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Section
@@ -37,6 +42,7 @@ _LINK_ROLES = {
     "after_cut_off": 300,
 }
 _ONE_COPY_IN = {"exact_duplicate": 40, "near_duplicate": 33}
+_LEAST_COPIED = 2000  # characters: an edit of a shorter page weighs too much
 _ENCODINGS = ("iso-8859-1", "windows-1252")
 _BLOGS = tuple(
     f"{name}.test"
@@ -128,7 +134,7 @@ def _planted(article: Article, passage: Passage, seed: int) -> Page:
 def _encoded(page: Page, seed: int) -> Page:
     """The page in an old encoding, now and then, where its text is more than ASCII."""
     text = page.article.text
-    if text.isascii() or page.kind != "original" or chance(seed, "encoding", page.url) > 0.1:
+    if text.isascii() or page.kind != "original" or chance(seed, "encoding", page.url) > 0.2:
         return page
     for encoding in _ENCODINGS:
         try:
@@ -142,7 +148,8 @@ def _encoded(page: Page, seed: int) -> Page:
 def _copies(originals: list[Page], seed: int) -> Iterator[Page]:
     """Copies on other hosts in other templates."""
     for kind, one_in in _ONE_COPY_IN.items():
-        chosen = shuffled(originals, lambda page: page.url, seed, kind)
+        long = [page for page in originals if len(page.article.text) >= _LEAST_COPIED]
+        chosen = shuffled(long, lambda page: page.url, seed, kind)
         for page in chosen[: max(1, len(originals) // one_in)]:
             others = [host for host in _BLOGS if host != page.host]
             host = pick(others, seed, kind, page.url)
@@ -167,7 +174,7 @@ def _foreign(seed: int) -> Iterator[Page]:
         for title, *paragraphs in stories:
             blocks = [Block("paragraph", text) for text in paragraphs]
             article = Article(f"{language}.{title}", language, title, [Section("", "", blocks)])
-            host = f"{language}.stories.test"
+            host = f"{language}{STORIES_DOMAIN}"
             yield Page(
                 host, f"/{quote(title)}", article, "non_english",
                 pick(("blog", "news"), seed, title), language=language,

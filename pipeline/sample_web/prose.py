@@ -52,7 +52,7 @@ def read_blocks(text: str, left_out: Counter[str]) -> list[Block]:
             continue
         code_indent = -1
         blocks += _read_chunk(lines, left_out)
-        if lines[-1].rstrip().endswith("::") or _opens_code(lines):
+        if _opens_code(lines):
             code_indent = indent
     return blocks
 
@@ -78,8 +78,11 @@ def _indent(line: str) -> int:
 
 
 def _opens_code(lines: list[str]) -> bool:
+    """Whether deeper lines after this run are literal: after `::` or a directive of no prose."""
     match = _DIRECTIVE.match(lines[0].strip())
-    return bool(match) and match[1] not in _PROSE_DIRECTIVES if match else False
+    if match:
+        return match[1] not in _PROSE_DIRECTIVES
+    return lines[-1].rstrip().endswith("::")
 
 
 def _add_code(blocks: list[Block], lines: list[str], left_out: Counter[str]) -> None:

@@ -33,6 +33,7 @@ _PAGES_A_CHUNK = 150
 _ARTICLES_OF_PAGES = 0.92  # the rest of max_pages is for copies and oddities
 _NEIGHBOURS = 8
 _ARTICLES_FILE = "articles.pickle"  # our own, written and read by the same code on one machine
+_UNDECLARED = "text/html"  # an old encoding stands in the page only, as on many an old site
 _EMPTY = "empty: sample_web.enabled is false in this profile"
 
 
@@ -116,7 +117,7 @@ def _make_rows(stage: Stage, pages: Sequence[Page]) -> tuple[list[Row], list[Tru
         rendered = map_shards(render_pages, chunks, workers=workers)
         for chunk, bodies in zip(chunks, rendered, strict=True):
             for (page, _), (body, used_docutils) in zip(chunk, bodies, strict=True):
-                kind = f"text/html; charset={page.encoding}"
+                kind = "text/html; charset=utf-8" if page.encoding == "utf-8" else _UNDECLARED
                 rows.append(Row(page.host, page.path, 200, kind, "", body, ""))
                 num_docutils += used_docutils
             progress.update(len(chunk))

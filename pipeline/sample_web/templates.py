@@ -83,12 +83,7 @@ datetime="{{ date }}">{{ date }}</time> in <a href="/tag/{{ tag }}">{{ tag }}</a
 <section class="related-posts"><h3>You might also like</h3><ul>
 {% for page in neighbours[:5] %}<li><a href="{{ page.url }}">{{ page.title }}</a></li>
 {% endfor %}</ul></section>
-<section id="comments" class="comments"><h3>2 comments</h3>
-<div class="comment"><b>anonymous</b> <p>Thanks, this helped me a lot!</p></div>
-<div class="comment"><b>reader</b> <p>First. Also, the second link is broken.</p></div></section>
-</main>
-<aside class="sidebar"><div class="widget"><h4>Newsletter</h4><form><input type="email">
-<button>Subscribe</button></form></div>
+<section id="comments" class="comments"><h3>Comments are closed</h3>
 <div class="widget tagcloud">
 <a href="/tag/python">python</a> <a href="/tag/{{ tag }}">{{ tag }}</a> <a
 href="/tag/howto">howto</a></div></aside>

@@ -28,20 +28,21 @@ STATEMENT = (
 )
 # Shares of the held-out text. A set's test and train articles are different ones.
 _SHARES = {
-    "wiki_test": 0.11,
+    "cbt": 0.11,  # the longest articles: a question takes 21 sentences
     "wiki_train": 0.18,
+    "wiki_test": 0.11,
+    "ptb_train": 0.06,
     "ptb_test": 0.09,
-    "ptb_train": 0.07,
+    "1bw_train": 0.06,
     "1bw_test": 0.08,
-    "1bw_train": 0.07,
-    "lambada": 0.13,
-    "cbt": 0.11,
+    "lambada": 0.15,
     "questions": 0.16,
 }
 _MOST_QUESTIONS = 400  # of a set; evaluation takes fewer still
 _PAIRS = {"newstest2014": 200, "newstest2013": 100}
 _WORDS_WIKITEXT2, _WORDS_WIKITEXT103, _WORDS_PTB = 12_000, 30_000, 8_000
 _PASSAGE_SENTENCES = 5
+_CBT_PLANTED_EVERY = 10  # their windows of 21 sentences move by one
 
 
 @dataclass
@@ -108,7 +109,7 @@ def make_eval_files(held_out: Sequence[Article], corpus: Sequence[Article], seed
     for kind in ("CN", "NE"):
         questions = childrens_books(groups["cbt"], kind, seed)
         path = f"cbt/cbtest_{kind}_valid_2000ex.txt"
-        _add_cloze(result, f"cbt_{kind.lower()}", path, questions)
+        _add_cloze(result, f"cbt_{kind.lower()}", path, questions, _CBT_PLANTED_EVERY)
     _add_questions(result, groups["questions"], groups["cbt"])
     _add_made_up(result, seed)
     return result
@@ -116,12 +117,21 @@ def make_eval_files(held_out: Sequence[Article], corpus: Sequence[Article], seed
 
 def _share_out(held_out: Sequence[Article], seed: int) -> dict[str, list[Article]]:
     """Each article to one group, until the group has its share; parts of one thing together."""
+    longest = sorted(held_out, key=lambda article: (-len(article_sentences(article)), article.name))
     order = shuffled(held_out, lambda article: article.key, seed, "groups")
     total = sum(len(article.text) for article in held_out)
     groups: dict[str, list[Article]] = {name: [] for name in _SHARES}
     names = iter(_SHARES)
     name, size, key = next(names), 0, ""
+    for article in longest:
+        if size >= _SHARES[name] * total:
+            break
+        groups[name].append(article)
+        size += len(article.text)
+    taken = {article.name for article in groups[name]}
     for article in order:
+        if article.name in taken:
+            continue
         if size >= _SHARES[name] * total and article.key != key:
             name, size = next(names, name), 0
         groups[name].append(article)
@@ -156,11 +166,16 @@ def _text_passages(set_: str, articles: Iterable[Article]) -> list[Passage]:
     return passages
 
 
-def _add_cloze(result: EvalFiles, set_: str, path: str, questions: Iterable[Cloze]) -> None:
+def _add_cloze(
+    result: EvalFiles, set_: str, path: str, questions: Iterable[Cloze], planted_every: int = 1
+) -> None:
+    """`planted_every`: questions that share sentences are not all worth planting."""
     taken = [question for _, question in zip(range(_MOST_QUESTIONS), questions, strict=False)]
     result.add(path, "".join(question.published for question in taken), len(taken))
     result.passages += [
-        Passage(set_, number, question.passage) for number, question in enumerate(taken)
+        Passage(set_, number, question.passage)
+        for number, question in enumerate(taken)
+        if number % planted_every == 0
     ]
 
 

@@ -18,7 +18,7 @@ from pipeline.sample_web.prose import Block
 _STORY_WORDS = 260  # about CoQA's mean of 271
 _MOST_TURNS = 12
 _LEAST_TURNS = 3
-_MOST_TYPE_WORDS = 4
+_TYPE = re.compile(r"[\w.\[\]]+(?: [\w.\[\]]+){0,3}")  # at most four words, no set of values
 _RAISES = re.compile(r"\b[Rr]aises?\s+(?:an? )?([A-Z]\w*(?:Error|Exception|Warning))\b")
 _VERSION = re.compile(r"\b(Added|Changed|Deprecated since|New) (?:in )?version (\d+(?:\.\d+)+)")
 _RETURNS = re.compile(r"^Returns? (?P<what>(?:the |an? |True |a list )[^.,;:]{3,60})")
@@ -53,7 +53,7 @@ def article_questions(name: str, blocks: Iterable[Block]) -> Iterator[Asked]:
 def _parameter(block: Block) -> tuple[str, str]:
     """Name and type of a documented parameter: `axis : int, optional` or `axis (int)`."""
     found = re.match(r"(\w+)(?: : | ?\()([^,()]+?)(?:,.*|\).*)?$", block.term)
-    if not found or len(found[2].split()) > _MOST_TYPE_WORDS:
+    if not found or not _TYPE.fullmatch(found[2].strip()):
         return "", ""
     return found[1], found[2].strip()
 

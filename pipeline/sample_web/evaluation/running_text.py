@@ -11,7 +11,6 @@ from pipeline.sample_web.articles import Article, block_text
 from pipeline.sample_web.chance import shuffled
 from pipeline.sample_web.evaluation.sentences import (
     article_sentences,
-    is_word,
     known,
     prose_blocks,
     tokenise,
@@ -139,21 +138,3 @@ def text8(articles: Iterable[Article]) -> str:
     texts = [block_text(block) for article in articles for block in prose_blocks(article)]
     spelled = re.sub(r"\d", lambda match: _SPELL[match[0]], " ".join(texts).lower())
     return " " + " ".join(re.sub(r"[^a-z]+", " ", spelled).split())
-
-
-def common_words(counts: Counter[str]) -> frozenset[str]:
-    """Words that are rather nouns than names: seen in lower case, and often."""
-    return frozenset(word for word, count in counts.items() if word.islower() and count >= 5)
-
-
-__all__ = [
-    "billion_words",
-    "common_words",
-    "count_words",
-    "is_word",
-    "penn_treebank",
-    "text8",
-    "vocabulary",
-    "wikipedia_dump",
-    "wikitext",
-]
