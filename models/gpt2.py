@@ -1,0 +1,280 @@
+"""GPT-2, the whole architecture as released: config, blocks, KV cache, initialisation.
+
+Vector names end in their shape: B sequences, T new tokens, S tokens in reach of attention (cached
+and new), D width (n_embd), H heads, K width of a head, L layers, V vocabulary, N = B * T.
+
+The embedding is exactly [V, D]; where a multiple of 64 is faster, the head pads it at the moment
+of use (`models.head_loss`), so that no parameter, count or file ever shows the padding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.head_loss import mean_loss, token_losses
+
+ResidualInit = Literal["layers", "twice_layers", "none"]
+
+_LAYER_NORM_EPSILON = 1e-5
+_WEIGHT_STD = 0.02  # released code: `w_init_stdev=0.02`, `wte` 0.02
+_POSITION_STD = 0.01  # released code: `wpe`
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    """The shape of a GPT-2, in the names of its checkpoints."""
+
+    vocab_size: int
+    """Tokens, <|endoftext|> included (released: 50,257)."""
+    n_positions: int
+    """Most tokens in context (released: 1024)."""
+    n_embd: int
+    n_layer: int
+    n_head: int
+    dropout: float = 0.0
+    """Probability after embeddings, attention weights and residual projections, in training."""
+
+    def __post_init__(self) -> None:
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd = {self.n_embd} is no multiple of n_head = {self.n_head}; change either"
+            )
+
+
+class KVCache:
+    """Keys and values of the tokens read so far; each sequence has its own length.
+
+    Sequences stand at the left. Shorter ones end in padding, which causal attention never sees
+    and which `truncate` makes the next tokens overwrite.
+    """
+
+    def __init__(
+        self,
+        config: GPT2Config,
+        batch_size: int,
+        max_tokens: int,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Room for `max_tokens` a sequence; `dtype` is that of attention (bfloat16 in autocast)."""
+        head_width = config.n_embd // config.n_head
+        shape = (config.n_layer, batch_size, config.n_head, max_tokens, head_width)
+        # Zeros, not empty: a masked weight of 0 times a NaN would be a NaN.
+        self.keys_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
+        self.values_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
+        self.lengths_B = torch.zeros(batch_size, dtype=torch.long, device=device)
+        self.max_length = 0
+        """Of the longest sequence; kept here so that no step waits for the device."""
+
+    def truncate(self, lengths: Sequence[int]) -> None:
+        """Forget what follows the first `lengths[b]` tokens of sequence b (its padding)."""
+        self.lengths_B = torch.tensor(lengths, device=self.lengths_B.device)
+        self.max_length = max(lengths)
+
+    def select(self, rows: Tensor) -> None:
+        """Keep only these sequences, in this order."""
+        self.keys_LBHSK = self.keys_LBHSK[:, rows]
+        self.values_LBHSK = self.values_LBHSK[:, rows]
+        self.lengths_B = self.lengths_B[rows]
+
+    def append(
+        self, layer: int, keys_BHTK: Tensor, values_BHTK: Tensor, positions_BT: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Store one layer's new keys and values; returns all of it, [B, H, S, K] each."""
+        rows_B1 = torch.arange(positions_BT.shape[0], device=positions_BT.device)[:, None]
+        reach = self.max_length + positions_BT.shape[1]
+        stored = []
+        for cache_LBHSK, new_BHTK in (
+            (self.keys_LBHSK, keys_BHTK),
+            (self.values_LBHSK, values_BHTK),
+        ):
+            cache_BHSK = cache_LBHSK[layer]
+            cache_BHSK[rows_B1, :, positions_BT] = new_BHTK.transpose(1, 2).to(cache_BHSK.dtype)
+            stored.append(cache_BHSK[:, :, :reach])
+        return stored[0], stored[1]
+
+    def advance(self, tokens: int) -> None:
+        """Count `tokens` more in every sequence, once all layers have stored them."""
+        self.lengths_B = self.lengths_B + tokens
+        self.max_length += tokens
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Where the new tokens stand in a cache: shared by all layers of one forward pass."""
+
+    cache: KVCache
+    positions_BT: Tensor
+    mask_B1TS: Tensor | None
+    """True where a token may look; None for the first tokens, where plain causality says it."""
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention, by torch's fused kernels."""
+
+    def __init__(self, config: GPT2Config, layer: int) -> None:
+        super().__init__()
+        self.n_head, self.layer, self.dropout = config.n_head, layer, config.dropout
+        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd)
+
+    def forward(self, x_BTD: Tensor, reading: _Reading | None = None) -> Tensor:
+        """Mix each token with those before it; returns [B, T, D]."""
+        shape = (*x_BTD.shape[:2], self.n_head, -1)
+        q_BHTK, k_BHTK, v_BHTK = (
+            part_BTD.view(shape).transpose(1, 2) for part_BTD in self.c_attn(x_BTD).chunk(3, dim=2)
+        )
+        mask_B1TS = None
+        if reading is not None:
+            stored = reading.cache.append(self.layer, k_BHTK, v_BHTK, reading.positions_BT)
+            mask_B1TS = reading.mask_B1TS
+            if mask_B1TS is not None:
+                k_BHTK, v_BHTK = stored
+                q_BHTK = q_BHTK.to(k_BHTK.dtype)
+        y_BHTK = F.scaled_dot_product_attention(
+            q_BHTK,
+            k_BHTK,
+            v_BHTK,
+            attn_mask=mask_B1TS,
+            is_causal=mask_B1TS is None,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        y_BTD: Tensor = self.c_proj(y_BHTK.transpose(1, 2).reshape(x_BTD.shape))
+        return y_BTD
+
+
+class MLP(nn.Module):
+    """Two matrices around a GELU in its tanh form."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
+        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Transform each token by itself; returns [B, T, D]."""
+        y_BTD: Tensor = self.c_proj(F.gelu(self.c_fc(x_BTD), approximate="tanh"))
+        return y_BTD
+
+
+class Block(nn.Module):
+    """A pre-LayerNorm residual block: x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, config: GPT2Config, layer: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.attn = Attention(config, layer)
+        self.ln_2 = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.mlp = MLP(config)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x_BTD: Tensor, reading: _Reading | None = None) -> Tensor:
+        """Returns the residual stream after this block, [B, T, D]."""
+        x_BTD = x_BTD + self.drop(self.attn(self.ln_1(x_BTD), reading))
+        x_BTD = x_BTD + self.drop(self.mlp(self.ln_2(x_BTD)))
+        return x_BTD
+
+
+class GPT2(nn.Module):
+    """The model; weights are undefined until `initialise` or a checkpoint fills them."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        self.drop = nn.Dropout(config.dropout)
+        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+
+    def forward(self, tokens_BT: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Hidden states after the final LayerNorm, [B, T, D].
+
+        With a cache, the tokens follow those it holds, and join them.
+
+        Raises:
+            ValueError: the tokens reach beyond the model's positions.
+        """
+        start = cache.max_length if cache is not None else 0
+        if start + tokens_BT.shape[1] > self.config.n_positions:
+            raise ValueError(
+                f"{start + tokens_BT.shape[1]} tokens exceed the model's n_positions = "
+                f"{self.config.n_positions}; read less at once"
+            )
+        reading = None
+        if cache is None:
+            positions = torch.arange(tokens_BT.shape[1], device=tokens_BT.device)
+        else:
+            reading = _begin_reading(cache, tokens_BT.shape[1])
+            positions = reading.positions_BT
+        x_BTD = self.drop(self.wte(tokens_BT) + self.wpe(positions))
+        for block in self.h:
+            x_BTD = block(x_BTD, reading)
+        if cache is not None:
+            cache.advance(tokens_BT.shape[1])
+        hidden_BTD: Tensor = self.ln_f(x_BTD)
+        return hidden_BTD
+
+    def logits(self, hidden_BTD: Tensor) -> Tensor:
+        """Scores of every token of the vocabulary, [..., V]; the head is the embedding."""
+        return F.linear(hidden_BTD, self.wte.weight)
+
+    def token_losses(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        """-log p(target) of each position in nats, [B, T] float32, without gradients.
+
+        The scores of the vocabulary exist for a few positions at a time only. A target of -100
+        has loss 0 and costs nothing.
+        """
+        with torch.no_grad():
+            hidden_ND = self(tokens_BT).flatten(0, 1)
+            losses_N = token_losses(hidden_ND, self.wte.weight, targets_BT.flatten())
+        return losses_N.view(targets_BT.shape)
+
+    def mean_loss(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        """Mean of -log p(target) in nats, a scalar with gradients: what training minimises."""
+        return mean_loss(self(tokens_BT).flatten(0, 1), self.wte.weight, targets_BT.flatten())
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator, residual_init: ResidualInit) -> None:
+        """Fill all weights as the paper and its code say; the same generator, the same weights.
+
+        `residual_init` names N in the paper's 1/sqrt(N) for weights that write into the residual
+        stream (section 2.3 says "the number of residual layers"): n_layer, 2 n_layer, or 1.
+        """
+        n_layer = self.config.n_layer
+        num_residual = {"layers": n_layer, "twice_layers": 2 * n_layer, "none": 1}[residual_init]
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif ".ln_" in name or name.startswith("ln_"):
+                parameter.fill_(1.0)
+            else:
+                std = _POSITION_STD if name == "wpe.weight" else _WEIGHT_STD
+                if name.endswith("c_proj.weight"):
+                    std /= math.sqrt(num_residual)
+                parameter.normal_(0.0, std, generator=generator)
+
+
+def _begin_reading(cache: KVCache, num_tokens: int) -> _Reading:
+    device = cache.lengths_B.device
+    positions_BT = cache.lengths_B[:, None] + torch.arange(num_tokens, device=device)
+    if cache.max_length == 0:
+        return _Reading(cache, positions_BT, None)
+    reach = torch.arange(cache.max_length + num_tokens, device=device)
+    return _Reading(cache, positions_BT, reach <= positions_BT[:, None, :, None])
+
+
+def empty_model(config: GPT2Config, device: torch.device | str = "cpu") -> GPT2:
+    """A model whose weights are memory not yet written: building 1.5 B twice takes time."""
+    with torch.device("meta"):
+        model = GPT2(config)
+    model.to_empty(device=device)
+    return model
