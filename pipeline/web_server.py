@@ -52,6 +52,7 @@ BEHAVIOURS = {
 }
 _START_WITHIN_S = 30.0
 _STOP_WITHIN_S = 5.0
+_FINISH_WITHIN_S = 0.1  # for answers still under way at the end; a drip never finishes
 _DRIP_EVERY_S = 0.1
 _MISSING_LENGTH = 1000
 _LEAST_COMPRESSED = 512  # bytes; a smaller body gains nothing
@@ -172,7 +173,8 @@ async def _run(site: Site, port: int) -> None:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return await _answer(site, request)
 
-    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    server = web.Server(answer, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=_FINISH_WITHIN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -186,7 +188,7 @@ async def _run(site: Site, port: int) -> None:
     sys.stdout.write(f"http://{host}:{bound}\n")
     sys.stdout.flush()
     await _until_stdin_closes()
-    await asyncio.wait_for(runner.cleanup(), _STOP_WITHIN_S)
+    await runner.cleanup()
 
 
 async def _until_stdin_closes() -> None:

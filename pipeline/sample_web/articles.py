@@ -2,7 +2,7 @@
 
 Docstrings repeat one another: a parameter's text stands in forty functions, overloads copy their
 base. A block whose 8-word runs were mostly seen before is left out, so that pages differ, and
-documentation held out for the evaluation files does not come back by another door.
+documentation held out for the evaluation files seldom comes back by another door.
 """
 
 from __future__ import annotations
