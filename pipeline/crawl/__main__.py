@@ -1,0 +1,15 @@
+"""`python -m pipeline.crawl`: from Reddit links, or a ready corpus, to documents."""
+
+from pipeline import stage
+from pipeline.crawl.run import run
+
+if __name__ == "__main__":
+    stage.main(
+        stage.Definition(
+            name="crawl",
+            description="Choose links, fetch their pages politely and keep their main text.",
+            inputs=("links", "site"),
+            sections=("crawl",),
+            run=run,
+        )
+    )

@@ -1,0 +1,165 @@
+"""One spelling per URL, so that a page linked to in two ways is fetched once.
+
+Lower-case ASCII host, no default port, no fragment, no dot segments, no tracking parameters. The
+order of the other parameters stays: some sites read it. RFC 3986, section 6.2.
+"""
+
+from __future__ import annotations
+
+import html
+import ipaddress
+import re
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+import idna
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_TRACKING = re.compile(
+    r"(utm|mtm|pk|hsa|mc|oly|vero|icid|ns|stm|itm)_.*"
+    r"|(fb|g|dc|ms|y|tw|wbra|gbra|ig|ttc|li)(clk|sh)?(cl)?id"
+    r"|_hs(enc|mi)|mkt_tok|xtor|cmpid|ref|ref_(src|url)|_ga|igshid|s_cid|spref",
+    re.IGNORECASE,
+)
+_UNRESERVED = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+)  # RFC 3986, section 2.3
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_KEPT = "/:?#[]@!$&'()*+,;=-._~%"  # what `quote` leaves as it is
+_MOST_CHARACTERS = 2048  # longer URLs are session states or attacks, and few servers take them
+
+
+class BadUrlError(ValueError):
+    """No URL of the public web; the message is the reason."""
+
+
+def canonical_url(url: str) -> str:
+    """The canonical form of an absolute http or https URL.
+
+    >>> canonical_url("HTTP://Ex%41mple.com:80/a/./b/../c%7e?utm_source=x&b=2&a=1#top")
+    'http://example.com/a/c~?b=2&a=1'
+    >>> canonical_url("https://BÜCHER.example")
+    'https://xn--bcher-kva.example/'
+
+    Raises:
+        BadUrlError: not http or https, no host, a local host name, too long, malformed.
+    """
+    url = html.unescape(url.strip()) if "&amp;" in url else url.strip()
+    if not url or len(url) > _MOST_CHARACTERS or any(c < " " or c == "\x7f" for c in url):
+        raise BadUrlError("empty, too long or with control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadUrlError(str(error)) from None
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise BadUrlError(f"scheme {scheme!r} is neither http nor https")
+    if parts.username is not None:
+        raise BadUrlError("carries a user name")
+    place = _canonical_host(parts)
+    if port is not None and port != _DEFAULT_PORTS[scheme]:
+        place += f":{port}"
+    query = _without_tracking(_escaped(parts.query))
+    path = _without_dots(_escaped(parts.path)) or "/"
+    return f"{scheme}://{place}{path}" + (f"?{query}" if query else "")
+
+
+def target_key(url: str) -> str:
+    """What two canonical URLs of one page share: http and https lead to the same page."""
+    return url.partition("://")[2]
+
+
+def redirect_target(url: str, location: str) -> str:
+    """The absolute URL that a Location header means, without fragment.
+
+    It is not made canonical: a server that asks for `?ref=x` may send everything else there again.
+
+    >>> redirect_target("http://a.test/x/y", "../z?q=é#top")
+    'http://a.test/z?q=%C3%A9'
+
+    Raises:
+        BadUrlError: it is malformed or too long.
+    """
+    try:
+        parts = urlsplit(urljoin(url, location))
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadUrlError(str(error)) from None
+    if parts.scheme in _DEFAULT_PORTS and not host:
+        raise BadUrlError(f"{location!r} names no host")
+    target = parts._replace(
+        path=_escaped(parts.path), query=_escaped(parts.query), fragment=""
+    ).geturl()
+    if len(target) > _MOST_CHARACTERS:
+        raise BadUrlError("too long")
+    return target
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an absolute URL.
+
+    >>> origin_of("https://example.com:8443/a?b")
+    'https://example.com:8443'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def host_of(url: str) -> str:
+    """The host of a canonical URL, without its port.
+
+    >>> host_of("http://example.com:8080/a"), host_of("http://[::1]/")
+    ('example.com', '::1')
+    """
+    return urlsplit(url).hostname or ""
+
+
+def _canonical_host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").rstrip(".")
+    if "%" in host:
+        host = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), host).lower()
+    if ":" in host:
+        try:
+            return f"[{ipaddress.IPv6Address(host).compressed}]"
+        except ValueError:
+            raise BadUrlError(f"host {host!r} is no IPv6 address") from None
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError as error:
+            raise BadUrlError(f"host {host!r}: {error}") from None
+    if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", host) or ".." in host:
+        raise BadUrlError(f"host {host!r} is no host name")
+    if "." not in host or host.endswith((".local", ".localhost", ".internal")):
+        raise BadUrlError(f"host {host!r} is no name of the public web")
+    return host
+
+
+def _escaped(text: str) -> str:
+    """Escape what must be escaped, and nothing else; escapes in upper case."""
+
+    def normal(match: re.Match[str]) -> str:
+        character = chr(int(match[1], 16))
+        return character if character in _UNRESERVED else match[0].upper()
+
+    text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
+    return quote(_ESCAPE.sub(normal, text), safe=_KEPT)
+
+
+def _without_tracking(query: str) -> str:
+    pairs = [pair for pair in query.split("&") if pair]
+    return "&".join(pair for pair in pairs if not _TRACKING.fullmatch(pair.partition("=")[0]))
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986, section 5.2.4, for an absolute path."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments and segments[-1] in {".", ".."}:
+        kept.append("")
+    return "/" + "/".join(kept) if segments else ""

@@ -1,0 +1,277 @@
+"""A ready corpus instead of a crawl: JSONL, Parquet or WARC files to shards of documents.
+
+Each file is one unit of work, so that a kill costs at most the files at hand. The same rules
+reject as after a crawl. A damaged line or record is counted and costs no other; an archive that
+breaks off is an error, as with submission dumps, but not a WARC file, which is made of archives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.crawl.canonical import BadUrlError, canonical_url
+from pipeline.crawl.exchange import TEXT_TYPES
+from pipeline.crawl.extract import Page, reject
+from pipeline.crawl.shards import KEPT, Caps, judge_body
+from pipeline.crawl.submissions import read_lines
+from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
+from pipeline.errors import CorruptDataError, UserError
+from pipeline.executor import map_shards
+from pipeline.files import read_json, write_json
+from pipeline.stage import Stage
+
+_JSONL = (".jsonl", ".ndjson", ".jsonl.zst", ".jsonl.gz", ".jsonl.xz", ".jsonl.bz2")
+_WARC = (".warc", ".warc.gz", ".warc.zst")
+_PARQUET = (".parquet",)
+_SHARD_CHARACTERS = 64 * 2**20
+_ROWS_AT_ONCE = 1024
+_MOST_DAMAGED_SHOWN = 5
+DAMAGED = "damaged_record"
+
+
+class _Folders(NamedTuple):
+    documents: Path
+    rejected: Path
+    done: Path
+
+
+class _Damaged(NamedTuple):
+    """A record that could not be read, and where."""
+
+    where: str
+
+
+def read_corpus(stage: Stage, location: Path) -> dict[str, Any]:
+    """Make documents/ and rejected/ of the files in `location`, warc/ empty; returns counts.
+
+    Raises:
+        UserError: there is no such folder, or no file of a known kind in it.
+        CorruptDataError: a file breaks off or is not what its name says.
+    """
+    started_s = time.monotonic()
+    params = stage.params.crawl
+    files = _find_files(location)
+    _forget_other_files(stage, files)
+    folders = _Folders(*(stage.staging / "documents", stage.staging / "rejected"),
+                       stage.work / "read")  # fmt: skip
+    for folder in (*folders, stage.staging / "warc"):
+        folder.mkdir(exist_ok=True)
+    caps = Caps(params.max_body_bytes, params.min_document_words)
+    with stage.progress("read", total=len(files), unit="files") as progress:
+        results = list(
+            map_shards(
+                partial(_read_file, folders, caps),
+                list(enumerate(files)),
+                workers=stage.params.compute.workers,
+                progress=progress,
+            )
+        )
+    reasons: Counter[str] = Counter()
+    for result in results:
+        reasons.update(result["reasons"])
+        for line in result["damaged"]:
+            stage.log.warning("%s left out", line)
+    totals = write_manifest(folders.documents, [s for r in results for s in r["documents"]])
+    write_manifest(folders.rejected, [s for r in results for s in r["rejected"]])
+    return {
+        "corpus": {
+            "files": len(files),
+            **totals,
+            "by_reason": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+            "seconds": round(time.monotonic() - started_s, 3),
+        }
+    }
+
+
+def _find_files(location: Path) -> list[Path]:
+    if not location.is_dir():
+        raise UserError(
+            f"params.yaml: crawl.location = {location}: no such folder; put the corpus there "
+            f"({', '.join((*_JSONL[:3], *_PARQUET, _WARC[1]))}) or name its folder"
+        )
+    known = (*_JSONL, *_PARQUET, *_WARC)
+    files = [path for path in sorted(location.rglob("*")) if path.name.endswith(known)]
+    if not files:
+        raise UserError(
+            f"params.yaml: crawl.location = {location}: holds none of {', '.join(known)}; "
+            "put the corpus there or name its folder"
+        )
+    return files
+
+
+def _forget_other_files(stage: Stage, files: list[Path]) -> None:
+    """Start afresh if the corpus is not the one that an unfinished attempt read."""
+    listing = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    known = stage.work / "corpus.json"
+    if known.is_file() and read_json(known) != listing:
+        stage.log.warning("the corpus has changed since the last attempt: starting afresh")
+        for path in [*(stage.work / "read").glob("*"), *stage.staging.glob("*/*")]:
+            path.unlink()
+    write_json(known, listing)
+
+
+def _read_file(folders: _Folders, caps: Caps, file: tuple[int, Path]) -> dict[str, Any]:
+    number, path = file
+    done = folders.done / f"{number:05d}.json"
+    if done.is_file():
+        result: dict[str, Any] = read_json(done)
+        return result
+    reasons: Counter[str] = Counter()
+    damaged: list[str] = []
+    documents = _Shards(folders.documents, number, Document)
+    rejected = _Shards(folders.rejected, number, Removed)
+    for document in _read_any(path, caps):
+        if isinstance(document, _Damaged):
+            reasons[DAMAGED] += 1
+            damaged.append(f"{path}: {document.where}")
+        elif isinstance(document, Removed):
+            reasons[document.reason] += 1
+            rejected.add(document)
+        else:
+            reasons[KEPT] += 1
+            documents.add(document)
+    result = {
+        "documents": documents.finish(),
+        "rejected": rejected.finish(),
+        "reasons": dict(reasons),
+        "damaged": damaged[:_MOST_DAMAGED_SHOWN],
+    }
+    write_json(done, result)
+    return result
+
+
+class _Shards:
+    """Writes the documents of one input file as one shard or several."""
+
+    def __init__(self, folder: Path, number: int, kind: type[Document]) -> None:
+        self._folder, self._number, self._kind = folder, number, kind
+        self._rows: list[Document] = []
+        self._characters = 0
+        self._entries: list[dict[str, Any]] = []
+
+    def add(self, document: Document) -> None:
+        self._rows.append(document)
+        self._characters += len(document.text)
+        if self._characters >= _SHARD_CHARACTERS:
+            self._write()
+
+    def finish(self) -> list[dict[str, Any]]:
+        if self._rows or not self._entries:
+            self._write()
+        return self._entries
+
+    def _write(self) -> None:
+        name = f"{self._number:05d}-{len(self._entries):03d}.parquet"
+        self._entries.append(write_shard(self._folder / name, self._rows, kind=self._kind))
+        self._rows, self._characters = [], 0
+
+
+def _read_any(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
+    if path.name.endswith(_WARC):
+        return _read_warc(path, caps)
+    if path.name.endswith(_PARQUET):
+        return _read_parquet(path, caps)
+    return _read_jsonl(path, caps)
+
+
+def _read_jsonl(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            yield _judged(json.loads(line), caps)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            yield _Damaged(f"line {number} ({type(error).__name__}: {error})")
+
+
+def _read_parquet(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = [name for name in file.schema_arrow.names if name in _COLUMNS]
+            if "text" not in columns:
+                raise CorruptDataError(f"{path}: has no column `text`; name the column so")
+            number = 0
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
+                for record in batch.to_pylist():
+                    number += 1
+                    try:
+                        yield _judged(record, caps)
+                    except (KeyError, TypeError, ValueError) as error:
+                        yield _Damaged(f"row {number} ({type(error).__name__}: {error})")
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptDataError(
+            f"{path}: truncated or no Parquet file ({error}); fetch it again"
+        ) from None
+
+
+_COLUMNS = frozenset({"id", "url", "text", "title", "original_url", "score", "created_utc",
+                      "subreddit"})  # fmt: skip
+
+
+def _judged(record: dict[str, Any], caps: Caps) -> Document:
+    text = record["text"]
+    if not isinstance(text, str):
+        raise TypeError(f"text is {type(text).__name__}, not a string")
+    url = str(record.get("url") or "")
+    name = record.get("id") or (document_id(url) if url else _id_of_text(text))
+    return _document(
+        Page(str(record.get("title") or ""), text),
+        reject(Page("", text), min_words=caps.min_words),
+        id=str(name),
+        url=url,
+        original_url=str(record.get("original_url") or ""),
+        score=int(record.get("score") or 0),
+        created_utc=int(record.get("created_utc") or 0),
+        subreddit=str(record.get("subreddit") or ""),
+    )
+
+
+def _document(page: Page, reason: str, **fields: Any) -> Document:
+    if reason:
+        return Removed(title=page.title, text=page.text, reason=reason, **fields)
+    return Document(title=page.title, text=page.text, **fields)
+
+
+def _id_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _read_warc(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
+    """Pages of the response records that are HTML or plain text with status 200."""
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    try:
+        for record in ArchiveIterator(str(path), record_types=WarcRecordType.response):
+            url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
+            headers = record.http_headers
+            if headers is None or headers.status_code != 200 or not url.startswith("http"):
+                continue
+            if (record.http_content_type or "") not in TEXT_TYPES:
+                continue
+            body = record.reader.read(caps.max_body_bytes + 1)
+            yield _from_response(url, headers, body, caps)
+    except (OSError, ValueError) as error:
+        yield _Damaged(f"from a damaged record on ({error})")
+
+
+def _from_response(url: str, headers: Any, body: bytes, caps: Caps) -> Document:
+    page, reason = judge_body(
+        body, headers.get("Content-Type") or "", headers.get("Content-Encoding") or "", caps
+    )
+    try:
+        canonical = canonical_url(url)
+    except BadUrlError:
+        canonical = url
+    return _document(
+        page, reason, id=document_id(canonical), url=canonical, original_url=url
+    )  # fmt: skip

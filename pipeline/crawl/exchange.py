@@ -1,0 +1,206 @@
+"""One HTTP exchange with a hostile server: no redirects followed, everything capped.
+
+Whatever a server does ends as an `Answer` or as a `FetchError` with one word of the taxonomy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from pipeline.crawl.bodies import ACCEPT_ENCODING, BodyReader, BrokenBodyError, TooLargeError
+from pipeline.crawl.guard import Endpoint, PrivateAddressError, make_socket_factory
+
+TRANSIENT = frozenset({"timeout", "dns", "unreachable", "broken"})
+"""Failures that another attempt may mend, beside the statuses of `is_transient`."""
+_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 520, 522, 524})
+_CHUNK_BYTES = 2**16
+_DNS_CACHE_S = 600
+_KEEP_ALIVE_S = 15.0
+TEXT_TYPES = frozenset({"text/html", "application/xhtml+xml", "text/plain", ""})
+"""Content types that are read; a server that names none gets the benefit of the doubt."""
+
+
+class FetchError(Exception):
+    """No answer that could be used; `reason` is one word of the taxonomy."""
+
+    def __init__(self, reason: str, detail: str = "", *, final: bool = False) -> None:
+        """`final`: another attempt would find the same, e.g. since robots.txt was asked before."""
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.final = final
+
+
+class Answer(NamedTuple):
+    """What a server sent, its body still encoded."""
+
+    url: str
+    status: int
+    phrase: str
+    headers: list[tuple[bytes, bytes]]
+    """As they came, in their order."""
+    body: bytes
+    """As it came, but without the framing of chunks."""
+
+    def header(self, name: str) -> str:
+        """The first value of a header, or ''."""
+        wanted = name.lower().encode()
+        for key, value in self.headers:
+            if key.lower() == wanted:
+                return value.decode("latin-1").strip()
+        return ""
+
+
+def is_transient(reason: str) -> bool:
+    """Whether another attempt may end otherwise.
+
+    >>> is_transient("http_503"), is_transient("http_404"), is_transient("timeout")
+    (True, False, True)
+    """
+    status = reason.removeprefix("http_")
+    return reason in TRANSIENT or (status.isdigit() and int(status) in _TRANSIENT_STATUSES)
+
+
+class Limits(NamedTuple):
+    """Caps on one exchange."""
+
+    total_timeout_s: float
+    max_body_bytes: int
+
+
+class Client:
+    """An aiohttp session behind the address guard; make it with `open_client`."""
+
+    def __init__(self, session: aiohttp.ClientSession, limits: Limits) -> None:
+        self._session = session
+        self._limits = limits
+
+    async def get(self, url: str, *, truncate_at: int | None = None) -> Answer:
+        """Ask for one URL.
+
+        Args:
+            url: http or https.
+            truncate_at: for robots.txt: any content type, and a body that comes decoded, cut to so
+                many bytes.
+
+        Raises:
+            FetchError: there is no whole answer.
+        """
+        parsed = URL(url, encoded=True)
+        if parsed.scheme not in {"http", "https"}:
+            raise FetchError("bad_scheme", parsed.scheme)
+        try:
+            async with self._session.get(parsed, allow_redirects=False) as response:
+                return await self._read(url, response, truncate_at)
+        except TooLargeError as error:
+            raise FetchError("too_large", str(error)) from None
+        except (TimeoutError, aiohttp.ClientError, BrokenBodyError, ValueError, OSError) as error:
+            raise FetchError(_classify(error), str(error)) from error
+
+    async def _read(
+        self, url: str, response: aiohttp.ClientResponse, truncate_at: int | None
+    ) -> Answer:
+        answer = Answer(
+            url, response.status, response.reason or "", list(response.raw_headers), b""
+        )
+        if response.status != 200:
+            response.close()  # nobody reads what an error page says
+            return answer
+        if truncate_at is None and content_type(answer) not in TEXT_TYPES:
+            response.close()
+            raise FetchError("not_html", content_type(answer))
+        encoding = answer.header("Content-Encoding")
+        most = self._limits.max_body_bytes if truncate_at is None else truncate_at
+        reader = BodyReader(encoding, most, truncate=truncate_at is not None)
+        parts: list[bytes] = []
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            reader.feed(chunk)
+            parts.append(chunk)
+            if reader.full:
+                response.close()
+                break
+        decoded = reader.finish()
+        return answer._replace(body=b"".join(parts) if truncate_at is None else decoded)
+
+
+def content_type(answer: Answer) -> str:
+    """The media type without parameters, in lower case; '' if there is none."""
+    return answer.header("Content-Type").partition(";")[0].strip().lower()
+
+
+def _classify(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        private = isinstance(error.os_error, PrivateAddressError)
+        return "private_address" if private else _reason(error)
+    return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    reasons: tuple[tuple[type[Exception], str], ...] = (
+        (TimeoutError, "timeout"),
+        (aiohttp.ClientConnectorDNSError, "dns"),
+        (aiohttp.ClientSSLError, "tls"),
+        (aiohttp.ClientConnectorError, "unreachable"),
+        (aiohttp.InvalidURL, "bad_url"),
+    )
+    return next((reason for kind, reason in reasons if isinstance(error, kind)), "broken")
+
+
+@asynccontextmanager
+async def open_client(
+    *, user_agent: str, limits: Limits, max_connections: int, test_server: Endpoint | None
+) -> AsyncIterator[Client]:
+    """A client for the public internet or, given its server, for the built-in web alone."""
+    allowed = frozenset({test_server}) if test_server else frozenset[Endpoint]()
+    connector = aiohttp.TCPConnector(
+        limit=max_connections,
+        ttl_dns_cache=_DNS_CACHE_S,
+        keepalive_timeout=_KEEP_ALIVE_S,
+        resolver=_TestResolver(test_server) if test_server else None,
+        socket_factory=make_socket_factory(allowed),
+    )
+    headers = {
+        "User-Agent": user_agent,
+        "Accept": "text/html,application/xhtml+xml,text/plain;q=0.9,*/*;q=0.1",
+        "Accept-Language": "en",
+        "Accept-Encoding": ACCEPT_ENCODING,
+    }
+    async with aiohttp.ClientSession(
+        connector=connector,
+        headers=headers,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=limits.total_timeout_s),
+        trust_env=False,  # a proxy would connect where the guard cannot see
+    ) as session:
+        yield Client(session, limits)
+
+
+class _TestResolver(AbstractResolver):
+    """Finds hosts under .test (RFC 6761) at the built-in web's server, and no other host."""
+
+    def __init__(self, server: Endpoint) -> None:
+        self._server = server
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if not host.endswith(".test"):
+            raise OSError(f"{host} is not on the built-in web")
+        address, port = self._server
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port,
+                family=socket.AF_INET, proto=0, flags=socket.AI_NUMERICHOST,
+            )
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)

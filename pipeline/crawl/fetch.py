@@ -1,0 +1,120 @@
+"""Fetch one page as a guest should: robots.txt and the host's pace at every step of a redirect."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from pipeline.crawl import robots
+from pipeline.crawl.canonical import BadUrlError, host_of, redirect_target
+from pipeline.crawl.exchange import Answer, Client, FetchError, is_transient
+from pipeline.crawl.links import is_wikipedia
+from pipeline.crawl.politeness import HostGates, retry_after_s
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BACKOFF_S = 0.5  # before the second attempt; doubles with each
+
+Ask = Callable[[str], Coroutine[Any, Any, Answer]]
+
+
+class Policy(NamedTuple):
+    """How often and how far."""
+
+    user_agent: str
+    max_attempts: int
+    max_redirects: int
+
+
+def backoff_s(attempts: int) -> float:
+    """Seconds to wait after so many failed attempts.
+
+    >>> backoff_s(1), backoff_s(3)
+    (0.5, 2.0)
+    """
+    return _BACKOFF_S * 2.0 ** (attempts - 1)
+
+
+class Fetcher:
+    """Fetches pages; one for a whole crawl."""
+
+    def __init__(self, client: Client, gates: HostGates, policy: Policy) -> None:
+        self._client = client
+        self._gates = gates
+        self._policy = policy
+        self._robots = robots.Robots(policy.user_agent.partition("/")[0], self._fetch_robots)
+
+    async def fetch(self, url: str) -> Answer:
+        """One attempt at a page, behind its redirects; the answer has status 200.
+
+        Raises:
+            FetchError: there is no page, and why.
+        """
+        return await self._follow(url, self._ask_page, self._policy.max_redirects)
+
+    def close(self) -> None:
+        """Give up what is still being fetched."""
+        self._robots.close()
+
+    async def _follow(self, url: str, ask: Ask, max_redirects: int) -> Answer:
+        seen = {url}
+        while True:
+            answer = await ask(url)
+            if answer.status == 200:
+                return answer
+            if answer.status not in _REDIRECTS:
+                raise FetchError(f"http_{answer.status}")
+            url = _target(answer)
+            if url in seen:
+                raise FetchError("redirect_loop", url)
+            if len(seen) > max_redirects:
+                raise FetchError("too_many_redirects", url)
+            seen.add(url)
+
+    async def _ask_page(self, url: str) -> Answer:
+        if is_wikipedia(host_of(url)):
+            raise FetchError("wikipedia", url)
+        if url.startswith(("http://", "https://")):  # the client refuses others, with the reason
+            rules = await self._robots.rules(url)
+            self._gates.set_delay(host_of(url), rules.crawl_delay_s)
+            refusal = await self._robots.refusal(url)
+            if refusal:
+                raise FetchError(refusal, url, final=True)
+        return await self._exchange(url)
+
+    async def _exchange(self, url: str, truncate_at: int | None = None) -> Answer:
+        host = host_of(url)
+        async with self._gates.enter(host):
+            answer = await self._client.get(url, truncate_at=truncate_at)
+        wait_s = retry_after_s(answer.header("Retry-After"), dt.datetime.now(dt.UTC))
+        if wait_s is not None and answer.status not in _REDIRECTS:
+            self._gates.hold(host, wait_s)
+        return answer
+
+    async def _fetch_robots(self, url: str) -> Answer:
+        async def ask(url: str) -> Answer:
+            return await self._exchange(url, truncate_at=robots.MAX_BYTES)
+
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                return await self._follow(url, ask, robots.MAX_REDIRECTS)
+            except FetchError as error:
+                if attempts >= self._policy.max_attempts or not is_transient(error.reason):
+                    raise
+            await asyncio.sleep(backoff_s(attempts))
+
+
+def _target(answer: Answer) -> str:
+    location = answer.header("Location")
+    if not location:
+        raise FetchError("redirect_broken", "no Location")
+    with suppress(UnicodeDecodeError):  # a header is Latin-1 by the standard, UTF-8 on the web
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        return redirect_target(answer.url, location)
+    except BadUrlError as error:
+        raise FetchError("redirect_broken", str(error)) from None
