@@ -185,6 +185,7 @@ def _attempt(run: Run, stage: Stage) -> None:
         "stage": stage.name,
         "profile": stage.profile,
         "size": stage.size,
+        "fingerprint": stage.fingerprint,
         "seconds": round(seconds, 3),
         "attempts": attempts,
         "peak_memory_mib": round(peak_memory_mib(), 1),

@@ -29,7 +29,10 @@ COMPLETE = "complete.json"  # its presence says that `out/` is whole
 # Changing how a stage is started, logged or parsed does not change what it computes.
 _PLUMBING = frozenset(
     f"pipeline.{name}"
-    for name in ("stage", "work_folder", "progress", "params", "yaml12", "tracking", "executor")
+    for name in (
+        *("stage", "work_folder", "progress", "params", "yaml12", "executor"),
+        *("tracking", "tracked_run", "run_store", "study_record"),
+    )
 )
 
 

@@ -22,3 +22,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real data sets in {folder}, which are not here")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training in a test leaves nothing in the project's own MLflow database."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")

@@ -1,0 +1,202 @@
+"""MLflow: one parent run per study, one child per size. The only module that imports mlflow.
+
+Artefacts are the truth and MLflow is a view of them: a training logs its points live, and at the
+end `record_study` adds whatever is missing. So nothing here may stop a stage, and a study made
+where MLflow is not installed is imported afterwards: `python -m pipeline.tracking import`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import EXIT_FATAL, UserError
+from pipeline.params import ProfileParams, load_params
+from pipeline.run_store import RunStore
+from pipeline.study_record import Point, read_study, settings_hash
+from pipeline.tracked_run import TrackedRun
+
+if TYPE_CHECKING:
+    from pipeline.stage import Stage
+
+OFF = "off"  # MLFLOW_TRACKING_URI=off: curves stay in their files
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI or, without it, mlflow.db in the project's (the working) folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def why_not_tracked() -> str:
+    """The reason for which nothing is sent to MLflow; empty where it is."""
+    if tracking_uri() == OFF:
+        return "MLFLOW_TRACKING_URI is off"
+    if importlib.util.find_spec("mlflow") is None:
+        return "MLflow is not installed here; `python -m pipeline.tracking import` adds it later"
+    return ""
+
+
+def open_run(stage: Stage, parameters: Mapping[str, Any]) -> TrackedRun:
+    """The run of one attempt at a stage, as a context manager; logging never blocks or raises.
+
+    The same work (by its fingerprint) goes on in the same MLflow run after a kill.
+    """
+    rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
+    reason = why_not_tracked() if rank == "0" else "only rank 0 tracks"
+    tags = {
+        "stage": stage.name,
+        "size": stage.size or "",
+        "profile": stage.profile,
+        "fingerprint": stage.fingerprint,
+    }
+    params = {name: str(value) for name, value in parameters.items()}
+    settings = settings_hash(stage.params)
+
+    def connect() -> _LiveRun:
+        store = _open_store(stage.profile)
+        with store.lock():
+            parent = store.begin_study(settings)
+            return _LiveRun(store, store.begin_child(parent, tags, params))
+
+    if reason:
+        stage.log.info("not tracked in MLflow: %s", reason)
+    path = stage.work / "tracking.jsonl" if rank == "0" else None
+    return TrackedRun(path, None if reason else connect, stage.log)
+
+
+def record_study(
+    profile: str,
+    params: ProfileParams,
+    study: Path,
+    log: logging.Logger,
+    *,
+    report: Path | None = None,
+) -> None:
+    """Bring the study's runs in MLflow in line with its artefacts; twice is as good as once.
+
+    `study` is data/<profile>; `report` is where the report's files are while they are not
+    published. A size that did not rerun is carried over into a new study's parent. A failure is
+    one warning with its reason and stops nothing.
+    """
+    if reason := why_not_tracked():
+        log.info("not tracked in MLflow: %s", reason)
+        return
+    try:
+        log.info("recorded in MLflow: %s", _record(profile, params, study, report))
+    except Exception as error:  # whatever a database or a server raises, the study is whole
+        log.warning("MLflow: %s; import it later: python -m pipeline.tracking import", _say(error))
+
+
+def _record(profile: str, params: ProfileParams, study: Path, report: Path | None = None) -> str:
+    record = read_study(profile, params, study, report)
+    store = _open_store(profile)
+    with store.lock():
+        parent = store.study_of(record) or store.create_study(record.settings)
+        for size in record.sizes:
+            store.fill(store.child_of(parent, size), size)
+        store.fill_study(parent, record)
+    return f"{store.experiment_name}, {len(record.sizes)} sizes"
+
+
+class _LiveRun:
+    """An open MLflow run, as `TrackedRun`'s background thread uses it."""
+
+    def __init__(self, store: RunStore, run: Any) -> None:
+        self._store, self._run = store, run
+        self._known: dict[str, set[int]] = {}
+
+    def send(self, points: Iterable[Point]) -> None:
+        """Log the points that are not there yet."""
+        self._store.add_curve(self._run, points, self._known)
+
+    def end(self, status: str) -> None:
+        """Close the run as FINISHED, FAILED or KILLED."""
+        self._store.client.set_terminated(self._run.info.run_id, status)
+
+
+def _open_store(profile: str) -> RunStore:
+    return RunStore(_import_mlflow(), tracking_uri(), profile)
+
+
+def _import_mlflow() -> Any:
+    """Import MLflow quietly; an unreachable server must cost seconds, not its default minutes."""
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return mlflow
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def reconcile(profile: str, log: logging.Logger) -> int:
+    """Mark runs of this machine that say RUNNING but whose process is gone as KILLED.
+
+    Returns how many. A database that does not exist yet is not made for that.
+    """
+    uri = tracking_uri()
+    path = Path(uri.removeprefix("sqlite:///"))
+    if why_not_tracked() or (uri.startswith("sqlite:") and not path.is_file()):
+        return 0
+    store = _open_store(profile)
+    with store.lock():
+        return store.kill_dead(log)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: `reconcile` or `import`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.tracking",
+        description="Bring MLflow in line with what is on disk.",
+        epilog="MLFLOW_TRACKING_URI names another server or database.",
+    )
+    parser.add_argument(
+        "action",
+        choices=["reconcile", "import"],
+        help="reconcile: mark runs whose process is gone as KILLED; "
+        "import: add a study that was made without MLflow",
+    )
+    parser.add_argument("--profile", help="study of params.yaml (default: the file's choice)")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="FILE")
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log = logging.getLogger("figure4")
+    try:
+        if reason := why_not_tracked():
+            raise UserError(f"nothing to do: {reason}")
+        profile, params = load_params(options.params, options.profile)
+        reconcile(profile, log)
+        if options.action == "import":
+            folder = options.data / profile
+            if not folder.is_dir():
+                raise UserError(f"{folder}: no such study; copy it here or run `dvc repro`")
+            log.info("imported into MLflow: %s", _record(profile, params, folder))
+    except UserError as error:
+        log.error("%s", error)
+        return error.exit_code
+    except Exception as error:  # MLflow, its database and its server raise dozens of kinds
+        log.error(
+            "%s: %s; is it running, and is MLFLOW_TRACKING_URI right?", tracking_uri(), _say(error)
+        )
+        return EXIT_FATAL
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
