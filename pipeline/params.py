@@ -91,14 +91,18 @@ class CrawlParams(_Section):
     blocked_subreddits: list[str]
     user_agent: str
     """Names the crawler and a contact; required before any request leaves loopback."""
-    max_connections: Count
+    max_connections: PositiveCount
+    """Hosts talked to at once, each over one connection."""
     per_host_delay_s: Seconds
+    """Pause between two requests to one host; its Crawl-delay may lengthen it."""
     total_timeout_s: Seconds
     """Deadline of one fetch from connect to last byte, which a slow drip cannot outlast."""
     max_attempts: PositiveCount
     max_body_bytes: PositiveCount
     """Cap on one decompressed body."""
     max_redirects: Count
+    max_server_wait_s: Seconds
+    """Longest pause that a server can ask for, by Crawl-delay or Retry-After."""
     min_document_words: Count
     """Documents with fewer words are rejected as too short."""
 
