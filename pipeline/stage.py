@@ -16,8 +16,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -77,6 +77,9 @@ class Definition:
     run: Run
     """Computes into `stage.staging` and returns the counts and scores for metrics.json."""
     sized: bool = False
+    reads: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Glob patterns of the files read in an input folder, where it holds much else; only these
+    shape the fingerprint. An input without patterns is read whole."""
 
 
 def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
@@ -140,7 +143,7 @@ def _run_locked(
     folder = arguments.work / study.profile / title
     settings = _settings(definition, study.params, arguments.size)
     with locked(folder):
-        print_ = fingerprint(settings, inputs, loaded_modules())
+        print_ = fingerprint(settings, _read_files(definition, inputs), loaded_modules())
         sweep_stale(folder, print_, log)
         stage = Stage(
             name=definition.name,
@@ -159,6 +162,19 @@ def _run_locked(
         else:
             log.info("already done by an earlier attempt; publishing it")
         publish(stage, arguments.out)
+
+
+def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str, Path]:
+    """What of the inputs shapes the result: files named by patterns, or the whole input."""
+    files: dict[str, Path] = {}
+    for name, path in inputs.items():
+        patterns = definition.reads.get(name)
+        if patterns is None:
+            files[name] = path
+            continue
+        found = {file for pattern in patterns for file in path.glob(pattern)}
+        files |= {f"{name}/{file.relative_to(path)}": file for file in sorted(found)}
+    return files
 
 
 def _settings(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
