@@ -162,6 +162,8 @@ class TuneParams(_Section):
     """Training tokens of one trial."""
     valid_tokens: PositiveCount
     """Held-out tokens on which a trial is judged."""
+    max_extensions: Count
+    """Most rates added beyond an end of the grid, by its own ratio, while the best one is there."""
 
     @model_validator(mode="after")
     def _rates_rise(self) -> TuneParams:
@@ -193,6 +195,8 @@ class TrainParams(_Section):
     checkpoint_every_s: PositiveFloat
     eval_every_tokens: PositiveCount
     """Tokens between two points of the held-out loss curve."""
+    valid_tokens: PositiveCount
+    """Tokens of the valid split behind each point."""
 
     @model_validator(mode="after")
     def _budgets_fit(self) -> TrainParams:
@@ -245,18 +249,22 @@ class EvaluateParams(_Section):
     summary_tokens: PositiveCount
     answer_tokens: PositiveCount
     translation_tokens: PositiveCount
+    max_generated_examples: PositiveCount | None
+    """Most examples of a set that asks for generated text, a sample by hash; null takes all."""
+    figure5_documents: PositiveCount
+    """Test documents whose beginnings are continued, for the overlap of samples."""
+    figure5_context_tokens: PositiveCount
+    figure5_sample_tokens: PositiveCount
+    figure5_top_k: PositiveCount
+    """Samples are drawn from this many most probable tokens (the paper: 40)."""
 
 
 class OverlapParams(_Section):
-    """The memorisation analysis of section 4 and Figure 5."""
+    """The memorisation analysis of section 4; Figure 5's samples are made by evaluate."""
 
     ngram_words: PositiveCount
     bloom_bound: PositiveFloat
     """Bound on the Bloom filter's false-positive rate (the paper: 1e-8)."""
-    figure5_documents: PositiveCount
-    figure5_context_tokens: PositiveCount
-    figure5_sample_tokens: PositiveCount
-    figure5_top_k: PositiveCount
 
 
 class ReportParams(_Section):
@@ -311,7 +319,25 @@ class ProfileParams(_Section):
                 f"evaluate.strides = {self.evaluate.strides} exceeds the context of {shortest} "
                 "tokens; lower the largest stride"
             )
+        self._generation_fits(shortest)
         return self
+
+    def _generation_fits(self, context: int) -> None:
+        asked = self.evaluate
+        lengths = {
+            "figure4_stride": asked.figure4_stride - 1,
+            "summary_tokens": asked.summary_tokens,
+            "answer_tokens": asked.answer_tokens,
+            "translation_tokens": asked.translation_tokens,
+            "figure5_context_tokens + figure5_sample_tokens": asked.figure5_context_tokens
+            + asked.figure5_sample_tokens
+            - 1,
+        }
+        for name, length in lengths.items():
+            if length >= context:
+                raise ValueError(
+                    f"evaluate.{name} does not fit the smallest context, {context} tokens; lower it"
+                )
 
 
 class Study(NamedTuple):

@@ -9,7 +9,7 @@ from pipeline.eval_sets.detokenizers import Detokenizer
 from pipeline.eval_sets.sources import SourceFile
 from pipeline.examples import Example
 
-_BLOCK_BYTES = 4096
+_BLOCK_BYTES = 1024
 _ARTICLE = re.compile(r" = [^=\s].*[^=\s]? = ")
 
 
@@ -44,7 +44,7 @@ def _article(number: int, lines: list[str], detokenizer: Detokenizer) -> Example
 
 
 def blocks(content: bytes, *, first_id: int = 0) -> Iterator[Example]:
-    """Blocks of at least 4 KiB of UTF-8, each up to the next newline or, without one, space.
+    """Blocks of at least 1 KiB of UTF-8, each up to the next newline or, without one, space.
 
     A character cut at either end of `content` is left out: up to three bytes at each.
     """

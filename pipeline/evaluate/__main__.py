@@ -1,0 +1,16 @@
+"""python -m pipeline.evaluate: one model, zero-shot, on every evaluation set."""
+
+from pipeline.evaluate.run import run
+from pipeline.stage import Definition, main
+
+DEFINITION = Definition(
+    name="evaluate",
+    description="Score one model, zero-shot, on every evaluation set and the study's own splits.",
+    inputs=["model", "tokens", "eval_sets"],
+    sections=["seed", "evaluate"],
+    run=run,
+    sized=True,
+)
+
+if __name__ == "__main__":
+    main(DEFINITION)

@@ -1,0 +1,60 @@
+"""The study's own train and test documents: perplexity per token, each document by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import CorruptDataError
+from pipeline.evaluate.metrics import perplexity
+from pipeline.evaluate.outcome import Outcome
+from pipeline.evaluate.session import Session
+from pipeline.evaluate.windows import score_texts
+from pipeline.token_shards import TokenDocument, open_split
+
+
+def evaluate(session: Session, folder: Path, *, num_documents: int) -> Outcome:
+    """Score documents of one split; their closing <|endoftext|> is scored like any token."""
+    documents = choose_documents(session, folder, num_documents)
+    stride = session.params.figure4_stride
+    losses = score_texts(session, [document.tokens for document in documents], stride=stride)
+    outcome = Outcome(session, [document.id for document in documents])
+    sums = np.array([piece.sum(dtype=np.float64) for piece in losses])
+    counts = np.array([len(piece) for piece in losses])
+    outcome.columns = {"loss_nats": sums.tolist(), "num_units": counts.tolist()}
+    outcome.add("perplexity", np.stack([sums, counts], axis=1), perplexity)
+    outcome.protocol = {
+        "unit": "token",
+        "window": session.context,
+        "stride": stride,
+        "documents": "a sample by hash of seed and id, the same for every size",
+        "joined": "each by itself, after <|endoftext|>; the closing <|endoftext|> is scored",
+    }
+    return outcome
+
+
+def choose_documents(
+    session: Session, folder: Path, count: int, *, min_tokens: int = 1
+) -> list[TokenDocument]:
+    """`count` documents of a split by hash of seed and id, or all that have `min_tokens`.
+
+    Raises:
+        CorruptDataError: the split is damaged, empty, or of another tokenizer.
+    """
+    split = open_split(folder)
+    if split.tokenizer_sha256 != session.tokenizer.sha256:
+        raise CorruptDataError(
+            f"{folder}: tokens of another tokenizer than the one beside them; run dvc repro"
+        )
+    fitting = (document for document in split.documents() if len(document.tokens) >= min_tokens)
+    chosen = heapq.nsmallest(count, fitting, key=lambda document: _rank(session.seed, document.id))
+    if not chosen and min_tokens == 1:
+        raise CorruptDataError(f"{folder}: holds no document; run the tokenize stage again")
+    return chosen
+
+
+def _rank(seed: int, id_: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{id_}".encode()).digest()

@@ -1,0 +1,205 @@
+"""Log-likelihoods of tokens, in batches: the one way in which any text is scored.
+
+Only scored positions pass the vocabulary head. Batches are packed by length; what a position's
+loss is does not depend on what else is in its batch, beyond the rounding of float32.
+
+Shapes: B sequences, T positions, D width, N scored positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.gpt2 import KVCache
+from models.head_loss import IGNORED, token_losses
+from pipeline.evaluate.session import Session
+
+Losses = npt.NDArray[np.float32]
+"""-log p of tokens, in nats."""
+
+
+Tokens = Sequence[int] | npt.NDArray[np.integer[Any]]
+"""Ids of tokens."""
+
+
+class Scored(NamedTuple):
+    """A sequence whose last `num_scored` tokens are scored, each given all before it."""
+
+    tokens: Tokens
+    """At most context + 1 of them: the last one is never an input."""
+    num_scored: int
+
+
+class Guess(NamedTuple):
+    """What the model thinks of the scored tokens of a sequence."""
+
+    losses: Losses
+    best: npt.NDArray[np.int64]
+    """The most probable token at each scored position."""
+    best_allowed: int
+    """The most probable token at the first scored position, of those that are allowed there."""
+
+
+class Choices(NamedTuple):
+    """A common beginning, at least one token long, and its alternative continuations."""
+
+    prefix: Sequence[int]
+    continuations: Sequence[Sequence[int]]
+
+
+@torch.inference_mode()
+def score(session: Session, sequences: Sequence[Scored]) -> list[Losses]:
+    """The losses of the scored tokens of each sequence, in the order given."""
+    results: list[Losses] = [np.empty(0, np.float32)] * len(sequences)
+    for rows in pack([len(s.tokens) - 1 for s in sequences], session.params.batch_tokens):
+        batch = [sequences[row] for row in rows]
+        tokens_BT, targets_BT = _to_tensors(batch, session.device)
+        with session.autocast():
+            losses_BT = session.model.token_losses(tokens_BT, targets_BT)
+        for row, sequence, losses_T in zip(rows, batch, losses_BT.cpu().numpy(), strict=True):
+            end = len(sequence.tokens) - 1
+            results[row] = losses_T[end - sequence.num_scored : end].copy()
+        session.tick(tokens_BT.numel())
+    return results
+
+
+@torch.inference_mode()
+def guess(
+    session: Session, sequences: Sequence[Scored], *, forbidden_first: Sequence[int]
+) -> list[Guess]:
+    """Losses and most probable tokens; `forbidden_first` are not allowed as the first token."""
+    results: list[Guess | None] = [None] * len(sequences)
+    forbidden = torch.tensor(forbidden_first, dtype=torch.long, device=session.device)
+    for rows in pack([len(s.tokens) - 1 for s in sequences], session.params.batch_tokens):
+        batch = [sequences[row] for row in rows]
+        tokens_BT, targets_BT = _to_tensors(batch, session.device)
+        with session.autocast():
+            hidden_ND = session.model(tokens_BT)[targets_BT != IGNORED]
+            logits_NV = session.model.logits(hidden_ND).float()
+        targets_N = targets_BT[targets_BT != IGNORED]
+        losses_N = torch.nn.functional.cross_entropy(logits_NV, targets_N, reduction="none")
+        best_N = logits_NV.argmax(dim=-1)
+        counts = torch.tensor([s.num_scored for s in batch], device=session.device)
+        firsts = counts.cumsum(0) - counts
+        logits_NV[firsts[:, None], forbidden] = -torch.inf
+        allowed_B = logits_NV[firsts].argmax(dim=-1).tolist()
+        cuts = firsts.tolist()[1:]
+        all_losses = np.split(losses_N.cpu().numpy(), cuts)
+        all_best = np.split(best_N.cpu().numpy(), cuts)
+        for row, losses, best, allowed in zip(rows, all_losses, all_best, allowed_B, strict=True):
+            results[row] = Guess(losses.copy(), best.copy(), allowed)
+        session.tick(tokens_BT.numel())
+    return [result for result in results if result is not None]
+
+
+@torch.inference_mode()
+def score_choices(session: Session, questions: Sequence[Choices]) -> list[list[Losses]]:
+    """The losses of every continuation given its prefix, which is read once for all of them.
+
+    Prefix and longest continuation together have at most context + 1 tokens.
+    """
+    results: list[list[Losses]] = [[] for _ in questions]
+    for rows in _pack_choices(session, questions):
+        group = [questions[row] for row in rows]
+        for row, losses in zip(rows, _score_group(session, group), strict=True):
+            results[row] = losses
+    return results
+
+
+def _score_group(session: Session, group: Sequence[Choices]) -> list[list[Losses]]:
+    """Read all prefixes but for their last token, then every continuation after its own."""
+    continuations = [
+        Scored([question.prefix[-1], *tokens], len(tokens))
+        for question in group
+        for tokens in question.continuations
+    ]
+    tokens_BT, targets_BT = _to_tensors(continuations, session.device)
+    owners = [number for number, question in enumerate(group) for _ in question.continuations]
+    with session.autocast():
+        cache = _read_prefixes(session, [q.prefix[:-1] for q in group], tokens_BT.shape[1])
+        cache.select(torch.tensor(owners, device=session.device))
+        hidden_ND = session.model(tokens_BT, cache).flatten(0, 1)
+        losses_N = token_losses(hidden_ND, session.model.wte.weight, targets_BT.flatten())
+    losses_BT = losses_N.view(targets_BT.shape).cpu().numpy()
+    session.tick(tokens_BT.numel())
+    results: list[list[Losses]] = [[] for _ in group]
+    for owner, continuation, losses_T in zip(owners, continuations, losses_BT, strict=True):
+        results[owner].append(losses_T[: continuation.num_scored].copy())
+    return results
+
+
+def _read_prefixes(session: Session, prefixes: Sequence[Tokens], room: int) -> KVCache:
+    """A cache that holds each prefix, with `room` for more tokens."""
+    lengths = [len(prefix) for prefix in prefixes]
+    dtype = torch.float32 if session.params.precision == "float32" else torch.bfloat16
+    cache = KVCache(
+        session.model.config,
+        len(prefixes),
+        max(lengths) + room,
+        device=session.device,
+        dtype=dtype,
+    )
+    if max(lengths):
+        tokens_BT = _pad(prefixes, 0, session.device)
+        session.model(tokens_BT, cache)
+        cache.truncate(lengths)
+        session.tick(tokens_BT.numel())
+    return cache
+
+
+def pack(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, longest first, of at most `batch_tokens` padded.
+
+    A sequence longer than that makes a batch of its own.
+    """
+    rows: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        if rows and (len(rows) + 1) * lengths[rows[0]] > batch_tokens:
+            yield rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows
+
+
+def _pack_choices(session: Session, questions: Sequence[Choices]) -> Iterator[list[int]]:
+    """Indices in groups of similar prefix that fit the context and the batch together."""
+    rows: list[int] = []
+    longest = num_choices = 0
+    for row in sorted(range(len(questions)), key=lambda row: -len(questions[row].prefix)):
+        question = questions[row]
+        needed = max(len(tokens) for tokens in question.continuations)
+        prefix = len(questions[rows[0]].prefix) if rows else len(question.prefix)
+        width, count = max(longest, needed), num_choices + len(question.continuations)
+        too_long = prefix - 1 + width > session.context
+        too_many = count * (prefix + width) > max(1, session.params.batch_tokens)
+        if rows and (too_long or too_many):
+            yield rows
+            rows, width, count = [], needed, len(question.continuations)
+        rows.append(row)
+        longest, num_choices = width, count
+    if rows:
+        yield rows
+
+
+def _to_tensors(batch: Sequence[Scored], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Inputs and targets, [B, T] each; targets that are not scored are -100."""
+    inputs = [sequence.tokens[:-1] for sequence in batch]
+    targets = []
+    for sequence in batch:
+        unscored = len(sequence.tokens) - 1 - sequence.num_scored
+        targets.append([IGNORED] * unscored + list(sequence.tokens[unscored + 1 :]))
+    return _pad(inputs, 0, device), _pad(targets, IGNORED, device)
+
+
+def _pad(rows: Sequence[Tokens], filler: int, device: torch.device) -> Tensor:
+    padded = np.full((len(rows), max(len(row) for row in rows)), filler, dtype=np.int64)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return torch.from_numpy(padded).to(device)

@@ -1,0 +1,132 @@
+"""The stage: every set scored by one loaded model; each result is kept as soon as it is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.errors import CorruptDataError
+from pipeline.eval_sets.eval_set import EvalSet, Pair
+from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.evaluate import (
+    cloze,
+    conversation,
+    documents,
+    last_word,
+    pronoun,
+    question,
+    running_text,
+    summary,
+    translation,
+)
+from pipeline.evaluate.outcome import CannotRun, Outcome, Task
+from pipeline.evaluate.samples import write_samples
+from pipeline.evaluate.session import Session, open_session
+from pipeline.examples import read_examples
+from pipeline.files import read_json, sha256_file
+from pipeline.results import Result, read_result, write_result
+from pipeline.stage import Stage
+from pipeline.work_folder import MANIFEST
+
+Method = Callable[[Session, Task], Outcome]
+METHODS: dict[str, Method] = {
+    "running_text": running_text.evaluate,
+    "last_word": last_word.evaluate,
+    "cloze": cloze.evaluate,
+    "pronoun": pronoun.evaluate,
+    "conversation": conversation.evaluate,
+    "summary": summary.evaluate,
+    "translation": translation.evaluate,
+    "question": question.evaluate,
+}
+
+
+def run(stage: Stage) -> dict[str, Any]:
+    """Score every set of the registry; returns the main metrics and what was not run."""
+    session = open_session(
+        stage.inputs["model"],
+        stage.inputs["tokens"] / "tokenizer",
+        params=stage.params.evaluate,
+        compute=stage.params.compute,
+        seed=stage.params.seed,
+    )
+    manifest = read_json(stage.inputs["eval_sets"] / MANIFEST)
+    results: dict[str, Result] = {}
+    for name, eval_set in EVAL_SETS.items():
+        path = stage.staging / f"{name}.json"
+        if not path.is_file():
+            _score_set(stage, session, eval_set, manifest)
+        results[name] = read_result(path)
+    num_samples = _write_samples(stage, session)
+    main = {
+        name: {metric: result.metrics[metric] for metric in EVAL_SETS[name].metrics}
+        for name, result in results.items()
+        if not result.not_run
+    }
+    not_run = {name: result.not_run for name, result in results.items() if result.not_run}
+    return {"num_figure5_samples": num_samples, "scores": main, "not_run": not_run}
+
+
+def _write_samples(stage: Stage, session: Session) -> int:
+    path = stage.staging / "samples.parquet"
+    if not path.is_file():
+        with stage.progress("samples", total=None, unit="tokens") as progress:
+            ticking = replace(session, tick=progress.update)
+            write_samples(ticking, stage.inputs["tokens"] / "test", path)
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _score_set(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str, Any]) -> None:
+    """Write one set's result, or why there is none."""
+    started_s = time.monotonic()
+    try:
+        with stage.progress(eval_set.name, total=None, unit="tokens") as progress:
+            outcome = _score(stage, replace(session, tick=progress.update), eval_set, manifest)
+    except CannotRun as reason:
+        stage.log.warning("%s: not run: %s", eval_set.name, reason)
+        write_result(stage.staging, Result(set=eval_set.name, not_run=str(reason)))
+        return
+    result = Result(
+        set=eval_set.name,
+        protocol=outcome.protocol | {"precision": session.params.precision},
+        metrics=outcome.metrics,
+        intervals=outcome.intervals,
+        num_examples=len(outcome.ids),
+        seconds=round(time.monotonic() - started_s, 3),
+    )
+    write_result(stage.staging, result, outcome.rows())
+
+
+def _score(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str, Any]) -> Outcome:
+    if eval_set.scoring == "documents":
+        split = eval_set.name.removeprefix("webtext_")
+        params = session.params
+        count = params.train_documents if split == "train" else params.test_documents
+        folder = stage.inputs["tokens"] / split
+        return documents.evaluate(session, folder, num_documents=count)
+    if eval_set.name not in manifest["sets"]:
+        reason = manifest["not_available"].get(eval_set.name, "the eval_sets stage made none")
+        raise CannotRun(reason)
+    record = manifest["sets"][eval_set.name]
+    task = Task(
+        eval_set,
+        _read_verified(stage, eval_set, record),
+        [Pair(*pair) for pair in record["example_pairs"]],
+    )
+    outcome = METHODS[eval_set.scoring](session, task)
+    outcome.protocol["files"] = record["sources"]
+    return outcome
+
+
+def _read_verified(stage: Stage, eval_set: EvalSet, record: dict[str, Any]) -> list[Any]:
+    path = stage.inputs["eval_sets"] / f"{eval_set.name}.parquet"
+    if not path.is_file() or sha256_file(path) != record["sha256"]:
+        raise CorruptDataError(
+            f"{path}: missing, or not the file that its {MANIFEST} lists; delete the folder and "
+            "run `dvc repro`, which restores or remakes it"
+        )
+    return list(read_examples(path))

@@ -1,0 +1,106 @@
+"""One loaded model and tokenizer, which serve all evaluation sets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.checkpoints import CheckpointError, load_pretrained
+from models.gpt2 import GPT2
+from pipeline.errors import CorruptDataError, UserError
+from pipeline.params import ComputeParams, EvaluateParams
+from pipeline.tokenizer import Tokenizer, load_tokenizer
+
+
+def _ignore_tick(tokens: int) -> None:
+    """No progress is shown."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every scoring method needs."""
+
+    model: GPT2
+    tokenizer: Tokenizer
+    params: EvaluateParams
+    seed: int
+    device: torch.device
+    tick: Callable[[int], None] = _ignore_tick
+    """Called with the number of tokens read."""
+
+    @property
+    def context(self) -> int:
+        """Positions of the model, in tokens."""
+        return self.model.config.n_positions
+
+    @property
+    def start(self) -> int:
+        """<|endoftext|>, which stands before every text: in training, it ends the text before."""
+        return self.tokenizer.end_of_text
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Matrix products in the precision of the parameters; sums and losses stay float32."""
+        if self.params.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    @cached_property
+    def token_bytes(self) -> npt.NDArray[np.int64]:
+        """Length in bytes of each token of the vocabulary, [V]; <|endoftext|> has none."""
+        lengths = np.zeros(self.tokenizer.vocab_size, dtype=np.int64)
+        for token, rank in self.tokenizer.ranks.items():
+            lengths[rank] = len(token)
+        return lengths
+
+    def starts(self, tokens: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Place of each token's first byte in the UTF-8 of their text."""
+        lengths = self.token_bytes[np.asarray(tokens, dtype=np.int64)]
+        return np.cumsum(lengths) - lengths
+
+
+def open_session(
+    model_folder: Path,
+    tokenizer_folder: Path,
+    *,
+    params: EvaluateParams,
+    compute: ComputeParams,
+    seed: int,
+) -> Session:
+    """Load the weights once, on the device that the profile names.
+
+    Raises:
+        CorruptDataError: the weights or the tokenizer are damaged, or not of one model.
+        UserError: the profile asks for a GPU and there is none.
+    """
+    device = _device(compute)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    try:
+        model = load_pretrained(model_folder, device)
+    except CheckpointError as error:
+        raise CorruptDataError(str(error)) from None
+    if model.config.vocab_size != tokenizer.vocab_size:
+        raise CorruptDataError(
+            f"{model_folder}: a model of {model.config.vocab_size} tokens, where "
+            f"{tokenizer_folder} has {tokenizer.vocab_size}; train it on these tokens (dvc repro)"
+        )
+    return Session(model, tokenizer, params, seed, device)
+
+
+def _device(compute: ComputeParams) -> torch.device:
+    if compute.accelerator == "cpu":
+        torch.set_num_threads(compute.workers)
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError(
+            "params.yaml: compute.accelerator = gpu, but torch sees no GPU here; "
+            "set it to cpu or run where there is one"
+        )
+    return torch.device("cuda")
