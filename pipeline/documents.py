@@ -1,6 +1,6 @@
 """Documents and their Parquet shards: the sole owner of that format.
 
-A folder of shards holds `00000.parquet`, `00001.parquet`, ... (zstd) and, last, `manifest.json`
+A folder of shards holds `00000.parquet`, `00001.parquet`, ... (zstd) and, last, `_manifest.json`
 with the count and SHA-256 of each. pandas, Arrow, Polars and DuckDB read the folder as it is. The
 same documents in the same order give the same bytes.
 """
@@ -106,7 +106,7 @@ def write_shard(
 
 
 def write_manifest(folder: Path, shards: list[dict[str, Any]]) -> dict[str, int]:
-    """Write `manifest.json`, the last file of a folder; returns the totals."""
+    """Write `_manifest.json`, the last file of a folder; returns the totals."""
     totals = {key: sum(shard[key] for shard in shards) for key in ("documents", "text_bytes")}
     write_json(folder / MANIFEST, totals | {"shards": shards})
     return totals

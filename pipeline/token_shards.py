@@ -2,7 +2,7 @@
 
 A split (`train/`, `valid/`, `test/`) holds pairs `00000.bin` (uint16, little-endian, no header:
 `numpy.memmap` reads it) and `00000.documents.parquet` (id, start, length of each document), and
-last `manifest.json`. Each document is followed by <|endoftext|>, which its length counts.
+last `_manifest.json`. Each document is followed by <|endoftext|>, which its length counts.
 """
 
 from __future__ import annotations

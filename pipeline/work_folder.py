@@ -23,7 +23,8 @@ from typing import Any
 from pipeline.errors import RetryableError
 from pipeline.files import sha256_file
 
-MANIFEST = "manifest.json"  # of a folder of shards: lists each file with its hash
+# Of a folder of shards: lists each file with its hash. Arrow and pandas pass over a leading _.
+MANIFEST = "_manifest.json"
 COMPLETE = "complete.json"  # its presence says that `out/` is whole
 
 # Changing how a stage is started, logged or parsed does not change what it computes.
@@ -80,7 +81,11 @@ def _hash_code(module: str) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             del body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    digest = hashlib.sha256(ast.dump(tree).encode())
+    if source.name == "__init__.py":  # a package's templates decide as much as its code
+        for resource in sorted(source.parent.glob("*.html")):
+            digest.update(resource.read_bytes())
+    return digest.hexdigest()
 
 
 def _is_docstring(node: ast.AST) -> bool:

@@ -76,7 +76,7 @@ def test_pandas_reads_the_shards(tmp_path: Path) -> None:
     [
         ("bit", r"00001\.parquet: corrupted, SHA-256"),
         ("truncated", r"00001\.parquet: corrupted, SHA-256"),
-        ("missing", r"00001\.parquet: listed in manifest\.json but missing"),
+        ("missing", r"00001\.parquet: listed in _manifest\.json but missing"),
     ],
 )
 def test_a_damaged_shard_is_named_with_its_remedy(
@@ -108,7 +108,7 @@ def test_a_damaged_shard_is_named_with_its_remedy(
 )
 def test_a_damaged_manifest_is_named(tmp_path: Path, manifest: str | None, message: str) -> None:
     write_documents(tmp_path, DOCUMENTS)
-    path = tmp_path / "manifest.json"
+    path = tmp_path / "_manifest.json"
     path.unlink() if manifest is None else path.write_text(manifest)
     with pytest.raises(CorruptDataError, match=message):
         list(read_documents(tmp_path))
@@ -119,9 +119,9 @@ def test_a_shard_of_something_else_is_named(tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_documents(other, [])
     pd.DataFrame({"x": [1]}).to_parquet(other / "00000.parquet")
-    manifest = json.loads((other / "manifest.json").read_text())
+    manifest = json.loads((other / "_manifest.json").read_text())
     manifest["shards"][0]["sha256"] = sha256_file(other / "00000.parquet")
-    (other / "manifest.json").write_text(json.dumps(manifest))
+    (other / "_manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CorruptDataError, match=r"00000\.parquet: not a shard of documents"):
         list(read_documents(other))
 

@@ -1,6 +1,6 @@
 """The stage: published files in, one normalised Parquet file per set out.
 
-`test/manifest.json` lists the sets with their hashes, the example pairs for prompts, and the sets
+`test/_manifest.json` lists the sets with their hashes, the example pairs for prompts, and the sets
 that could not be had with the reason, so that every reader of `test/` knows what is missing.
 """
 

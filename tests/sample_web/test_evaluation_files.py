@@ -245,7 +245,7 @@ def test_about_the_wished_part_of_the_passages_is_planted(made: EvalFiles) -> No
 
 def test_the_manifest_says_that_these_are_samples(made: EvalFiles, tmp_path: Path) -> None:
     made.write(tmp_path)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "_manifest.json").read_text())
     assert "not the published sets" in manifest["statement"]
     assert {file["name"] for file in manifest["files"]} == set(made.files)
 

@@ -79,8 +79,8 @@ def test_a_profile_without_the_sample_web_gets_empty_folders_that_say_so(
     )
     out = stage.run()
     for name in ("site", "links", "eval"):
-        assert [path.name for path in (out / name).iterdir()] == ["manifest.json"]
-        assert "enabled is false" in (out / name / "manifest.json").read_text()
+        assert [path.name for path in (out / name).iterdir()] == ["_manifest.json"]
+        assert "enabled is false" in (out / name / "_manifest.json").read_text()
 
 
 def test_help_teaches_what_is_made_and_how_to_look_at_it(project: Path) -> None:

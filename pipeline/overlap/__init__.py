@@ -1,0 +1,1 @@
+"""The overlap stage: is the gain memory?"""

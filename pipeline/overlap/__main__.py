@@ -1,0 +1,17 @@
+"""Run with `python -m pipeline.overlap --help`."""
+
+from pipeline.overlap.run import run
+from pipeline.stage import Definition, main
+
+if __name__ == "__main__":
+    main(
+        Definition(
+            name="overlap",
+            description="Count the 8-grams that evaluation texts, real completions and samples "
+            "share with the training documents (Table 6, Figure 5), and score every set again "
+            "without the examples that share any.",
+            inputs=("documents", "tokens", "eval_sets", "results"),
+            sections=("seed", "overlap"),
+            run=run,
+        )
+    )

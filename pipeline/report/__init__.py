@@ -1,0 +1,1 @@
+"""The report stage: figures, tables and one page, from results alone."""

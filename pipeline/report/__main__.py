@@ -1,0 +1,16 @@
+"""Run with `python -m pipeline.report --help`."""
+
+from pipeline.report.run import run
+from pipeline.stage import Definition, main
+
+if __name__ == "__main__":
+    main(
+        Definition(
+            name="report",
+            description="Draw Figures 1-5, write Tables 2-6 and one self-contained page, "
+            "from the artefacts of the other stages alone.",
+            inputs=("study",),
+            sections=("report", "models"),
+            run=run,
+        )
+    )
