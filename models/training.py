@@ -1,0 +1,125 @@
+"""How GPT-2 is trained: recipe, learning rates, parameter groups, and the LightningModule of them.
+
+All budgets are in tokens. The step is the unit of everything that must be repeatable: learning
+rate and data are functions of its number, so a training that was cut goes on exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from models.gpt2 import GPT2, ResidualInit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What decides a training's result, besides the model's shape and the data."""
+
+    seed: int
+    learning_rate: float
+    """Peak of the schedule."""
+    tokens: int
+    """Budget; the training ends with the last whole step within it."""
+    batch_tokens: int
+    """Tokens of one optimiser step, over all devices."""
+    warmup_tokens: int
+    min_learning_rate_fraction: float
+    weight_decay: float
+    adam_betas: tuple[float, float]
+    gradient_clip_norm: float
+    residual_init: ResidualInit
+
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps in the budget."""
+        return self.tokens // self.batch_tokens
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up to the peak, then a cosine to its `min_learning_rate_fraction`.
+
+        Counted in tokens at the end of step `step` (from 0), so no step has a rate of zero.
+        """
+        tokens = (step + 1) * self.batch_tokens
+        if tokens <= self.warmup_tokens:
+            return self.learning_rate * tokens / self.warmup_tokens
+        last = self.num_steps * self.batch_tokens
+        progress = (tokens - self.warmup_tokens) / max(last - self.warmup_tokens, 1)
+        cosine = 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+        floor = self.min_learning_rate_fraction
+        return self.learning_rate * (floor + (1.0 - floor) * cosine)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay, biases and LayerNorms do not; embeddings are matrices."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+
+
+class LanguageModelling(pl.LightningModule):
+    """Next-token training of a GPT-2; each batch is [B, T + 1] tokens, one longer than context."""
+
+    loss_sum: Tensor
+    bad_step: Tensor
+
+    def __init__(self, model: GPT2, recipe: Recipe, *, first_step: int = 0) -> None:
+        """`first_step` is the number of the next optimiser step: 0, or a checkpoint's."""
+        super().__init__()
+        self.model, self.recipe, self.step = model, recipe, first_step
+        # Kept on the device and read seldom: asking for a number makes the host wait for it.
+        self.register_buffer("loss_sum", torch.zeros((), dtype=torch.float64), persistent=False)
+        self.register_buffer("bad_step", torch.tensor(-1), persistent=False)
+
+    def configure_model(self) -> None:
+        """Split the parameters over the devices, where the strategy (FSDP2) brings a mesh."""
+        mesh = getattr(self, "_device_mesh", None)
+        if mesh is None or isinstance(self.model, torch.distributed.fsdp.FSDPModule):
+            return
+        for block in self.model.h:
+            torch.distributed.fsdp.fully_shard(block, mesh=mesh["data_parallel"])
+        torch.distributed.fsdp.fully_shard(self.model, mesh=mesh["data_parallel"])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW, in its fused form, which reads and writes each tensor once."""
+        groups = parameter_groups(self.model, self.recipe.weight_decay)
+        return torch.optim.AdamW(
+            groups, lr=self.recipe.learning_rate, betas=self.recipe.adam_betas, fused=True
+        )
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the step's learning rate: a function of its number alone."""
+        rate = self.recipe.learning_rate_at(self.step)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def training_step(self, batch_BT: Tensor, batch_idx: int) -> Tensor:
+        """Mean loss of a micro-batch in nats per token."""
+        loss = self.model.mean_loss(batch_BT[:, :-1], batch_BT[:, 1:])
+        self.loss_sum += loss.detach()
+        return loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the global norm, and remember the first step whose norm is no number."""
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip_norm)
+        if isinstance(norm, torch.distributed.tensor.DTensor):
+            norm = norm.full_tensor()
+        fresh = (self.bad_step < 0) & ~torch.isfinite(norm)
+        self.bad_step.copy_(torch.where(fresh, self.step, self.bad_step))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Count optimiser steps (callbacks run before this and see the step's own number)."""
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            self.step += 1

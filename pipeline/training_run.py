@@ -1,0 +1,140 @@
+"""Run one training to its end with Lightning: what the train and tune stages share.
+
+Lightning drives devices, precision, accumulation and gradients. What must survive a kill is ours
+(`training_watch`), and a training counts as done only when its last checkpoint is there: Lightning
+itself ends a SIGTERM as if it were a success.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from models.gpt2 import GPT2, empty_model
+from models.training import LanguageModelling
+from pipeline.batches import MicroBatches, held_out_windows
+from pipeline.params import Precision
+from pipeline.stage import Stage
+from pipeline.training_job import Job, Outcome, Point
+from pipeline.training_state import load_state
+from pipeline.training_watch import TrainingWatch
+
+_PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
+    "float32": "32-true",
+    "bfloat16": "bf16-mixed",
+}
+
+
+def train_to_end(
+    stage: Stage, job: Job, name: str, on_point: Callable[[Point], None] = lambda point: None
+) -> Outcome:
+    """Train, going on from the newest checkpoint in `job.folder`; `on_point` gets new points.
+
+    Raises:
+        NonFiniteLossError: naming the step and the documents of its batch.
+        SystemExit: 143 after SIGTERM, once a checkpoint is written.
+    """
+    if job.compute.accelerator == "cpu":
+        torch.set_num_threads(job.compute.workers)
+    found = load_state(job.folder, job.identity, stage.log)
+    if found is None or found[0] < job.recipe.num_steps:
+        _fit(stage, job, name, on_point)
+        found = load_state(job.folder, job.identity, stage.log)
+    assert found is not None and found[0] == job.recipe.num_steps
+    state = found[1]
+    model = empty_model(job.config)
+    model.load_state_dict(state["model"])
+    return Outcome(
+        model=model.eval(),
+        curve=[Point(int(row[0]), *row[1:]) for row in state["curve"]],
+        start_up_s=state["start_up_s"],
+        step_s=state["step_s"],
+        timed_tokens=state["timed_tokens"],
+    )
+
+
+def _fit(stage: Stage, job: Job, name: str, on_point: Callable[[Point], None]) -> None:
+    step, state = load_state(job.folder, job.identity, stage.log) or (0, None)
+    if step:
+        stage.log.info("going on after step %s of %s", f"{step:,}", f"{job.recipe.num_steps:,}")
+    module = LanguageModelling(_make_model(job, fill=state is None), job.recipe, first_step=step)
+    budget = job.recipe.num_steps * job.recipe.batch_tokens
+    done = step * job.recipe.batch_tokens
+    with stage.progress(name, total=budget, unit="tokens", done=done) as progress, _quiet():
+        watch = TrainingWatch(
+            job,
+            held_out_windows(job.valid, job.config.n_positions, job.valid_tokens),
+            state,
+            progress=progress,
+            on_point=on_point,
+        )
+        trainer = _make_trainer(job, watch)
+        trainer.fit(module, _make_loader(job, step, trainer.global_rank))
+
+
+def _make_model(job: Job, *, fill: bool) -> GPT2:
+    model = empty_model(job.config)
+    if fill:
+        generator = torch.Generator().manual_seed(job.recipe.seed)
+        model.initialise(generator, job.recipe.residual_init)
+    if job.params.compile:
+        for block in model.h:
+            block.compile()  # in place: parameter names stay
+    return model
+
+
+def _make_trainer(job: Job, watch: TrainingWatch) -> pl.Trainer:
+    """A Trainer that does nothing but train: no files, no bars, no advice."""
+    return pl.Trainer(
+        accelerator=job.compute.accelerator,
+        devices=job.compute.devices,
+        num_nodes=job.compute.nodes,
+        strategy=job.compute.strategy,
+        precision=_PRECISIONS[job.params.precision],
+        accumulate_grad_batches=job.layout.num_micro_batches,
+        max_epochs=1,  # one pass over the steps that are left; epochs of the data are `batches`'
+        callbacks=[watch],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _make_loader(job: Job, first_step: int, rank: int) -> DataLoader[Tensor]:
+    batches = MicroBatches(
+        job.order, job.layout, first_step=first_step, num_steps=job.recipe.num_steps, rank=rank
+    )
+    gpu = job.compute.accelerator == "gpu"
+    return DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=min(2, job.compute.workers) if gpu else 0,
+        pin_memory=gpu,
+        # Its own generator: the loader must draw nothing from the one that dropout uses.
+        generator=torch.Generator(),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's hints and advertisements; errors stay."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.(pytorch|fabric)\b")
+            yield
+    finally:
+        logger.setLevel(level)
