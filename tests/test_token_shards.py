@@ -94,5 +94,5 @@ def test_a_damaged_file_is_named_with_its_remedy(
 def test_a_short_shard_is_named_even_without_reading_it(split: Path) -> None:
     path = split / "00000.bin"
     path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(CorruptDataError, match=r"00000\.bin: \d+ bytes where manifest\.json says"):
+    with pytest.raises(CorruptDataError, match=r"00000\.bin: \d+ bytes where _manifest\.json says"):
         open_split(split, verify=False)

@@ -1,0 +1,168 @@
+"""The rules of the house that no linter holds: names, layers, dvc.yaml against the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.params import SIZES, ProfileParams
+from pipeline.yaml12 import load_yaml
+
+STAGES = (
+    "sample_web",
+    "eval_sets",
+    "crawl",
+    "dedup",
+    "tokenize",
+    "tune",
+    "train",
+    "evaluate",
+    "overlap",
+    "report",
+)
+# Started, logged, parsed or run in parallel by these, a stage computes the same.
+PLUMBING = {
+    "pipeline",
+    "pipeline.stage",
+    "pipeline.work_folder",
+    "pipeline.progress",
+    "pipeline.params",
+    "pipeline.yaml12",
+    "pipeline.executor",
+    "pipeline.errors",
+    "pipeline.files",
+    "pipeline.tracking",
+    "pipeline.tracked_run",
+    "pipeline.run_store",
+    "pipeline.study_record",
+    "models",
+}
+
+
+@pytest.fixture(scope="module")
+def dvc_yaml(project: Path) -> dict[str, Any]:
+    content: dict[str, Any] = load_yaml(project / "dvc.yaml")
+    return content
+
+
+def test_every_stage_of_dvc_yaml_is_a_package_and_the_other_way_round(
+    dvc_yaml: dict[str, Any], project: Path
+) -> None:
+    packages = {path.parent.name for path in project.glob("pipeline/*/__main__.py")}
+    assert set(dvc_yaml["stages"]) == packages == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_reruns_a_stage_when_any_module_that_shapes_its_result_changes(
+    dvc_yaml: dict[str, Any], project: Path, stage: str
+) -> None:
+    code = f"import pipeline.{stage}.__main__, sys; print(*sys.modules, sep='\\n')"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, check=True, capture_output=True, text=True
+    ).stdout.split()
+    loaded = {name for name in printed if name.split(".")[0] in {"pipeline", "models"}} - PLUMBING
+    listed = [dep for dep in dvc_yaml["stages"][stage]["deps"] if dep.startswith(("pip", "mod"))]
+    listed = [dep.removesuffix(".py").replace("/", ".") for dep in listed]
+    uncovered = {
+        name
+        for name in loaded
+        if not any(name == dep or name.startswith(f"{dep}.") for dep in listed)
+    }
+    assert uncovered == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_watches_the_sections_of_params_that_the_stage_reads(
+    dvc_yaml: dict[str, Any], project: Path, stage: str
+) -> None:
+    tree = ast.parse((project / "pipeline" / stage / "__main__.py").read_text())
+    sections: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "sections":
+            sections = set(ast.literal_eval(node.value))
+    watched = set()
+    for param in dvc_yaml["stages"][stage]["params"]:
+        watched.add(param.split(".")[2])
+    assert watched == sections
+    assert sections <= set(ProfileParams.model_fields)
+
+
+def test_the_report_waits_for_every_size(dvc_yaml: dict[str, Any]) -> None:
+    deps = " ".join(dvc_yaml["stages"]["report"]["deps"])
+    for size in SIZES:
+        assert f"evaluate/{size}" in deps
+        assert f"train/{size}/loss_curve.csv" in deps
+
+
+def _sources(project: Path) -> list[Path]:
+    return [
+        path for top in ("flows", "pipeline", "models") for path in project.glob(f"{top}/**/*.py")
+    ]
+
+
+def test_no_module_has_a_name_that_says_nothing(project: Path) -> None:
+    empty_names = {"utils.py", "helpers.py", "common.py", "misc.py"}
+    assert [path for path in _sources(project) if path.name in empty_names] == []
+
+
+def test_no_file_is_longer_than_350_lines(project: Path) -> None:
+    long = {
+        str(path): n
+        for path in _sources(project)
+        if (n := len(path.read_text().splitlines())) > 350
+    }
+    assert long == {}
+
+
+def test_every_package_is_listed_as_a_dependency(project: Path) -> None:
+    """What the code imports stands in pyproject.toml, so that a bare machine can run it."""
+    declared = re.findall(
+        r'(?m)^    "([A-Za-z0-9_.-]+)[><=]', (project / "pyproject.toml").read_text()
+    )
+    names = {name.lower().replace("-", "_") for name in declared}
+    aliases = {"yaml": "pyyaml", "rouge_score": "rouge_score", "markupsafe": "jinja2"}
+    imported = set()
+    for path in _sources(project):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    third_party = imported - set(sys.stdlib_module_names) - {"flows", "pipeline", "models"}
+    missing = {name for name in third_party if aliases.get(name, name.lower()) not in names}
+    assert missing <= {"pydantic_core"}
+
+
+def test_a_pin_stands_for_every_dependency(project: Path) -> None:
+    text = (project / "pyproject.toml").read_text()
+    declared = re.findall(r'(?m)^    "([A-Za-z0-9_.-]+)[><=]', text)
+    pins = {
+        line.split("==")[0].lower().replace("-", "_").replace(".", "_")
+        for line in (project / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    lowered = {name.lower().replace("-", "_").replace(".", "_") for name in declared}
+    assert lowered - pins == set()
+
+
+def test_the_pins_avoid_releases_known_to_be_bad(project: Path) -> None:
+    """FastAPI 0.151 and newer break Prefect 3.8; Lightning 2.6.2 and 2.6.3 were malicious."""
+    pins = dict(
+        line.split("==")
+        for line in (project / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    assert (0, 139) <= tuple(map(int, pins["fastapi"].split(".")[:2])) < (0, 151)
+    assert pins["lightning"] not in {"2.6.2", "2.6.3"}
+    assert pins["lightning"] == pins["pytorch-lightning"]
+
+
+def test_dvc_passes_over_byte_code(project: Path) -> None:
+    """A __pycache__ beside a module would count as a change of the stage."""
+    assert "__pycache__/" in (project / ".dvcignore").read_text().splitlines()
