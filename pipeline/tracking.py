@@ -178,8 +178,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     log = logging.getLogger("figure4")
     try:
-        if reason := why_not_tracked():
-            raise UserError(f"nothing to do: {reason}")
+        if options.action == "import" and (reason := why_not_tracked()):
+            raise UserError(f"nothing to import into: {reason}")
         profile, params = load_params(options.params, options.profile)
         reconcile(profile, log)
         if options.action == "import":

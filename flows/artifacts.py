@@ -1,0 +1,118 @@
+"""What a stage left, as Markdown for Prefect's pages: its metrics, and Figure 4.
+
+Where artefacts lie is read from dvc.lock, since only dvc.yaml names paths.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from PIL import Image
+
+_METRICS = "metrics.json"
+_FIGURE = "figure4.png"
+_TABLE = "figure4.csv"
+_PAGE = "index.html"
+_MAX_PNG_BYTES = 75_000  # 100 kB as base64: artifacts lie in Prefect's database
+
+
+class Page(NamedTuple):
+    """One Markdown artifact."""
+
+    key: str
+    """Lower-case letters, digits and dashes: Prefect's rule."""
+    title: str
+    markdown: str
+
+
+def pages(root: Path, stage: str) -> Iterator[Page]:
+    """The pages about a finished stage."""
+    key = stage.replace("@", "-").replace("_", "-").lower()
+    for path in outputs(root, stage):
+        metrics, figure = _find(path, _METRICS), _find(path, _FIGURE)
+        if metrics:
+            yield Page(key, f"Metrics of {stage}", metrics_markdown(stage, metrics))
+        if figure:
+            yield Page("figure-4", "Figure 4", figure4_markdown(figure.parent))
+
+
+def outputs(root: Path, stage: str) -> list[Path]:
+    """The files and folders a stage made, by dvc.lock."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return []
+    stages: dict[str, Any] = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
+    return [root / out["path"] for out in stages.get(stage, {}).get("outs", [])]
+
+
+def _find(path: Path, name: str) -> Path | None:
+    """`path` itself if it is called `name`, or `name` in the folder `path`."""
+    found = path if path.name == name else path / name
+    return found if found.is_file() else None
+
+
+def metrics_markdown(stage: str, path: Path) -> str:
+    """A stage's metrics.json as a table; what is nested is written as `outer.inner`."""
+    rows = list(_flatten(json.loads(path.read_bytes())))
+    lines = [f"# {stage}", "", "| metric | value |", "|---|---:|"]
+    lines += [f"| {name} | {_format(value)} |" for name, value in rows]
+    return "\n".join(lines)
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _flatten(item, f"{prefix}{key}.")
+        else:
+            yield prefix + key, item
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+    return str(value).replace("|", "\\|")
+
+
+def figure4_markdown(folder: Path) -> str:
+    """Figure 4 as an inline picture over its table, and where the whole report is."""
+    image = base64.b64encode(small_png(folder / _FIGURE)).decode()
+    lines = ["# Figure 4", "", f"![Figure 4](data:image/png;base64,{image})", ""]
+    if (folder / _TABLE).is_file():
+        with (folder / _TABLE).open(newline="") as file:
+            head, *rows = csv.reader(file)
+        lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+        lines += [f"| {' | '.join(_number(cell) for cell in row)} |" for row in rows]
+    lines += ["", "The whole report, with every table and figure, is the file", ""]
+    return "\n".join([*lines, f"`{folder / _PAGE}`"])
+
+
+def _number(cell: str) -> str:
+    try:
+        value = float(cell)
+    except ValueError:
+        return cell
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.2f}"
+
+
+def small_png(path: Path) -> bytes:
+    """A PNG's bytes, with fewer colours and then fewer pixels while it is too large to inline."""
+    content = path.read_bytes()
+    scale = 1.0
+    while len(content) > _MAX_PNG_BYTES:
+        with Image.open(path) as image:
+            size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+            smaller = image.convert("RGB").resize(size).quantize(64)
+        buffer = io.BytesIO()
+        smaller.save(buffer, "PNG", optimize=True)
+        content = buffer.getvalue()
+        scale *= 0.8
+    return content

@@ -1,0 +1,56 @@
+"""The Prefect task: run one DVC stage, show its log and its metrics, fail with its last lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.artifacts import pages
+from flows.dvc_stage import Outcome, StageRunner
+
+
+class RetryableStageError(Exception):
+    """A stage ended in a way that the same command may mend."""
+
+
+# Not Prefect's cache: DVC is the cache. Only what promises to go better next time is retried.
+@task(
+    task_run_name="{name}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=3,
+    retry_delay_seconds=[5, 30, 120],
+)
+def run_stage(name: str, runner: StageRunner) -> State[Any]:
+    """Run the DVC stage `name`; the task's state says whether it ran, was unchanged, or failed."""
+    log = get_run_logger()
+    outcome = runner.run(name, log.info)
+    if outcome.code != 0:
+        if outcome.worth_a_retry and not runner.stopping:
+            raise RetryableStageError(explain(outcome))
+        return Failed(message=explain(outcome))
+    for page in pages(runner.root, name):
+        create_markdown_artifact(key=page.key, markdown=page.markdown, description=page.title)
+    return done(outcome)
+
+
+def explain(outcome: Outcome) -> str:
+    """A failed stage in words, with the last lines it wrote."""
+    lines = "\n".join(outcome.last_lines)
+    return f"{outcome.stage} failed with exit code {outcome.code}. Its last lines:\n{lines}"
+
+
+def done(outcome: Outcome) -> State[Any]:
+    """The state of a stage that is whole: what had nothing to do does not look like work."""
+    match outcome.did:
+        case "unchanged":
+            return Completed(name="Unchanged", message="Nothing it depends on changed: not run")
+        case "restored":
+            return Completed(name="Restored", message="Taken from DVC's cache: not run")
+        case _:
+            return Completed(message="Ran to its end")
