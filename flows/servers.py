@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 STATE = Path(".prefect") / "ui.json"  # of the `make ui` that runs in this checkout
 LOOPBACK = "127.0.0.1"
@@ -50,8 +49,18 @@ def answers(url: str) -> bool:
     try:
         with _OPENER.open(url, timeout=_TIMEOUT_S):
             return True
-    except (urllib.error.URLError, OSError):
+    except OSError:  # URLError and HTTPError are OSErrors too
         return False
+
+
+def get_json(url: str) -> Any:
+    """The JSON answer to a GET.
+
+    Raises:
+        OSError: no server, or no success.
+    """
+    with _OPENER.open(url, timeout=_TIMEOUT_S) as answer:
+        return json.load(answer)
 
 
 def port_is_free(port: int) -> bool:
