@@ -1,11 +1,11 @@
 """Scores without the examples that overlap: is the gain memory?
 
-Each metric is recomputed from per-example scores, so `all` equals the evaluation's own number up
-to rounding. A metric of the whole corpus (BLEU) has no per-example form and is left out, counted.
+Each metric is computed again from per-example scores, so `all` is the evaluation's own number.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,25 @@ from pipeline.params import SIZES
 from pipeline.results import read_results, read_scores
 
 MUCH_OVERLAP_PERCENT = 15.0  # the paper's bucket for LAMBADA, section 4
+Score = Callable[[pd.DataFrame], float]
+COLUMNS = (
+    "size",
+    "set",
+    "metric",
+    "all",
+    "clean",
+    "num_all",
+    "num_clean",
+    "over_15_percent",
+    "num_over_15_percent",
+)
 
 
 def clean_subset(results: Path, overlaps: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, int]:
     """One row a size, set and metric; and how many metrics have no per-example form.
 
-    Columns: size, set, metric, all, clean (no shared n-gram), num_all, num_clean,
-    over_15_percent, num_over_15_percent. An empty subset has no score (NaN).
+    Columns: size, set, metric, all, clean (examples without a shared n-gram), num_all, num_clean,
+    over_15_percent, num_over_15_percent. An empty subset has no score (an empty cell).
     """
     rows: list[dict[str, Any]] = []
     left_out = 0
@@ -35,14 +47,13 @@ def clean_subset(results: Path, overlaps: dict[str, pd.DataFrame]) -> tuple[pd.D
                 continue
             joined = _join(read_scores(results / size, name), overlaps[name], size, name)
             for metric in EVAL_SETS[name].metrics:
-                score = _score_of(metric, joined)
+                score = score_of(metric, joined)
                 if score is None:
                     left_out += 1
-                else:
-                    rows.append(
-                        {"size": size, "set": name, "metric": metric} | _compare(joined, score)
-                    )
-    return pd.DataFrame(rows), left_out
+                    continue
+                head = {"size": size, "set": name, "metric": metric}
+                rows.append(head | _compare(joined, score))
+    return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
 
 
 def _join(scores: pd.DataFrame, overlap: pd.DataFrame, size: str, name: str) -> pd.DataFrame:
@@ -55,32 +66,48 @@ def _join(scores: pd.DataFrame, overlap: pd.DataFrame, size: str, name: str) -> 
     return joined
 
 
-def _compare(joined: pd.DataFrame, score: Callable[[pd.DataFrame], float]) -> dict[str, Any]:
+def _compare(joined: pd.DataFrame, score: Score) -> dict[str, Any]:
     clean = joined[joined["num_overlapping"] == 0]
     much = joined[joined["overlap_percent"] > MUCH_OVERLAP_PERCENT]
     return {
         "all": score(joined),
-        "clean": score(clean),
+        "clean": score(clean) if len(clean) else math.nan,
         "num_all": len(joined),
         "num_clean": len(clean),
-        "over_15_percent": score(much),
+        "over_15_percent": score(much) if len(much) else math.nan,
         "num_over_15_percent": len(much),
     }
 
 
-def _score_of(metric: str, joined: pd.DataFrame) -> Callable[[pd.DataFrame], float] | None:
+def score_of(metric: str, scores: pd.DataFrame) -> Score | None:
     """How `metric` follows from per-example columns, or None where it does not."""
-    if metric == "perplexity" and "loss_nats" in joined:
+    if metric == "perplexity" and "loss_nats" in scores:
         return lambda rows: float(np.exp(_loss_per_unit(rows)))
-    if metric.startswith("bits_per_") and "loss_nats" in joined:
-        return lambda rows: _loss_per_unit(rows) / float(np.log(2))
-    column = metric if metric in joined else metric.replace("accuracy", "correct")
-    if column not in joined:
-        return None
-    return lambda rows: float(rows[column].mean()) if len(rows) else float("nan")
+    if metric.startswith("bits_per_") and "loss_nats" in scores:
+        return lambda rows: _loss_per_unit(rows) / math.log(2)
+    if metric == "bleu" and {"translation", "reference"} <= set(scores):
+        return _bleu
+    if metric == "accuracy_top_1_percent" and {"confidence", "correct"} <= set(scores):
+        return _accuracy_of_surest
+    column = metric if metric in scores else metric.replace("accuracy", "correct")
+    return (lambda rows: float(rows[column].mean())) if column in scores else None
 
 
 def _loss_per_unit(rows: pd.DataFrame) -> float:
-    """Nats per canonical unit over the rows together; NaN where there are none."""
+    """Nats per canonical unit over the rows together."""
     units = float(rows["num_units"].sum())
-    return float(rows["loss_nats"].sum()) / units if units else float("nan")
+    return float(rows["loss_nats"].sum()) / units if units else math.nan
+
+
+def _bleu(rows: pd.DataFrame) -> float:
+    """Corpus BLEU by sacrebleu; the rows' counts are added up first, so it is no mean."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    references = [rows["reference"].tolist()]
+    return float(BLEU().corpus_score(rows["translation"].tolist(), references).score)
+
+
+def _accuracy_of_surest(rows: pd.DataFrame) -> float:
+    """Accuracy on the 1 % of the rows with the highest confidence, rounded up."""
+    order = np.argsort(-rows["confidence"].to_numpy(dtype=float), kind="stable")
+    return float(rows["correct"].to_numpy(dtype=float)[order[: math.ceil(len(rows) / 100)]].mean())

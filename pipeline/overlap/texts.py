@@ -9,21 +9,31 @@ from typing import NamedTuple
 import pandas as pd
 
 from pipeline.documents import read_documents
+from pipeline.errors import CorruptDataError
 from pipeline.examples import read_examples
 from pipeline.ngrams import split_words
 from pipeline.params import SIZES
 from pipeline.results import read_scores
 
 TEST_SPLIT = "webtext_test"
-REAL = "real completions"
+_SAMPLE_COLUMNS = ["id", "completion", "sample"]
 
 
 class Text(NamedTuple):
-    """One text, by the group it is counted in."""
+    """One text of an evaluation set."""
 
-    group: str
-    """An evaluation set, or a kind of Figure 5's completions."""
+    set: str
     id: str
+    words: list[str]
+
+
+class Completion(NamedTuple):
+    """How a context of the test split goes on."""
+
+    kind: str
+    """`real`, or `sample` of a model."""
+    size: str
+    """The model's; empty for the real one."""
     words: list[str]
 
 
@@ -42,11 +52,26 @@ def scored_document_texts(results: Path, documents: Path) -> Iterator[Text]:
             yield Text(TEST_SPLIT, document.id, split_words(document.text))
 
 
-def completion_texts(results: Path) -> Iterator[Text]:
-    """Figure 5's real completions of test documents, and each size's samples in their place."""
+def completions(results: Path) -> Iterator[Completion]:
+    """Figure 5's real completions of test documents, and each size's samples in their place.
+
+    Raises:
+        CorruptDataError: a size's samples are missing, damaged, or of other contexts.
+    """
+    ids: list[str] = []
     for size in SIZES:
-        frame = pd.read_parquet(results / size / "samples.parquet")
-        for row in frame.itertuples():
-            if size == SIZES[0]:
-                yield Text(REAL, str(row.id), split_words(str(row.completion)))
-            yield Text(f"samples of {size}", str(row.id), split_words(str(row.sample)))
+        path = results / size / "samples.parquet"
+        try:
+            frame = pd.read_parquet(path, columns=_SAMPLE_COLUMNS)
+        except (OSError, ValueError) as error:
+            raise CorruptDataError(
+                f"{path}: no samples ({error}); run dvc repro evaluate@{size}"
+            ) from None
+        if size == SIZES[0]:
+            ids = frame["id"].tolist()
+            yield from (Completion("real", "", split_words(text)) for text in frame["completion"])
+        elif frame["id"].tolist() != ids:
+            raise CorruptDataError(
+                f"{path}: its contexts are not those of {SIZES[0]}; run dvc repro evaluate@{size}"
+            )
+        yield from (Completion("sample", size, split_words(text)) for text in frame["sample"])

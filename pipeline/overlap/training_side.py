@@ -1,18 +1,87 @@
-"""The training side, streamed once: which n-grams of the asked texts it holds, and a Bloom filter.
+"""The training side, read once: which of the asked n-grams it holds, and a Bloom filter of it.
 
 The exact index holds the small side (evaluation), so memory does not grow with the training text;
-the Bloom filter is the paper's way and grows by 38.4 bits an n-gram. Both are reported.
+the Bloom filter is the paper's way and grows by 38.4 bits a distinct n-gram. Both are reported.
+Each shard's n-grams are written as hashes, 8 bytes a distinct one, so that a killed attempt loses
+one shard at most and the text is split into words only once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ngrams import BloomFilter, ExactIndex, Hashes, combine
+from pipeline.documents import Shard, read_verified_shard
+from pipeline.files import open_atomic, read_json, write_json
+from pipeline.ngrams import BloomFilter, ExactIndex, Hashes, NgramHasher, combine, split_words
+from pipeline.overlap.distinct import DistinctCounter
+
+_NUM_SIGMAS = 6  # room over an estimated count: passed by once in 1e9 filters
+
+
+class TrainingShard(NamedTuple):
+    """What one shard of documents gave."""
+
+    path: Path
+    """Its distinct n-grams as sorted hashes (.npy)."""
+    places: Path
+    """Which n-grams of the index it holds (.npy)."""
+    documents: int
+    """Documents of the train split."""
+    ngrams: int
+    """Their n-grams, repetitions counted."""
+
+
+def id_hashes(ids: Iterable[str]) -> Hashes:
+    """Hashes of document ids, in order: 8 bytes each instead of strings."""
+    return NgramHasher(1).hash_words(list(ids))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadShard:
+    """Reads one shard of documents; a callable for `map_shards`."""
+
+    folder: Path
+    """Where the hashes are written."""
+    train_ids: Path
+    """`id_hashes` of the train split (.npy); other documents are passed over."""
+    index: Path
+    """A saved `ExactIndex` of the asked texts."""
+
+    def __call__(self, shard: Shard) -> TrainingShard:
+        """Hash the shard's training documents, unless an earlier attempt did."""
+        stem = self.folder / shard.path.stem
+        note = stem.with_suffix(".json")
+        if not note.is_file():
+            write_json(note, self._read(shard, stem))  # written last
+        counts: dict[str, int] = read_json(note)
+        return TrainingShard(stem.with_suffix(".npy"), stem.with_suffix(".places.npy"), **counts)
+
+    def _read(self, shard: Shard, stem: Path) -> dict[str, int]:
+        index, train_ids = ExactIndex.load(self.index), np.load(self.train_ids)
+        num_words = index.hasher.num_words
+        pieces: list[Hashes] = [np.empty(0, np.uint64)]
+        places: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+        documents = list(read_verified_shard(shard))
+        own = np.isin(id_hashes(document.id for document in documents), train_ids)
+        for document, is_own in zip(documents, own, strict=True):
+            if is_own:
+                hashes = index.hasher.hash_words(split_words(document.text))
+                places.append(index.match_hashes(hashes).places)
+                pieces.append(combine(hashes, num_words))
+        _save(stem.with_suffix(".npy"), np.unique(np.concatenate(pieces)))
+        _save(stem.with_suffix(".places.npy"), np.unique(np.concatenate(places)))
+        return {"documents": int(own.sum()), "ngrams": sum(map(len, pieces))}
+
+
+def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
+    with open_atomic(path) as file:
+        np.save(file, array)
 
 
 @dataclass(frozen=True)
@@ -29,17 +98,17 @@ class Shared:
         return 100 * self.num_overlapping / self.num_ngrams if self.num_ngrams else 0.0
 
 
-class TrainingSide:
-    """What the training documents hold of the asked texts' n-grams, counted exactly."""
+class SeenIndex:
+    """An exact index of texts, and which of its n-grams were seen on the other side."""
 
     def __init__(self, texts: Iterable[Sequence[str]], num_words: int) -> None:
         """`texts` are the words of every text that will be asked for."""
         self.index = ExactIndex(texts, num_words)
         self.seen: npt.NDArray[np.bool_] = np.zeros(len(self.index), np.bool_)
 
-    def add(self, word_hashes: Hashes) -> None:
-        """Read one training document, its words hashed by `self.index.hasher`."""
-        self.seen[self.index.match_hashes(word_hashes).places] = True
+    def add(self, words: Sequence[str]) -> None:
+        """Read one text of the other side."""
+        self.seen[self.index.match(words).places] = True
 
     def shared(self, words: Sequence[str]) -> Shared:
         """The overlap of one of the asked texts."""
@@ -47,11 +116,21 @@ class TrainingSide:
         return Shared(len(places), int(self.seen[places].sum()))
 
 
+def count_distinct(shards: Iterable[TrainingShard]) -> DistinctCounter:
+    """Count the distinct n-grams of all shards together."""
+    counter = DistinctCounter()
+    for shard in shards:
+        counter.add(np.load(shard.path))
+    return counter
+
+
 def fill_bloom(
-    documents: Iterable[Hashes], num_ngrams: int, num_words: int, bound: float
+    shards: Iterable[TrainingShard], distinct: DistinctCounter, bound: float
 ) -> BloomFilter:
-    """The paper's filter over the training n-grams; `num_ngrams` bounds the distinct ones."""
-    bloom = BloomFilter(max(num_ngrams, 1), bound)
-    for word_hashes in documents:
-        bloom.add(np.unique(combine(word_hashes, num_words)))
+    """The paper's filter over the training n-grams, sized by their distinct count."""
+    room = 1 + _NUM_SIGMAS * distinct.standard_error
+    bloom = BloomFilter(max(round(distinct.count * room), 1), bound)
+    for shard in shards:
+        bloom.add(np.load(shard.path))
+    assert bloom.false_positive_rate <= bound, (bloom.fill, bound)
     return bloom

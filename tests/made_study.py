@@ -1,0 +1,356 @@
+"""A small study for tests, written through the owners of each format; its scores follow a law.
+
+Texts are real English. Half of each set's examples quote a training document, so that overlap has
+something to find; losses fall with size, so that Figure 4 has something to show.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from made_documents import english_passages, make_documents
+
+from pipeline.documents import Document, write_documents
+from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.examples import Example, write_examples
+from pipeline.files import write_json
+from pipeline.params import SIZES, ProfileParams, load_params
+from pipeline.results import Interval, Result, write_result
+from pipeline.token_shards import TokenDocument, write_token_shards
+
+PARAMETERS = {"small": 38_128, "medium": 95_104, "large": 289_344, "xl": 1_071_872}
+NUM_EXAMPLES = 12
+_TOKENIZER = "ab" * 32
+Scores = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class MadeStudy:
+    """Where everything lies, and what the texts are."""
+
+    folder: Path
+    params: ProfileParams
+    train: list[Document]
+    test: list[Document]
+    examples: Mapping[str, Sequence[Example]]
+
+
+def make_study(folder: Path, project: Path, *, num_documents: int = 30) -> MadeStudy:
+    """Write every artefact that overlap and report read, but overlap's own."""
+    params = load_params(project / "params.yaml", "tiny").params
+    documents = make_documents(num_documents, words=80)
+    train, test = documents[: num_documents * 2 // 3], documents[num_documents * 2 // 3 :]
+    write_documents(folder / "dedup" / "kept", documents)
+    for split, members in (("train", train), ("valid", []), ("test", test)):
+        shards = [
+            TokenDocument(d.id, np.frombuffer(d.text.encode(), np.uint8).astype(np.uint16))
+            for d in members
+        ]
+        write_token_shards(folder / "tokenize" / split, shards, tokenizer_sha256=_TOKENIZER)
+    examples = _make_examples(train, num_documents)
+    for name, of_set in examples.items():
+        write_examples(folder / "eval_sets" / "test" / f"{name}.parquet", of_set)
+    write_examples(folder / "eval_sets" / "train" / "ptb.parquet", examples["ptb"][:3])
+    study = MadeStudy(folder, params, train, test, examples)
+    write_evaluations(study)
+    write_trainings(study)
+    write_stage_metrics(study)
+    return study
+
+
+def _make_examples(train: list[Document], skip: int) -> dict[str, list[Example]]:
+    """Even examples quote a training document, odd ones are found nowhere else."""
+    fresh = english_passages(400, words=80)[skip + 10 :]
+    sets: dict[str, list[Example]] = {}
+    published = [name for name, eval_set in EVAL_SETS.items() if eval_set.test]
+    for place, name in enumerate(published):
+        texts = [
+            " ".join(
+                (
+                    train[(place + number) % len(train)].text
+                    if number % 2 == 0
+                    else fresh[place * NUM_EXAMPLES + number]
+                ).split()[: 12 + number]
+            )
+            for number in range(NUM_EXAMPLES)
+        ]
+        sets[name] = [
+            Example(id=f"{name}-{number}", text=text, target=text, group=f"g{number % 3}")
+            for number, text in enumerate(texts)
+        ]
+    return sets
+
+
+def write_evaluations(study: MadeStudy) -> None:
+    """Results of four sizes on every set, with per-example scores, and Figure 5's samples."""
+    for rank, size in enumerate(SIZES):
+        folder = study.folder / "evaluate" / size
+        for name, eval_set in EVAL_SETS.items():
+            if eval_set.scoring == "documents":
+                documents = study.train if name == "webtext_train" else study.test
+                ids = [document.id for document in documents]
+            else:
+                ids = [example.id for example in study.examples[name]]
+            write_set(folder, name, ids, rank)
+        _write_samples(study, folder, rank)
+        write_json(folder / "metrics.json", _head("evaluate", size) | {"not_run": {}})
+
+
+def write_set(folder: Path, name: str, ids: Sequence[str], rank: int) -> Result:
+    """One set's result of the size of this rank (0 is the smallest)."""
+    scoring = EVAL_SETS[name].scoring
+    seed = int.from_bytes(name.encode()[:6], "big")
+    noise = np.random.default_rng(seed).uniform(size=len(ids))
+    scores, metrics = _SCORINGS[scoring](name, noise, rank)
+    intervals = {
+        metric: Interval(value - 0.04 * abs(value), value + 0.05 * abs(value))
+        for metric, value in metrics.items()
+    }
+    result = Result(
+        set=name,
+        protocol={"unit": EVAL_SETS[name].unit, "made": "for tests"},
+        metrics=metrics,
+        intervals=intervals,
+        num_examples=len(ids),
+        seconds=1.0 + rank,
+    )
+    rows = [
+        {"id": id_} | {key: values[n] for key, values in scores.items()}
+        for n, id_ in enumerate(ids)
+    ]
+    write_result(folder, result, rows)
+    return result
+
+
+def _likelihood(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    units = [20 + 3 * n for n in range(len(noise))]
+    level = 5.4 - 0.42 * rank + (0.06 if name == "webtext_test" else 0.0)
+    losses = [u * (level + 0.4 * x) for u, x in zip(units, noise, strict=True)]
+    mean = sum(losses) / sum(units)
+    metric = EVAL_SETS[name].metrics[0]
+    value = math.exp(mean) if metric == "perplexity" else mean / math.log(2)
+    return {"loss_nats": losses, "num_units": units}, {metric: value}
+
+
+def _last_word(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    losses = [6 - 0.7 * rank + float(x) for x in noise]
+    correct = _correct(noise, rank)
+    metrics = {"perplexity": math.exp(float(np.mean(losses))), "accuracy": float(np.mean(correct))}
+    return {"loss_nats": losses, "num_units": [1] * len(losses), "correct": correct}, metrics
+
+
+def _correct(noise: np.ndarray, rank: int, ease: float = 0.2) -> list[int]:
+    return [int(x < ease + 0.12 * rank) for x in noise]
+
+
+def _cloze(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    correct = _correct(noise, rank, 0.3)
+    return {"correct": correct}, {"accuracy": float(np.mean(correct))}
+
+
+def _pronoun(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    columns = {"correct_full": _correct(noise, rank, 0.4), "correct_partial": _correct(noise, rank)}
+    return columns, {f"accuracy{key[7:]}": float(np.mean(v)) for key, v in columns.items()}
+
+
+def _conversation(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    f1 = [float(x) * (0.1 + 0.05 * rank) for x in noise]
+    return {"f1": f1}, {"f1": float(np.mean(f1))}
+
+
+def _summary(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    columns: Scores = {}
+    for prefix, level in (
+        ("", 0.10 + 0.01 * rank),
+        ("no_hint_", 0.06 + 0.01 * rank),
+        ("lede3_", 0.2),
+        ("random3_", 0.16),
+    ):
+        for number, kind in enumerate(("rouge_1", "rouge_2", "rouge_l", "rouge_average")):
+            columns[prefix + kind] = [level * (1 - 0.1 * number) * (0.5 + x) for x in noise]
+    return columns, {key: float(np.mean(values)) for key, values in columns.items()}
+
+
+def _translation(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    from sacrebleu.metrics.bleu import BLEU
+
+    reference = "the quick brown fox jumps over the lazy dog tonight"
+    given = [" ".join(reference.split()[: 4 + rank + int(3 * x)]) for x in noise]
+    score = BLEU().corpus_score(given, [[reference] * len(given)]).score
+    return {"translation": given, "reference": [reference] * len(given)}, {"bleu": score}
+
+
+def _question(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
+    correct = [int(x > 0.93 - 0.05 * rank) for x in noise]
+    columns: Scores = {
+        "exact_match": correct,
+        "correct": correct,
+        "confidence": [float(x) for x in noise],
+        "question": [f"who wrote module {n}" for n in range(len(noise))],
+        "answer": [f"author <{n}>" for n in range(len(noise))],
+    }
+    surest = correct[int(np.argmax(noise))]
+    return columns, {"exact_match": float(np.mean(correct)), "accuracy_top_1_percent": surest}
+
+
+_SCORINGS: dict[str, Callable[[str, np.ndarray, int], tuple[Scores, dict[str, float]]]] = {
+    "running_text": _likelihood,
+    "documents": _likelihood,
+    "last_word": _last_word,
+    "cloze": _cloze,
+    "pronoun": _pronoun,
+    "conversation": _conversation,
+    "summary": _summary,
+    "translation": _translation,
+    "question": _question,
+}
+
+
+def _write_samples(study: MadeStudy, folder: Path, rank: int) -> None:
+    """Real completions, and samples of which the larger sizes' quote less of the training text."""
+    rows = []
+    for number, document in enumerate(study.test):
+        quoted = study.train[number % len(study.train)].text.split()[: max(0, 24 - 6 * rank)]
+        made = [f"word{rank}x{number}x{place}" for place in range(20)]
+        rows.append({
+            "id": document.id,
+            "context": document.text[:40],
+            "completion": document.text[40:],
+            "sample": " ".join(quoted + made if number % 2 else made),
+        })
+    pd.DataFrame(rows).to_parquet(folder / "samples.parquet", index=False)
+
+
+def write_trainings(study: MadeStudy) -> None:
+    """Curves, sweeps and metrics of tune and train."""
+    for rank, size in enumerate(SIZES):
+        train, tune = study.folder / "train" / size, study.folder / "tune" / size
+        rows = []
+        for step in range(1, 31):
+            loss = 4.6 - 0.4 * rank + 3.2 * math.exp(-step / 5)
+            wave = 0.05 * math.sin(7.0 * step + rank)
+            rows.append((step * 50_000, loss + wave, loss if step % 5 == 0 else "", 1e-3))
+        _write_csv(
+            train / "loss_curve.csv", ("tokens", "train_loss", "valid_loss", "learning_rate"), rows
+        )
+        write_json(
+            train / "metrics.json",
+            _head("train", size)
+            | {
+                "parameters": PARAMETERS[size],
+                "non_embedding_parameters": PARAMETERS[size] // 2,
+                "tokens": 1_500_000,
+                "epochs": 0.52,
+                "steps": 366,
+                "train_loss": rows[-1][1],
+                "valid_loss": rows[-1][2],
+                "learning_rate": 3e-3,
+                "tokens_per_s": 50_000.0 / (rank + 1),
+                "tokenizer_sha256": _TOKENIZER,
+            },
+        )
+        rates = [1e-3, 3e-3, 1e-2]
+        losses = [5.5 - 0.3 * rank + (math.log10(rate) + 2.5 + 0.1 * rank) ** 2 for rate in rates]
+        sweep = [(rate, 200_000, loss) for rate, loss in zip(rates, losses, strict=True)]
+        _write_csv(tune / "sweep.csv", ("learning_rate", "tokens", "valid_loss"), sweep)
+        best = rates[losses.index(min(losses))]
+        write_json(tune / "learning_rate.json", {"learning_rate": best, "at_grid_edge": None})
+        write_json(tune / "metrics.json", _head("tune", size) | {"learning_rate": best})
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _head(stage: str, size: str | None = None) -> dict[str, Any]:
+    seconds = 12.5 if size is None else 20.0 * (1 + SIZES.index(size))
+    return {
+        "stage": stage,
+        "profile": "tiny",
+        "size": size,
+        "fingerprint": "0" * 16,
+        "seconds": seconds,
+        "attempts": 1,
+        "peak_memory_mib": 300.0,
+    }
+
+
+def write_stage_metrics(study: MadeStudy) -> None:
+    """metrics.json of the data stages, shaped as theirs."""
+    counts = {
+        "documents": len(study.train) + len(study.test),
+        "text_bytes": 9_402_986,
+    }
+    metrics: dict[str, dict[str, Any]] = {
+        "sample_web": {"enabled": True, "urls_by_kind": {"original": 60, "planted": 4}},
+        "eval_sets": {
+            "num_sets": 15,
+            "not_available": {},
+            "sets": {
+                name: {
+                    "num_examples": NUM_EXAMPLES,
+                    "sources": {"test": {"name": "file", "sha256": "0", "note": ""}},
+                }
+                for name in study.examples
+            },
+        },
+        "crawl": {
+            "links": {"submissions": 3712, "kept": 3199, "duplicate_url": 256, "low_score": 257},
+            "fetch": {
+                "pages": 3199,
+                "attempts": 3211,
+                "by_state": {"fetched": 3141, "robots_disallowed": 15, "http_404": 43},
+                "warc_bytes": 9_518_607,
+            },
+            "extract": {
+                "documents": 3127,
+                "text_bytes": 10_688_838,
+                "by_reason": {
+                    "document": 3127,
+                    "robots_disallowed": 15,
+                    "http_404": 43,
+                    "too_short": 14,
+                },
+            },
+        },
+        "dedup": {
+            "documents": 3127,
+            "text_bytes": 10_688_838,
+            "kept": {"documents": 2813, "text_bytes": 9_402_986},
+            "removed": {"documents": 314, "text_bytes": 1_285_852},
+            "removed_by_reason": {
+                "non_english": 15,
+                "wikipedia": 32,
+                "exact_duplicate": 26,
+                "near_duplicate": 131,
+                "eval_overlap": 110,
+            },
+            "eval_mode": "remove",
+        },
+        "tokenize": counts
+        | {
+            "tokenizer": "trained",
+            "tokenizer_sha256": _TOKENIZER,
+            "vocab_size": 2048,
+            "tokens": 3_182_602,
+            "bytes_per_token": 2.9571,
+            "splits": {
+                "train": {"tokens": 2_880_086, "documents": 2543, "text_bytes": 8_513_157},
+                "valid": {"tokens": 161_266, "documents": 136, "text_bytes": 474_729},
+                "test": {"tokens": 141_250, "documents": 134, "text_bytes": 415_100},
+            },
+        },
+    }
+    for name, values in metrics.items():
+        write_json(study.folder / name / "metrics.json", _head(name) | values)

@@ -1,0 +1,186 @@
+"""The overlap stage as DVC starts it, against counts by brute force on the texts themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_study import MadeStudy, make_study
+from stage_runs import StageRuns, read_bytes
+
+from pipeline.params import SIZES
+from pipeline.results import read_results
+
+Grams = list[tuple[str, ...]]
+
+
+def brute_force_ngrams(text: str, length: int = 8) -> Grams:
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return [tuple(words[n : n + length]) for n in range(len(words) - length + 1)]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, project: Path) -> MadeStudy:
+    return make_study(tmp_path_factory.mktemp("study"), project)
+
+
+@pytest.fixture(scope="module")
+def runs(study: MadeStudy, project: Path, tmp_path_factory: pytest.TempPathFactory) -> StageRuns:
+    inputs = {
+        "documents": study.folder / "dedup" / "kept",
+        "tokens": study.folder / "tokenize",
+        "eval_sets": study.folder / "eval_sets",
+        "results": study.folder / "evaluate",
+    }
+    runs = StageRuns("overlap", project, tmp_path_factory.mktemp("runs"), inputs)
+    runs.set_params()
+    return runs
+
+
+@pytest.fixture(scope="module")
+def out(runs: StageRuns) -> Path:
+    return runs.run()
+
+
+@pytest.fixture(scope="module")
+def train_ngrams(study: MadeStudy) -> set[tuple[str, ...]]:
+    return {gram for document in study.train for gram in brute_force_ngrams(document.text)}
+
+
+def test_table6_equals_a_count_by_brute_force(
+    study: MadeStudy, out: Path, train_ngrams: set[tuple[str, ...]]
+) -> None:
+    table = pd.read_csv(out / "table6.csv").set_index("set")
+    for name, examples in study.examples.items():
+        grams = [gram for example in examples for gram in brute_force_ngrams(example.text)]
+        expected = 100 * sum(gram in train_ngrams for gram in grams) / len(grams)
+        assert table.loc[name, "num_ngrams"] == len(grams)
+        assert table.loc[name, "webtext_train_percent"] == pytest.approx(expected)
+        assert 20 < expected < 80  # half of the examples quote a training document
+
+
+def test_bloom_filter_finds_what_the_exact_index_finds(out: Path) -> None:
+    table = pd.read_csv(out / "table6.csv")
+    pd.testing.assert_series_equal(
+        table["webtext_train_bloom_percent"], table["webtext_train_percent"], check_names=False
+    )
+
+
+def test_own_train_text_is_counted_where_there_is_one_and_empty_elsewhere(
+    study: MadeStudy, out: Path
+) -> None:
+    own = pd.read_csv(out / "table6.csv").set_index("set")["own_train_percent"]
+    train = {gram for e in study.examples["ptb"][:3] for gram in brute_force_ngrams(e.text)}
+    asked = [gram for e in study.examples["ptb"] for gram in brute_force_ngrams(e.text)]
+    assert own["ptb"] == pytest.approx(100 * sum(g in train for g in asked) / len(asked))
+    assert own.drop("ptb").isna().all()
+
+
+def test_table6_lists_the_papers_sets_first_in_its_order(out: Path) -> None:
+    names = pd.read_csv(out / "table6.csv")["set"].tolist()
+    assert names[:6] == ["ptb", "wikitext2", "enwik8", "text8", "wikitext103", "one_billion_word"]
+    assert "webtext_test" in names and "webtext_train" not in names
+
+
+def test_each_example_has_its_overlap(
+    study: MadeStudy, out: Path, train_ngrams: set[tuple[str, ...]]
+) -> None:
+    frame = pd.read_parquet(out / "examples" / "lambada.parquet").set_index("id")
+    for example in study.examples["lambada"]:
+        grams = brute_force_ngrams(example.text)
+        shared = sum(gram in train_ngrams for gram in grams)
+        assert frame.loc[example.id, "num_overlapping"] == shared
+        assert frame.loc[example.id, "overlap_percent"] == pytest.approx(100 * shared / len(grams))
+
+
+def test_only_the_train_split_counts_as_training_text(out: Path) -> None:
+    # The test split's documents share nothing with the train split's, but lie in the same folder.
+    assert (
+        pd.read_parquet(out / "examples" / "webtext_test.parquet")["num_overlapping"] == 0
+    ).all()
+
+
+def test_clean_subset_scores_all_examples_as_evaluate_did(study: MadeStudy, out: Path) -> None:
+    table = pd.read_csv(out / "clean_subset.csv").set_index(["size", "set", "metric"])
+    for size in SIZES:
+        for name, result in read_results(study.folder / "evaluate" / size).items():
+            if name == "webtext_train":
+                continue
+            for metric, value in result.metrics.items():
+                if not metric.startswith(("no_hint", "lede3", "random3")):
+                    assert table.loc[(size, name, metric), "all"] == pytest.approx(value)
+    assert json.loads((out / "metrics.json").read_text())["metrics_without_per_example_form"] == 0
+
+
+def test_clean_subset_leaves_out_every_example_that_shares_an_8_gram(
+    study: MadeStudy, out: Path, train_ngrams: set[tuple[str, ...]]
+) -> None:
+    table = pd.read_csv(out / "clean_subset.csv").set_index(["size", "set", "metric"])
+    scores = pd.read_parquet(study.folder / "evaluate" / "xl" / "cbt_cn.examples.parquet")
+    clean = [
+        example.id
+        for example in study.examples["cbt_cn"]
+        if not train_ngrams & set(brute_force_ngrams(example.text))
+    ]
+    row = table.loc[("xl", "cbt_cn", "accuracy")]
+    assert 0 < len(clean) < len(scores)
+    assert (row["num_all"], row["num_clean"]) == (len(scores), len(clean))
+    assert row["clean"] == pytest.approx(scores[scores["id"].isin(clean)]["correct"].mean())
+
+
+def test_figure5_is_a_distribution_of_each_completions_overlap(
+    study: MadeStudy, out: Path, train_ngrams: set[tuple[str, ...]]
+) -> None:
+    curve = pd.read_csv(out / "figure5.csv", keep_default_na=False)
+    assert set(curve["kind"]) == {"real", "sample"}
+    samples = pd.read_parquet(study.folder / "evaluate" / "small" / "samples.parquet")["sample"]
+    percents = []
+    for text in samples:
+        grams = brute_force_ngrams(text)
+        percents.append(100 * sum(gram in train_ngrams for gram in grams) / len(grams))
+    small = curve[curve["size"] == "small"]
+    assert len(set(percents)) > 1
+    for row in small.itertuples():
+        fraction = sum(p <= row.overlap_percent + 1e-9 for p in percents) / len(percents)
+        assert row.cumulative_fraction == pytest.approx(fraction)
+    last = curve.groupby(["kind", "size"])["cumulative_fraction"].max()
+    assert (last == 1).all() and len(last) == 1 + len(SIZES)
+
+
+def test_metrics_tell_the_filters_size_bound_and_measured_false_positives(
+    out: Path, train_ngrams: set[tuple[str, ...]]
+) -> None:
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["train_ngrams_distinct"] == len(train_ngrams)
+    assert metrics["bloom_bound"] == 1e-8 >= metrics["bloom_false_positive_rate"] > 0
+    assert metrics["bloom_random_strings"] == 1_000_000
+    assert metrics["bloom_random_strings_found"] == 0
+    assert metrics["bloom_probes"] == 27
+
+
+def _has(file: str, work: Path) -> bool:
+    return (work / file).exists()
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bytes(runs: StageRuns, out: Path) -> None:
+    whole = read_bytes(out)
+    for number, written in enumerate(("train_ngrams/00000.json", "out/table6.csv")):
+        shutil.rmtree(runs.folder / "work")
+        runs.kill_when(partial(_has, written), f"killed{number}")
+        assert read_bytes(runs.run(f"killed{number}")) == whole
+
+
+def test_samples_of_other_contexts_are_refused(study: MadeStudy, runs: StageRuns) -> None:
+    path = study.folder / "evaluate" / "large" / "samples.parquet"
+    kept = path.read_bytes()
+    pd.read_parquet(path).iloc[::-1].to_parquet(path, index=False)
+    try:
+        run = runs.fail()
+    finally:
+        path.write_bytes(kept)
+    assert "contexts are not those of small; run dvc repro evaluate@large" in run.stderr
