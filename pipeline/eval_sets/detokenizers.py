@@ -45,10 +45,9 @@ class Detokenizer:
     def detokenize(self, text: str) -> Detokenized:
         """Natural text of a tokenized one, line by line, newlines kept."""
         lines, tail = _split_tail(text)
-        natural = [_detokenize_line(self, line) for line in lines]
-        pairs = zip(lines, natural, strict=True)
-        edits = {n: line for n, (line, new) in enumerate(pairs) if self.split_line(new) != line}
-        return Detokenized("".join(f"{line}\n" for line in natural) + tail, edits)
+        results = [_detokenize_line(self, line) for line in lines]
+        edits = {n: lines[n] for n, result in enumerate(results) if not result.exact}
+        return Detokenized("".join(f"{result.text}\n" for result in results) + tail, edits)
 
     def restore(self, detokenized: Detokenized) -> str:
         """The exact original of `detokenize`."""
@@ -101,10 +100,22 @@ def _split_tail(text: str) -> tuple[list[str], str]:
     return lines, tail
 
 
+class _Line(NamedTuple):
+    text: str
+    exact: bool
+    """`split_line` alone gives the original back."""
+
+
 @lru_cache(maxsize=4096)
-def _detokenize_line(detokenizer: Detokenizer, line: str) -> str:
-    natural = detokenizer.join_where_invertible(detokenizer.unframe(line))
-    return natural if detokenizer.split_line(natural) == line else line
+def _detokenize_line(detokenizer: Detokenizer, line: str) -> _Line:
+    bare = detokenizer.unframe(line)
+    natural = detokenizer.join_line(bare)
+    if detokenizer.split_line(natural) == line:
+        return _Line(natural, exact=True)
+    natural = detokenizer.join_where_invertible(bare)
+    if detokenizer.split_line(natural) == line:
+        return _Line(natural, exact=True)
+    return _Line(line, detokenizer.split_line(line) == line)
 
 
 def _step(join: tuple[str, str], split: tuple[str, str]) -> Step:
@@ -198,8 +209,8 @@ WIKITEXT = Detokenizer(
         _SPLIT_NOT,
         _PLURAL_POSSESSIVE,
         _OPENING,
-        _FULL_STOP,
         _CLOSING,
+        _FULL_STOP,
         _DOUBLE_QUOTES,
     ),
     framed=True,
@@ -211,7 +222,7 @@ PENN_TREEBANK = Detokenizer(
 )
 ONE_BILLION_WORD = Detokenizer(
     "one_billion_word",
-    (_CLITIC, _SPLIT_NOT, _PLURAL_POSSESSIVE, _OPENING, _FULL_STOP, _CLOSING, _DOUBLE_QUOTES),
+    (_CLITIC, _SPLIT_NOT, _PLURAL_POSSESSIVE, _OPENING, _CLOSING, _FULL_STOP, _DOUBLE_QUOTES),
 )
 CHILDRENS_BOOKS = Detokenizer(
     "childrens_books",
@@ -220,8 +231,8 @@ CHILDRENS_BOOKS = Detokenizer(
         _CLITIC,
         _BRACKETS,
         _BRACKETS_CLOSED,
-        _FULL_STOP,
         _CLOSING,
+        _FULL_STOP,
         _PTB_DOUBLE_OPEN,
         _PTB_DOUBLE_CLOSED,
         _PTB_SINGLE_OPEN,

@@ -74,13 +74,11 @@ def whole_characters(content: bytes) -> bytes:
     b', '
     """
     start = next((n for n, byte in enumerate(content[:4]) if byte & 0xC0 != 0x80), 0)
-    for end in range(len(content), max(start, len(content) - 4) - 1, -1):
-        try:
-            content[max(start, end - 4) : end].decode(errors="strict")
-        except UnicodeDecodeError as error:
-            if error.reason == "unexpected end of data":
-                continue
-        return content[start:end]
+    tail = content[-3:]
+    for place, byte in enumerate(tail):
+        width = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        if place + width > len(tail):  # a character that begins here is not all there
+            return content[start : len(content) - len(tail) + place]
     return content[start:]
 
 

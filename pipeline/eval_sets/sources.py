@@ -11,7 +11,8 @@ import gzip
 import hashlib
 import json
 import lzma
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, cast
@@ -80,12 +81,17 @@ class SourceFile:
 
     def chunks(self) -> Iterator[bytes]:
         """The uncompressed content, piece by piece."""
-        with self._open() as stream:
-            try:
+        try:
+            if self.path.suffix == ".zst":
+                yield from _zstandard_chunks(self.path)
+                return
+            with _OPENERS.get(self.path.suffix, open)(self.path, "rb") as stream:
                 while chunk := stream.read(_CHUNK_BYTES):
                     yield chunk
-            except (EOFError, OSError, ValueError, lzma.LZMAError) as error:
-                raise self._broken(error) from None
+        except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # a fault of the machine, not of the file
+            raise self._broken(error) from None
 
     def read_bytes(self) -> bytes:
         """The whole uncompressed content."""
@@ -138,18 +144,6 @@ class SourceFile:
             state.update(chunk)
         return state.hexdigest()
 
-    def _open(self) -> IO[bytes]:
-        match self.path.suffix:
-            case ".xz":
-                return cast(IO[bytes], lzma.open(self.path))
-            case ".gz":
-                return cast(IO[bytes], gzip.open(self.path))
-            case ".zst":
-                import zstandard
-
-                return cast(IO[bytes], zstandard.open(self.path, "rb"))
-        return self.path.open("rb")
-
     def _decode(self, number: int, raw: bytes) -> str:
         try:
             return raw.decode()
@@ -161,6 +155,31 @@ class SourceFile:
             f"{self.path}: cannot be decompressed ({error}); it is cut short or damaged, "
             "fetch it again"
         )
+
+
+_OPENERS: Mapping[str, Callable[[Path, str], IO[bytes]]] = {
+    ".xz": cast(Any, lzma.open),
+    ".gz": cast(Any, gzip.open),
+}
+
+
+def _zstandard_chunks(path: Path) -> Iterator[bytes]:
+    """Decompress all frames of a file; the library's own reader takes a cut file for whole."""
+    import zstandard
+
+    frame: Any = None
+    with path.open("rb") as stream:
+        while raw := stream.read(_CHUNK_BYTES):
+            while raw:
+                if frame is None or frame.eof:
+                    frame = zstandard.ZstdDecompressor().decompressobj()
+                try:
+                    yield frame.decompress(raw)
+                except zstandard.ZstdError as error:
+                    raise ValueError(str(error)) from None
+                raw = frame.unused_data
+    if frame is None or not frame.eof:
+        raise EOFError("the last frame does not end")
 
 
 def verified(found: SourceFile, form: Form, remedy: str) -> SourceFile:

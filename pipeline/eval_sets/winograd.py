@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 
 from pipeline.eval_sets.eval_set import EvalSet, Files
 from pipeline.eval_sets.sources import Form, Line, PublishedFile, SourceFile
@@ -16,8 +17,25 @@ _LOWERED = re.compile(
 
 
 def _read(files: Files) -> Iterator[Example]:
-    """Blocks of sentence, mask, two candidates, answer; a blank line ends each."""
     file = files["test"]
+    return _read_blocks(file) if file.path.name.startswith("wsc273") else _read_options(file)
+
+
+def _read_options(file: SourceFile) -> Iterator[Example]:
+    """Two beginnings that end in a noun each, and the continuation they share."""
+    for number, record in file.records("context_options", "continuation", "gold"):
+        options, right = record["context_options"], record["gold"]
+        if not isinstance(options, list) or len(options) != 2 or right not in {0, 1}:
+            raise file.bad_line(number, "expected two context_options and which is gold")
+        letters = zip(*options, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], letters))
+        context = options[0][: options[0].rfind(" ", 0, shared) + 1]
+        choices = [option.removeprefix(context) for option in options]
+        yield _example(number, context, choices, right, str(record["continuation"]))
+
+
+def _read_blocks(file: SourceFile) -> Iterator[Example]:
+    """Blocks of sentence, mask, two candidates, answer; a blank line ends each."""
     block: list[Line] = []
     number = 0
     for line in file.lines():
@@ -39,15 +57,20 @@ def _schema(file: SourceFile, number: int, block: list[Line]) -> Example:
     answer = _tidy(block[3].text)
     if len(candidates) != 2 or answer not in candidates:
         raise file.bad_line(block[2].number, "expected two candidates, the answer among them")
-    choices = [_cased(candidate, starts=not before) for candidate in candidates]
+    candidates.sort()  # the file lists the right one first
+    starts = not before or before[-1] in ".!?"
+    choices = [_cased(candidate, starts=starts) for candidate in candidates]
     right = candidates.index(answer)
-    # Only a possessive, `'s`, or a comma touches the word before it.
-    gap = "" if not after or after[0] in ",.;:!?'" else " "
+    return _example(number, f"{before} " if before else "", choices, right, after)
+
+
+def _example(number: int, context: str, choices: list[str], right: int, after: str) -> Example:
+    target = after if not after or after[0] in ",.;:!?'" else f" {after}"
     return Example(
         id=str(number),
-        text=f"{before} {choices[right]}{gap}{after}".strip(),
-        context=f"{before} " if before else "",
-        target=f"{gap}{after}",
+        text=f"{context}{choices[right]}{target}",
+        context=context,
+        target=target,
         choices=choices,
         answer=right,
     )
@@ -82,11 +105,17 @@ WINOGRAD = EvalSet(
             folder="wsc273",
             forms=(
                 Form(
+                    "winograd_wsc_partial.jsonl",
+                    "sha256:746336c27cd2e39a554cb1b8b4869d0f1ae2577ac5bfe799842d26bca5a5bf5e",
+                ),
+                Form(
                     "wsc273.txt",
                     "sha256:43103428d77df28b1bb37156eaf3c43a954a02b5dc7ff72453f5c54abf394bad",
+                    "the 's of a possessive is lost in 26 sentences",
                 ),
             ),
-            url="https://raw.githubusercontent.com/vid-koci/bert-commonsense/master/data/wsc273.txt",
+            url="https://raw.githubusercontent.com/mosaicml/llm-foundry/main/scripts/eval/"
+            "local_data/language_understanding/winograd_wsc.jsonl",
         )
     },
     read_test=_read,

@@ -8,6 +8,7 @@ DEFINITION = Definition(
     description="Score one model, zero-shot, on every evaluation set and the study's own splits.",
     inputs=["model", "tokens", "eval_sets"],
     sections=["seed", "evaluate"],
+    reads={"model": ["model.safetensors", "config.json"], "tokens": ["tokenizer", "train", "test"]},
     run=run,
     sized=True,
 )
