@@ -11,6 +11,14 @@ from pipeline.ngrams import Hashes
 _MOST_KEPT = 4_000_000  # 32 MB; relative standard error 1 / sqrt(2e6) = 0.07 % at worst
 
 
+def sort_distinct(hashes: Hashes) -> Hashes:
+    """The distinct hashes, sorted; `numpy.unique` goes through a hash table, ten times slower."""
+    ordered = np.sort(hashes)
+    is_first = np.ones(len(ordered), np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_first]
+
+
 class DistinctCounter:
     """Counts distinct hashes by adaptive sampling (Wegman 1984; Flajolet 1990).
 
@@ -27,7 +35,7 @@ class DistinctCounter:
 
     def add(self, hashes: Hashes) -> None:
         """Count hashes; one counted before changes nothing."""
-        self._kept = np.union1d(self._kept, self._sample(hashes))
+        self._kept = sort_distinct(np.concatenate([self._kept, self._sample(hashes)]))
         while len(self._kept) > self._most_kept:
             self.depth += 1
             self._kept = self._sample(self._kept)

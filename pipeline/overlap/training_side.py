@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pipeline.documents import Shard, read_verified_shard
 from pipeline.files import open_atomic, read_json, write_json
 from pipeline.ngrams import BloomFilter, ExactIndex, Hashes, NgramHasher, combine, split_words
-from pipeline.overlap.distinct import DistinctCounter
+from pipeline.overlap.distinct import DistinctCounter, sort_distinct
 
 _NUM_SIGMAS = 6  # room over an estimated count: passed by once in 1e9 filters
 
@@ -74,7 +74,7 @@ class ReadShard:
                 hashes = index.hasher.hash_words(split_words(document.text))
                 places.append(index.match_hashes(hashes).places)
                 pieces.append(combine(hashes, num_words))
-        _save(stem.with_suffix(".npy"), np.unique(np.concatenate(pieces)))
+        _save(stem.with_suffix(".npy"), sort_distinct(np.concatenate(pieces)))
         _save(stem.with_suffix(".places.npy"), np.unique(np.concatenate(places)))
         return {"documents": int(own.sum()), "ngrams": sum(map(len, pieces))}
 
