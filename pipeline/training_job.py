@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 from models.gpt2 import GPT2, GPT2Config
 from models.training import Recipe
 from pipeline.batches import BatchLayout, DataOrder, plan_batches
-from pipeline.params import ComputeParams, ModelParams, ProfileParams, TrainParams
-from pipeline.token_shards import TokenSplit
+from pipeline.errors import CorruptDataError
+from pipeline.params import ComputeParams, TrainParams
+from pipeline.stage import Stage
+from pipeline.token_shards import TokenSplit, open_split
+from pipeline.tokenizer import Tokenizer, load_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +23,14 @@ class Job:
     config: GPT2Config
     recipe: Recipe
     params: TrainParams
-    """For how it runs: micro-batches, precision, compilation, checkpoint and point intervals."""
+    """For how it runs: micro-batches, precision, compilation, checkpoint interval."""
     compute: ComputeParams
     train: TokenSplit
     valid: TokenSplit
     valid_tokens: int
     """Of the valid split, behind each point of the loss curve."""
+    eval_every_tokens: int
+    """Between two points."""
     folder: Path
     """Of its checkpoints."""
 
@@ -85,30 +90,78 @@ class Outcome(NamedTuple):
     """Trained in that time: all but the first step of each attempt and what kills undid."""
 
 
-def make_recipe(params: ProfileParams, *, learning_rate: float, tokens: int) -> Recipe:
-    """The profile's recipe with this peak rate and budget; a short budget warms up no longer."""
-    train = params.train
-    return Recipe(
+class TrainingData(NamedTuple):
+    """What the tokenize stage made, opened and verified."""
+
+    tokenizer: Tokenizer
+    train: TokenSplit
+    valid: TokenSplit
+
+
+def open_data(stage: Stage) -> TrainingData:
+    """Open the tokenizer and the splits of the stage's input `tokens`.
+
+    Raises:
+        CorruptDataError: a file is damaged, or a split was made with another tokenizer.
+    """
+    folder = stage.inputs["tokens"]
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    data = TrainingData(tokenizer, open_split(folder / "train"), open_split(folder / "valid"))
+    for split in (data.train, data.valid):
+        if split.tokenizer_sha256 != tokenizer.sha256:
+            raise CorruptDataError(
+                f"{split.folder}: made with tokenizer {split.tokenizer_sha256[:12]}..., but "
+                f"{folder / 'tokenizer'} is {tokenizer.sha256[:12]}...; run the tokenize stage "
+                "again"
+            )
+    return data
+
+
+def make_job(  # noqa: PLR0913 - each is a different thing in train and tune
+    stage: Stage,
+    data: TrainingData,
+    *,
+    learning_rate: float,
+    tokens: int,
+    valid_tokens: int,
+    eval_every_tokens: int,
+    folder: Path,
+) -> Job:
+    """A training of the stage's size by the profile's recipe, with this peak rate and budget.
+
+    A budget shorter than the full training's warms up for the same part of it.
+    """
+    params, train = stage.params, stage.params.train
+    assert stage.size is not None
+    shape = params.models.of(stage.size)
+    config = GPT2Config(
+        vocab_size=data.tokenizer.vocab_size,
+        n_positions=shape.context,
+        n_embd=shape.n_embd,
+        n_layer=shape.n_layer,
+        n_head=shape.n_head,
+        dropout=train.dropout,
+    )
+    recipe = Recipe(
         seed=params.seed,
         learning_rate=learning_rate,
         tokens=tokens,
         batch_tokens=train.batch_tokens,
-        warmup_tokens=min(train.warmup_tokens, tokens // 4),
+        warmup_tokens=train.warmup_tokens * tokens // train.tokens,
         min_learning_rate_fraction=train.min_learning_rate_fraction,
         weight_decay=train.weight_decay,
         adam_betas=(train.adam_betas[0], train.adam_betas[1]),
         gradient_clip_norm=train.gradient_clip_norm,
         residual_init=train.residual_init,
     )
-
-
-def make_config(model: ModelParams, *, vocab_size: int, dropout: float) -> GPT2Config:
-    """A size's shape with the study's vocabulary."""
-    return GPT2Config(
-        vocab_size=vocab_size,
-        n_positions=model.context,
-        n_embd=model.n_embd,
-        n_layer=model.n_layer,
-        n_head=model.n_head,
-        dropout=dropout,
+    return Job(
+        config=config,
+        recipe=recipe,
+        params=train,
+        compute=params.compute,
+        train=data.train,
+        valid=data.valid,
+        valid_tokens=valid_tokens,
+        eval_every_tokens=eval_every_tokens,
+        folder=folder,
     )

@@ -84,7 +84,7 @@ class TrainingWatch(pl.Callback):
         module, job = _own(pl_module), self._job
         step = module.step + 1
         last = step == job.recipe.num_steps
-        every = max(1, job.params.eval_every_tokens // job.recipe.batch_tokens)
+        every = max(1, job.eval_every_tokens // job.recipe.batch_tokens)
         point = last or step % every == 0
         if not self._start_up_s:
             _wait_for_device(trainer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import Any
 
 from models.checkpoints import save_pretrained
@@ -15,61 +16,43 @@ from models.compute import (
 from pipeline.errors import CorruptDataError
 from pipeline.files import open_atomic, read_json
 from pipeline.stage import Stage
-from pipeline.token_shards import open_split
-from pipeline.tokenizer import Tokenizer, load_tokenizer, write_hugging_face_files
+from pipeline.tokenizer import write_hugging_face_files
 from pipeline.tracking import open_run
-from pipeline.training_job import Job, Outcome, Point, make_config, make_recipe
+from pipeline.training_job import Job, Outcome, Point, make_job, open_data
 from pipeline.training_run import train_to_end
 from pipeline.work_folder import hash_input
 
 
 def run(stage: Stage) -> dict[str, Any]:
     """Train to the end of the budget, then write the model's folder."""
-    tokenizer = load_tokenizer(stage.inputs["tokens"] / "tokenizer")
-    job = make_job(stage, tokenizer)
-    parameters = {**stage.params.train.model_dump(), **job.identity}
-    with open_run(stage, parameters) as tracked:
+    data, params = open_data(stage), stage.params.train
+    job = make_job(
+        stage,
+        data,
+        learning_rate=_read_learning_rate(stage.inputs["learning_rate"]),
+        tokens=params.tokens,
+        valid_tokens=params.valid_tokens,
+        eval_every_tokens=params.eval_every_tokens,
+        folder=stage.work / "checkpoints",
+    )
+    with open_run(stage, params.model_dump() | job.identity) as tracked:
 
         def on_point(point: Point) -> None:
             values = point._asdict()
-            tracked.log_metrics(values, tokens=int(values.pop("tokens")))
+            tracked.log_metrics(values, tokens=values.pop("tokens"))
 
         outcome = train_to_end(stage, job, stage.title, on_point)
     save_pretrained(outcome.model, stage.staging)
-    write_hugging_face_files(tokenizer, stage.staging)
+    write_hugging_face_files(data.tokenizer, stage.staging)
     _write_curve(stage, outcome.curve)
     return describe(stage, job, outcome)
 
 
-def make_job(stage: Stage, tokenizer: Tokenizer) -> Job:
-    """The training that parameters and inputs ask for.
-
-    Raises:
-        CorruptDataError: token shards of another tokenizer, or no usable learning rate.
-    """
-    assert stage.size is not None
-    tokens, params = stage.inputs["tokens"], stage.params
-    train, valid = open_split(tokens / "train"), open_split(tokens / "valid")
-    if train.tokenizer_sha256 != tokenizer.sha256:
-        raise CorruptDataError(
-            f"{train.folder}: made with tokenizer {train.tokenizer_sha256[:12]}..., but "
-            f"{tokens / 'tokenizer'} is {tokenizer.sha256[:12]}...; run the tokenize stage again"
-        )
-    path = stage.inputs["learning_rate"]
+def _read_learning_rate(path: Path) -> float:
     rate = read_json(path).get("learning_rate")
     if not isinstance(rate, float) or rate <= 0:
         raise CorruptDataError(f"{path}: learning_rate = {rate!r}; run the tune stage again")
-    model = params.models.of(stage.size)
-    return Job(
-        config=make_config(model, vocab_size=tokenizer.vocab_size, dropout=params.train.dropout),
-        recipe=make_recipe(params, learning_rate=rate, tokens=params.train.tokens),
-        params=params.train,
-        compute=params.compute,
-        train=train,
-        valid=valid,
-        valid_tokens=params.train.valid_tokens,
-        folder=stage.work / "checkpoints",
-    )
+    return rate
 
 
 def _write_curve(stage: Stage, curve: list[Point]) -> None:
