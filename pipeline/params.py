@@ -1,22 +1,14 @@
-"""params.yaml as frozen, typed objects: one class per stage, every field with its unit.
+"""The parameters as frozen, typed objects: one class per stage, every field with its unit.
 
-YAML is read by the rules of version 1.2, as DVC reads it: PyYAML alone would take `1e-4` for a
-string and `1_000` or `on` for something else, so the code and DVC's lock would disagree.
+`pipeline.params_file` reads params.yaml into them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import difflib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
-
-from pipeline.errors import UserError
-from pipeline.yaml12 import load_yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
@@ -24,10 +16,6 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
 Precision = Literal["float32", "bfloat16"]  # of matrix products; weights stay float32
 PositiveFloat = Annotated[float, Field(gt=0.0)]
-
-
-class ParamsError(UserError):
-    """params.yaml does not say what a study needs; names file, key, value and remedy."""
 
 
 class _Section(BaseModel):
@@ -338,62 +326,3 @@ class ProfileParams(_Section):
                 raise ValueError(
                     f"evaluate.{name} does not fit the smallest context, {context} tokens; lower it"
                 )
-
-
-class Study(NamedTuple):
-    """The active study: its profile's name and parameters."""
-
-    profile: str
-    params: ProfileParams
-
-
-def load_params(path: Path, profile: str | None = None) -> Study:
-    """Read and check `path`; `profile` overrides the file's own choice.
-
-    Raises:
-        ParamsError: naming file, key, value and remedy.
-    """
-    data = load_yaml(path)
-    if not isinstance(data, dict):
-        raise ParamsError(f"{path}: holds no mapping; restore it, e.g. git checkout {path}")
-    for key in ("profile", "sizes", "profiles"):
-        if key not in data:
-            raise ParamsError(f"{path}: {key} is missing; add it")
-    for key in data.keys() - {"profile", "sizes", "profiles"}:
-        raise ParamsError(f"{path}: {key} is no known key; remove it")
-    if data["sizes"] != list(SIZES):
-        raise ParamsError(f"{path}: sizes = {data['sizes']} must be {list(SIZES)}; restore them")
-    name = profile or data["profile"]
-    profiles = data["profiles"] if isinstance(data["profiles"], dict) else {}
-    if name not in profiles:
-        raise ParamsError(
-            f"{path}: profile = {name!r} is not under profiles; choose one of {sorted(profiles)}"
-        )
-    try:
-        return Study(name, ProfileParams.model_validate(profiles[name]))
-    except ValidationError as error:
-        lines = [_explain(path, name, detail) for detail in error.errors()]
-        raise ParamsError("\n".join(lines)) from None
-
-
-def _explain(path: Path, profile: str, detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in ("profiles", profile, *detail["loc"]))
-    if detail["type"] == "missing":
-        return f"{path}: {key} is missing; add it (meaning and unit: pipeline/params.py)"
-    if detail["type"] == "extra_forbidden":
-        known = _known_keys(detail["loc"][:-1])
-        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-        remedy = f"did you mean {close[0]}?" if close else "remove it"
-        return f"{path}: {key} is no known key; {remedy}"
-    if detail["type"] == "value_error":
-        return f"{path}: {key}: {detail['ctx']['error']}"
-    wanted = detail["msg"][0].lower() + detail["msg"][1:]
-    return f"{path}: {key} = {detail['input']!r}: {wanted}; change it"
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: Any = ProfileParams
-    for part in location:
-        fields: Mapping[int | str, Any] = getattr(section, "model_fields", {})
-        section = fields[part].annotation if part in fields else None
-    return list(getattr(section, "model_fields", {}))

@@ -24,7 +24,8 @@ from typing import Any, NoReturn
 
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_INTERRUPTED, EXIT_TERMINATED, UserError
 from pipeline.files import read_json, remove_path, replace_path, write_json
-from pipeline.params import SIZES, ProfileParams, Study, load_params
+from pipeline.params import SIZES, ProfileParams
+from pipeline.params_file import Study, load_params
 from pipeline.progress import Progress, format_seconds
 from pipeline.work_folder import COMPLETE, fingerprint, loaded_modules, locked, sweep_stale
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import EXIT_FATAL, UserError
-from pipeline.params import ProfileParams, load_params
+from pipeline.params import ProfileParams
+from pipeline.params_file import load_params
 from pipeline.run_store import RunStore
 from pipeline.study_record import Point, read_study, settings_hash
 from pipeline.tracked_run import TrackedRun

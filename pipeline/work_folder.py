@@ -31,8 +31,8 @@ COMPLETE = "complete.json"  # its presence says that `out/` is whole
 _PLUMBING = frozenset(
     f"pipeline.{name}"
     for name in (
-        *("stage", "work_folder", "progress", "params", "yaml12", "executor"),
-        *("tracking", "tracked_run", "run_store", "study_record"),
+        *("stage", "work_folder", "progress", "params", "params_file", "yaml12", "executor"),
+        *("tracking", "tracked_run", "run_store", "study_record", "mlflow_view"),
     )
 )
 

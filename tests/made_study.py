@@ -21,7 +21,8 @@ from pipeline.documents import Document, write_documents
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.examples import Example, write_examples
 from pipeline.files import write_json
-from pipeline.params import SIZES, ProfileParams, load_params
+from pipeline.params import SIZES, ProfileParams
+from pipeline.params_file import load_params
 from pipeline.results import Interval, Result, write_result
 from pipeline.token_shards import TokenDocument, write_token_shards
 

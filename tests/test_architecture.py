@@ -33,6 +33,7 @@ PLUMBING = {
     "pipeline.work_folder",
     "pipeline.progress",
     "pipeline.params",
+    "pipeline.params_file",
     "pipeline.yaml12",
     "pipeline.executor",
     "pipeline.errors",

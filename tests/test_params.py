@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.errors import UserError
-from pipeline.params import ParamsError, load_params
+from pipeline.params_file import ParamsError, load_params
 from pipeline.yaml12 import load_yaml
 
 PROFILES = ("tiny", "single_gpu", "paper")

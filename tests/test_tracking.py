@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.params import SIZES, ProfileParams, load_params
+from pipeline.params import SIZES, ProfileParams
+from pipeline.params_file import load_params
 from pipeline.results import Result, write_result
 from pipeline.run_store import process_start
 from pipeline.stage import Stage

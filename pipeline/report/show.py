@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.params import load_params
+from pipeline.params_file import load_params
 from pipeline.report.figure4 import as_text, find
 
 
