@@ -169,14 +169,17 @@ def _wait_until_up(
 
 
 def experiment_page(address: str, profile: str) -> str:
-    """MLflow's list of a profile's runs; the start page before the first study."""
+    """MLflow's page on a profile's trainings, as `pipeline.mlflow_view` arranges it.
+
+    Before the first study of that profile it is the start page.
+    """
     query = urllib.parse.urlencode({"experiment_name": f"figure4-{profile}"})
-    url = f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}"
     try:
-        answer = get_json(url)
+        answer = get_json(f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}")
     except OSError:
-        return f"{address}/#/experiments"
-    return f"{address}/#/experiments/{answer['experiment']['experiment_id']}/runs"
+        return address
+    view = "workflowType=machine_learning&viewStateShareKey=figure4&compareRunsMode=CHART"
+    return f"{address}/#/experiments/{answer['experiment']['experiment_id']}/runs?{view}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

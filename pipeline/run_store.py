@@ -7,6 +7,7 @@ parent run has the tag `study` once its artefacts were recorded; without it, it 
 from __future__ import annotations
 
 import fcntl
+import getpass
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import sha256_file
+from pipeline.mlflow_view import VIEW_TAG, shared_view
 from pipeline.study_record import Point, SizeRecord, StudyRecord
 
 _METRICS_A_CALL = 500  # MLflow takes at most 1000
@@ -50,13 +52,16 @@ class RunStore:
         found = self.client.get_experiment_by_name(self.experiment_name)
         if found is None:
             folder = (Path.cwd() / "mlartifacts" / self.experiment_name).as_uri()
-            return str(
-                self.client.create_experiment(
-                    self.experiment_name, artifact_location=folder if local else None
-                )
+            identity = self.client.create_experiment(
+                self.experiment_name,
+                artifact_location=folder if local else None,
+                tags={VIEW_TAG: shared_view()},
             )
+            return str(identity)
         if found.lifecycle_stage == "deleted":  # its name cannot be taken again
             self.client.restore_experiment(found.experiment_id)
+        if found.tags.get(VIEW_TAG) != shared_view():
+            self.client.set_experiment_tag(found.experiment_id, VIEW_TAG, shared_view())
         return str(found.experiment_id)
 
     def find(self, **tags: str) -> list[Any]:
@@ -178,6 +183,8 @@ class RunStore:
 
     def _create(self, name: str, tags: dict[str, str]) -> Any:
         tags = tags | _owner() | {"mlflow.source.type": "LOCAL", "mlflow.source.name": "figure4"}
+        with suppress(KeyError, OSError):  # a user without a name, as in some containers
+            tags["mlflow.user"] = getpass.getuser()
         return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
 
     def _log(self, run: Any, points: list[Point]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -133,7 +134,10 @@ def read_size(
     ]
     scores += _numbers("train", metrics)
     # Figure 4's columns stand without a prefix: they are what sizes are compared by.
-    scores += _numbers("", {key: float(value) for key, value in figure4.items() if key != "size"})
+    row = {key: float(value) for key, value in figure4.items() if key != "size"}
+    if row:
+        row["log10_parameters"] = math.log10(row["parameters"])
+    scores += _numbers("", row)
     return SizeRecord(
         size=size,
         identity=_hash([

@@ -305,26 +305,19 @@ def test_a_study_made_elsewhere_is_imported(
 def test_a_run_whose_process_is_gone_is_marked_as_killed(
     folder: Path, project: Path, params: ProfileParams
 ) -> None:
-    code = (
-        "import logging, os, sys, time; from pathlib import Path; sys.path.insert(0, 'tests');"
-        "from pipeline.params import load_params; from pipeline.stage import Stage;"
-        "from pipeline.tracking import open_run;"
-        f"p = load_params(Path({str(project / 'params.yaml')!r}), 'tiny').params;"
-        "w = Path('work/small/f0'); w.mkdir(parents=True);"
-        "s = Stage(name='train', profile='tiny', size='small', params=p, inputs={}, work=w,"
-        " staging=w, fingerprint='f0', log=logging.getLogger());"
-        "r = open_run(s, {}); r.__enter__();"
-        "r.log_metrics({'train_loss': 1.0}, tokens=1); time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=folder)
-    deadline_s = time.monotonic() + 30
-    while not started() and time.monotonic() < deadline_s:
-        time.sleep(0.2)
-    arguments = ["reconcile", "--profile", "tiny", "--params", str(project / "params.yaml")]
-    assert main(arguments) == 0
-    assert {run.info.status for run in runs()} == {"RUNNING"}  # it lives
-    process.kill()
-    process.wait()
+    params_file = str(project / "params.yaml")
+    script = project / "tests" / "hanging_training.py"
+    process = subprocess.Popen([sys.executable, str(script), params_file], cwd=folder)
+    arguments = ["reconcile", "--profile", "tiny", "--params", params_file]
+    try:
+        deadline_s = time.monotonic() + 30
+        while not started() and process.poll() is None and time.monotonic() < deadline_s:
+            time.sleep(0.2)
+        assert main(arguments) == 0
+        assert {run.info.status for run in runs()} == {"RUNNING"}  # it lives
+    finally:
+        process.kill()
+        process.wait()
     assert main(arguments) == 0
     assert {run.info.status for run in runs()} == {"KILLED"}
 
