@@ -9,7 +9,9 @@ from __future__ import annotations
 EXIT_DONE = 0
 EXIT_FATAL = 1
 EXIT_RETRY = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
-EXIT_NON_FINITE = 76  # a loss or gradient became NaN or infinite: the same command ends the same way
+EXIT_NON_FINITE = (
+    76  # a loss or gradient became NaN or infinite: the same command ends the same way
+)
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
 EXIT_TERMINATED = 143  # 128 + SIGTERM: unfinished, the same command goes on
 

@@ -1,5 +1,6 @@
 """`python -m pipeline.train`."""
 
+import pipeline.openmp  # noqa: F401 - before anything that imports torch
 from pipeline import stage
 from pipeline.train.run import run
 
@@ -10,6 +11,7 @@ if __name__ == "__main__":
             description="Train GPT-2 of one size on the train split.",
             inputs=("tokens", "learning_rate"),
             sections=("seed", "train", "models"),
+            reads={"tokens": ("tokenizer", "train", "valid")},
             run=run,
             sized=True,
         )

@@ -1,5 +1,6 @@
 """`python -m pipeline.tune`."""
 
+import pipeline.openmp  # noqa: F401 - before anything that imports torch
 from pipeline import stage
 from pipeline.tune.run import run
 
@@ -10,6 +11,7 @@ if __name__ == "__main__":
             description="Find one size's learning rate by held-out loss after short trainings.",
             inputs=("tokens",),
             sections=("seed", "tune", "train", "models"),
+            reads={"tokens": ("tokenizer", "train", "valid")},
             run=run,
             sized=True,
         )
