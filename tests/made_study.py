@@ -261,6 +261,7 @@ def write_trainings(study: MadeStudy) -> None:
         losses = [5.5 - 0.3 * rank + (math.log10(rate) + 2.5 + 0.1 * rank) ** 2 for rate in rates]
         sweep = [(rate, 200_000, loss) for rate, loss in zip(rates, losses, strict=True)]
         _write_csv(tune / "sweep.csv", ("learning_rate", "tokens", "valid_loss"), sweep)
+        write_json(train / "config.json", {"n_layer": rank + 1, "vocab_size": 2048})
         best = rates[losses.index(min(losses))]
         write_json(tune / "learning_rate.json", {"learning_rate": best, "at_grid_edge": None})
         write_json(tune / "metrics.json", _head("tune", size) | {"learning_rate": best})

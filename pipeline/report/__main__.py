@@ -1,6 +1,7 @@
 """Run with `python -m pipeline.report --help`."""
 
 from pipeline.report.run import run
+from pipeline.report.study import READS
 from pipeline.stage import Definition, main
 
 if __name__ == "__main__":
@@ -10,7 +11,11 @@ if __name__ == "__main__":
             description="Draw Figures 1-5, write Tables 2-6 and one self-contained page, "
             "from the artefacts of the other stages alone.",
             inputs=("study",),
-            sections=("report", "models"),
+            sections=(
+                *("seed", "sample_web", "eval_sets", "crawl", "dedup", "tokenize", "tune"),
+                *("train", "models", "evaluate", "overlap", "report"),
+            ),
             run=run,
+            reads={"study": READS},
         )
     )

@@ -26,7 +26,9 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(f"\nFigure 4 of the study '{profile}' (95 % interval over documents)\n\n{as_text(table)}")
+    print(
+        f"\nFigure 4 of the study '{profile}' (95 % intervals over documents)\n\n{as_text(table)}"
+    )
     print(f"\n{find(table).sentence}\n\nReport: {(folder / 'index.html').resolve().as_uri()}")
     return 0
 

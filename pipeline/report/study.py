@@ -8,12 +8,22 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.errors import CorruptDataError
 from pipeline.params import SIZES, ProfileParams
 from pipeline.results import Result, read_results
-from pipeline.stage import read_metrics
+from pipeline.stage import METRICS, read_metrics
 
 STAGES = ("sample_web", "eval_sets", "crawl", "dedup", "tokenize")
 SIZED_STAGES = ("tune", "train", "evaluate")
+OVERLAP_TABLES = ("table6", "figure5", "clean_subset")
+READS = (
+    *(f"{stage}/{METRICS}" for stage in (*STAGES, "overlap")),
+    *(f"{stage}/*/{METRICS}" for stage in SIZED_STAGES),
+    *("tune/*/sweep.csv", "train/*/loss_curve.csv"),
+    *("evaluate/*/*.json", "evaluate/*/*.examples.parquet"),
+    *(f"overlap/{name}.csv" for name in OVERLAP_TABLES),
+)
+"""Every file of data/<profile>/ that the report reads."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +49,12 @@ class Study:
         return int(self.stages[f"train@{size}"]["parameters"])
 
     def label(self, size: str) -> str:
-        """A size as the study's figures call it."""
-        return self.params.models.of(size).label
+        """A size as figures and tables call it.
+
+        By the paper's label where its numbers may stand beside; by the rung's name in a study of
+        the sample web, whose models have nothing of the paper's but the shape of the ladder.
+        """
+        return size if self.is_sample else self.params.models.of(size).label
 
     @property
     def is_sample(self) -> bool:
@@ -51,6 +65,15 @@ class Study:
         """One number, or None where it was not run."""
         result = self.results[size].get(eval_set)
         return None if result is None else result.metrics.get(name)
+
+    def why_not(self, size: str, eval_set: str, name: str) -> str:
+        """Why `metric` has no number; empty where it has one."""
+        result = self.results[size].get(eval_set)
+        if result is None:
+            return f"no result in evaluate/{size}; run dvc repro evaluate@{size}"
+        if result.not_run:
+            return result.not_run
+        return "" if name in result.metrics else f"{name} is not among the set's metrics"
 
 
 def read_study(profile: str, params: ProfileParams, folder: Path) -> Study:
@@ -68,10 +91,17 @@ def read_study(profile: str, params: ProfileParams, folder: Path) -> Study:
         folder=folder,
         stages={name: read_metrics(place) for name, place in places.items()},
         results={size: read_results(folder / "evaluate" / size) for size in SIZES},
-        curves={size: pd.read_csv(folder / "train" / size / "loss_curve.csv") for size in SIZES},
-        sweeps={size: pd.read_csv(folder / "tune" / size / "sweep.csv") for size in SIZES},
-        overlap={
-            name: pd.read_csv(folder / "overlap" / f"{name}.csv")
-            for name in ("table6", "figure5", "clean_subset")
-        },
+        curves={size: _read_csv(folder / "train" / size / "loss_curve.csv") for size in SIZES},
+        sweeps={size: _read_csv(folder / "tune" / size / "sweep.csv") for size in SIZES},
+        overlap={name: _read_csv(folder / "overlap" / f"{name}.csv") for name in OVERLAP_TABLES},
     )
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise CorruptDataError(f"{path}: no such file; run dvc repro") from None
+    except ValueError as error:
+        raise CorruptDataError(f"{path}: not a table ({error}); run its stage again") from None
+    return frame

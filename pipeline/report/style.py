@@ -1,4 +1,8 @@
-"""One look for all figures, and files whose bytes depend on the data alone."""
+"""One look for all figures, and files whose bytes depend on the data alone.
+
+Colours are the light theme's; `page.css` gives each a dark twin by the same name, and the page
+swaps them, so that a figure is drawn once and read in both.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +12,61 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-# Okabe and Ito's palette, told apart with any colour vision and in grey.
-TEST, TRAIN, THIRD, FOURTH = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
-SIZE_COLOURS = ("#56B4E9", "#009E73", "#E69F00", "#D55E00")
-BASELINE = "#777777"
+THEME = {
+    "#ffffff": "--sheet",
+    "#1f2328": "--ink",
+    "#5f6a74": "--muted",
+    "#e3e7ea": "--grid",
+    "#0072b2": "--train",
+    "#d55e00": "--test",
+    "#7aa6cf": "--size-1",
+    "#4481ba": "--size-2",
+    "#1f5c99": "--size-3",
+    "#0b2f5c": "--size-4",
+}
+"""Colour of the files -> the page's variable that takes its place."""
+PAPER, INK, MUTED, GRID, TRAIN, TEST, *_SIZES = THEME
+SIZE_COLOURS = tuple(_SIZES)  # one hue, darker with size: the order survives any colour vision
+SIZE_MARKERS = ("o", "s", "D", "^")
+_NICE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 9.5,
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.linewidth": 0.8,
     "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.8,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
     "axes.axisbelow": True,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
+    "axes.titlepad": 9.0,
     "lines.linewidth": 1.8,
-    "lines.markersize": 6,
+    "lines.markersize": 5.5,
+    "lines.markeredgewidth": 0.0,
+    "lines.solid_capstyle": "round",
     "legend.frameon": False,
-    "savefig.dpi": 160,
+    "legend.fontsize": 8.0,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "savefig.facecolor": PAPER,
+    "savefig.dpi": 200,
     "svg.hashsalt": "figure4",  # else ids in the SVG change from run to run
     "svg.fonttype": "path",
 }
@@ -45,7 +79,7 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def panels(count: int = 1, *, width: float = 6.4, height: float = 4.0) -> tuple[Figure, list[Axes]]:
+def panels(count: int = 1, *, width: float = 6.0, height: float = 3.7) -> tuple[Figure, list[Axes]]:
     """A figure of `count` panels side by side, in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = [figure.add_subplot(1, count, number + 1) for number in range(count)]
@@ -53,34 +87,67 @@ def panels(count: int = 1, *, width: float = 6.4, height: float = 4.0) -> tuple[
 
 
 def size_axis(axes: Axes, parameters: list[int], labels: list[str]) -> None:
-    """A log axis of parameters with a tick at each size: its count and its label."""
+    """A log axis of parameters with a tick at each size: its label and its exact count."""
     axes.set_xscale("log")
-    axes.set_xticks(parameters)
     ticks = [f"{label}\n{short_count(n)}" for n, label in zip(parameters, labels, strict=True)]
-    axes.set_xticklabels(ticks)
+    axes.set_xticks(parameters, ticks)
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.minorticks_off()
-    axes.set_xlabel("size (parameters, log scale)")
+    axes.grid(visible=False, axis="x")
+    axes.margins(x=0.09)
+    axes.set_xlabel("parameters (log scale)")
 
 
 def plain_log_axis(axes: Axes) -> None:
-    """A log y axis whose ticks are plain numbers."""
+    """A log y axis with about six ticks at plain numbers, whatever its range."""
     axes.set_yscale("log")
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_major_formatter(plain)
-    axes.yaxis.set_minor_formatter(plain)
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(FixedLocator(nice_ticks(low, high)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def nice_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Round numbers in a range, at most `most` of them, evenly thinned out.
+
+    >>> nice_ticks(9, 52)
+    [10.0, 15.0, 20.0, 30.0, 50.0]
+    >>> nice_ticks(800, 90_000)
+    [1000.0, 2000.0, 5000.0, 10000.0, 20000.0, 50000.0]
+    """
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    ladders = (_NICE, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
+    for ladder in ladders:
+        ticks = [float(d * step) for d in decades for step in ladder if low <= d * step <= high]
+        if len(ticks) <= most:
+            break
+    return ticks
 
 
 def short_count(number: float) -> str:
     """A count as people say it, to three significant digits.
 
-    >>> short_count(36208), short_count(1557611200), short_count(640)
-    ('36.2K', '1.56B', '640')
+    >>> short_count(36208), short_count(1557611200), short_count(640), short_count(999_999)
+    ('36.2K', '1.56B', '640', '1M')
     """
     for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if number >= unit:
-            return f"{number / unit:.3g}{name}"
+        if float(f"{number:.3g}") >= unit:
+            return f"{float(f'{number / unit:.3g}'):g}{name}"
     return f"{number:.3g}"
+
+
+def say_not_run(axes: Axes, why: str) -> None:
+    """Write into an empty panel why it is empty."""
+    axes.text(
+        0.5,
+        0.5,
+        f"not run: {why}",
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color=MUTED,
+        wrap=True,
+    )
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.eval_sets.eval_set import EvalSet
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.params import SIZES
 from pipeline.report.study import Study
@@ -19,154 +18,165 @@ class Column(NamedTuple):
 
     set: str
     metric: str
-    title: str
+    heading: str
+    """What the table prints over it, under the set's title."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the CSV file."""
+        return f"{self.set}_{self.metric}"
+
+    @property
+    def title(self) -> str:
+        """The set's title as the paper prints it."""
+        return EVAL_SETS[self.set].title if self.set in EVAL_SETS else self.set
 
 
 TABLE3 = (
-    Column("lambada", "perplexity", "LAMBADA perplexity"),
-    Column("lambada", "accuracy", "LAMBADA accuracy"),
-    Column("cbt_cn", "accuracy", "CBT-CN accuracy"),
-    Column("cbt_ne", "accuracy", "CBT-NE accuracy"),
-    Column("wikitext2", "perplexity", "WikiText2 perplexity"),
-    Column("ptb", "perplexity", "PTB perplexity"),
-    Column("enwik8", "bits_per_byte", "enwik8 bits per byte"),
-    Column("text8", "bits_per_character", "text8 bits per character"),
-    Column("wikitext103", "perplexity", "WikiText103 perplexity"),
-    Column("one_billion_word", "perplexity", "1BW perplexity"),
+    Column("lambada", "perplexity", "PPL"),
+    Column("lambada", "accuracy", "ACC"),
+    Column("cbt_cn", "accuracy", "ACC"),
+    Column("cbt_ne", "accuracy", "ACC"),
+    Column("wikitext2", "perplexity", "PPL"),
+    Column("ptb", "perplexity", "PPL"),
+    Column("enwik8", "bits_per_byte", "BPB"),
+    Column("text8", "bits_per_character", "BPC"),
+    Column("wikitext103", "perplexity", "PPL"),
+    Column("one_billion_word", "perplexity", "PPL"),
 )
 TASKS = (
-    Column("winograd", "accuracy_partial", "Winograd accuracy, partial"),
-    Column("winograd", "accuracy_full", "Winograd accuracy, full"),
-    Column("coqa", "f1", "CoQA F1"),
-    Column("wmt14_en_fr", "bleu", "WMT14 En-Fr BLEU"),
-    Column("wmt14_fr_en", "bleu", "WMT14 Fr-En BLEU"),
-    Column("natural_questions", "exact_match", "NQ exact match"),
-    Column("natural_questions", "accuracy_top_1_percent", "NQ accuracy, most confident 1 %"),
+    Column("winograd", "accuracy_partial", "partial"),
+    Column("winograd", "accuracy_full", "full"),
+    Column("coqa", "f1", "F1"),
+    Column("wmt14_en_fr", "bleu", "BLEU"),
+    Column("wmt14_fr_en", "bleu", "BLEU"),
+    Column("natural_questions", "exact_match", "ACC"),
+    Column("natural_questions", "accuracy_top_1_percent", "ACC, surest 1 %"),
 )
-_ROUGE = ("rouge_1", "rouge_2", "rouge_l", "rouge_average")
+ROUGE = ("rouge_1", "rouge_2", "rouge_l", "rouge_average")
 _SUMMARIES = (
     ("", "TL;DR:"),
     ("no_hint_", "no hint"),
     ("lede3_", "Lede-3"),
     ("random3_", "Random-3"),
 )
+_BASELINES = ("lede3_", "random3_")  # the same for every size, so shown once
 NUM_ANSWERS = 30  # Table 5 of the paper shows the 30 most confident answers
 
 
+def factor(metric: str) -> float:
+    """What turns a metric into the number that the paper prints: parts of one into percent.
+
+    >>> factor("accuracy"), factor("perplexity"), factor("bleu")
+    (100.0, 1.0, 1.0)
+    """
+    as_they_are = ("perplexity", "bits_per_", "bleu")
+    return 1.0 if metric.startswith(as_they_are) else 100.0
+
+
 def table2(study: Study) -> pd.DataFrame:
-    """Shapes and exact counts."""
+    """Shapes, exact counts and tuned learning rates."""
     rows = []
     for size in SIZES:
         shape, trained = study.params.models.of(size), study.stages[f"train@{size}"]
         rows.append({
             "size": size,
-            "label": shape.label,
+            "label": study.label(size),
+            "parameters": study.parameters(size),
+            "non_embedding_parameters": trained.get("non_embedding_parameters"),
             "layers": shape.n_layer,
             "width": shape.n_embd,
             "heads": shape.n_head,
             "context": shape.context,
-            "parameters": study.parameters(size),
-            "non_embedding_parameters": trained["non_embedding_parameters"],
-            "learning_rate": trained["learning_rate"],
+            "learning_rate": trained.get("learning_rate"),
+            "train_tokens": trained.get("tokens"),
+            "epochs": trained.get("epochs"),
         })
     return pd.DataFrame(rows)
 
 
 def scores(study: Study, columns: Sequence[Column]) -> pd.DataFrame:
-    """One row a size and a column a metric; NaN where it was not run."""
+    """One row a size and a column a metric; an empty cell's reason is in `not_run`."""
     rows = []
     for size in SIZES:
-        row: dict[str, object] = {"size": size, "label": study.label(size)}
-        for column in columns:
-            row[column.title] = study.metric(size, column.set, column.metric)
+        row: dict[str, object] = {"size": size, "parameters": study.parameters(size)}
+        row |= {column.name: study.metric(size, column.set, column.metric) for column in columns}
+        why = {column.name: study.why_not(size, column.set, column.metric) for column in columns}
+        row["not_run"] = "; ".join(f"{name}: {reason}" for name, reason in why.items() if reason)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def differences(study: Study, columns: Sequence[Column]) -> pd.DataFrame | None:
-    """Ours less the paper's, by label and metric; None where no number may be compared.
-
-    Sample sets are compared with nothing; nor is a size whose label is none of the paper's.
-    """
-    if study.is_sample:
-        return None
-    rows = []
-    for size in SIZES:
-        label = study.label(size)
-        for column in columns:
-            paper = EVAL_SETS[column.set].paper.get(column.metric, {}).get(label)
-            ours = study.metric(size, column.set, column.metric)
-            if paper is not None and ours is not None:
-                rows.append({
-                    "label": label,
-                    "metric": column.title,
-                    "ours": ours,
-                    "paper": paper,
-                    "difference": ours - paper,
-                })
-    return pd.DataFrame(rows, columns=["label", "metric", "ours", "paper", "difference"])
 
 
 def table4(study: Study) -> pd.DataFrame:
     """Summaries by ROUGE F1: every size with and without the hint, and the measured baselines."""
     rows = []
     for prefix, name in _SUMMARIES:
-        baseline = prefix in {"lede3_", "random3_"}
-        for size in SIZES[-1:] if baseline else SIZES:
+        for size in SIZES[-1:] if prefix in _BASELINES else SIZES:
             row: dict[str, object] = {
-                "system": name if baseline else f"{study.label(size)}, {name}"
+                "system": name,
+                "size": "" if prefix in _BASELINES else size,
             }
-            row |= {metric: study.metric(size, "cnn_dm", prefix + metric) for metric in _ROUGE}
+            row |= {metric: study.metric(size, "cnn_dm", prefix + metric) for metric in ROUGE}
+            row["not_run"] = study.why_not(size, "cnn_dm", prefix + ROUGE[-1])
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 def table5(study: Study) -> pd.DataFrame:
-    """The largest size's most confident answers to Natural Questions."""
+    """The largest size's most confident answers to Natural Questions; empty where not run."""
     size = SIZES[-1]
-    result = study.results[size].get("natural_questions")
-    columns = ["question", "answer", "exact_match", "confidence"]
-    if result is None or not result.metrics:
+    columns = ["question", "answer", "correct", "probability"]
+    if study.why_not(size, "natural_questions", "exact_match"):
         return pd.DataFrame(columns=columns)
     frame = read_scores(study.folder / "evaluate" / size, "natural_questions")
-    found = [name for name in columns if name in frame.columns]
-    return (
-        frame
-        .sort_values(["confidence", "id"], ascending=[False, True])
-        .head(NUM_ANSWERS)[found]
-        .reset_index(drop=True)
-    )
+    ordered = frame.sort_values(["confidence", "id"], ascending=[False, True]).head(NUM_ANSWERS)
+    return pd.DataFrame({
+        "question": ordered["question"].to_numpy(),
+        "answer": ordered["answer"].to_numpy(),
+        "correct": (ordered["correct"] > 0).to_numpy(),
+        "probability": ordered["confidence"].to_numpy(),
+    })
+
+
+def all_scores(study: Study) -> pd.DataFrame:
+    """Every number of every size, variants included, one a row; or the reason for its absence."""
+    rows: list[dict[str, object]] = []
+    for size in SIZES:
+        for name, result in study.results[size].items():
+            head = {"size": size, "set": name}
+            for metric, value in result.metrics.items():
+                interval = result.intervals.get(metric)
+                rows.append(
+                    head
+                    | {
+                        "metric": metric,
+                        "value": value,
+                        "low": interval.low if interval else None,
+                        "high": interval.high if interval else None,
+                        "num_examples": result.num_examples,
+                        "not_run": "",
+                    }
+                )
+            if result.not_run:
+                rows.append({**head, "not_run": result.not_run})
+    columns = ["size", "set", "metric", "value", "low", "high", "num_examples", "not_run"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def not_run(study: Study) -> pd.DataFrame:
     """Every set that could not be scored, with the reason and what would help."""
     rows = [
-        {"set": _title(name), "sizes": study.label(size), "why": result.not_run}
+        {
+            "set": EVAL_SETS[name].title if name in EVAL_SETS else name,
+            "sizes": study.label(size),
+            "reason": result.not_run,
+        }
         for size in SIZES
         for name, result in study.results[size].items()
         if result.not_run
     ]
-    frame = pd.DataFrame(rows, columns=["set", "sizes", "why"])
-    return frame.groupby(["set", "why"], as_index=False, sort=False).agg({"sizes": ", ".join})
-
-
-def _title(name: str) -> str:
-    eval_set: EvalSet | None = EVAL_SETS.get(name)
-    return eval_set.title if eval_set else name
-
-
-def costs(study: Study) -> pd.DataFrame:
-    """Seconds and peak memory of every stage, as measured in this study."""
-    rows = [
-        {
-            "stage": name,
-            "seconds": metrics["seconds"],
-            "attempts": metrics["attempts"],
-            "peak_memory_mib": metrics["peak_memory_mib"],
-        }
-        for name, metrics in study.stages.items()
-    ]
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=["set", "sizes", "reason"])
+    return frame.groupby(["set", "reason"], as_index=False, sort=False).agg({"sizes": ", ".join})
 
 
 def all_tables(study: Study) -> dict[str, pd.DataFrame]:
@@ -174,9 +184,10 @@ def all_tables(study: Study) -> dict[str, pd.DataFrame]:
     return {
         "table2": table2(study),
         "table3": scores(study, TABLE3),
-        "tasks": scores(study, TASKS),
         "table4": table4(study),
         "table5": table5(study),
         "table6": study.overlap["table6"],
+        "tasks": scores(study, TASKS),
         "clean_subset": study.overlap["clean_subset"],
+        "scores": all_scores(study),
     }

@@ -1,0 +1,96 @@
+"""The paper's numbers beside ours, and only where they measure the same thing.
+
+A study of the sample web is compared with nothing. Elsewhere a number is compared where the size
+has the paper's label and the set was read from the published file; a file that departs from it
+(the first 500 articles, say) shows the paper's number without a difference, and says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.params import SIZES
+from pipeline.report.study import Study
+
+PAPER_TABLE6 = {
+    "ptb": (2.67, 0.88),
+    "wikitext2": (0.66, 1.63),
+    "enwik8": (7.50, 6.31),
+    "text8": (2.34, 3.94),
+    "wikitext103": (9.09, 2.42),
+    "one_billion_word": (13.19, 3.75),
+}
+"""Percent of 8-grams in the set's own train text and in WebText's (Table 6 of the paper)."""
+COLUMNS = ("set", "metric", "label", "ours", "paper", "difference", "num_examples", "remark")
+
+
+def why_not_comparable(study: Study, eval_set: str) -> str:
+    """Why a set's numbers may not be held against the paper's; empty where they may."""
+    if study.is_sample:
+        return "a sample made from documentation"
+    record = study.stages["eval_sets"].get("sets", {}).get(eval_set, {})
+    sources: dict[str, dict[str, Any]] = record.get("sources", {})
+    notes = [source["note"] for source in sources.values() if source.get("note")]
+    if not sources:
+        return "its source is not recorded"
+    return "; ".join(notes)
+
+
+def comparison(study: Study) -> pd.DataFrame | None:
+    """Ours and the paper's number by set, metric and label; None where nothing is comparable."""
+    if study.is_sample:
+        return None
+    rows = []
+    for name, eval_set in EVAL_SETS.items():
+        for metric, numbers in eval_set.paper.items():
+            for size in SIZES:
+                paper = numbers.get(study.params.models.of(size).label)
+                if paper is not None:
+                    rows.append(_row(study, name, metric, size, paper))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(study: Study, name: str, metric: str, size: str, paper: float) -> dict[str, object]:
+    ours = study.metric(size, name, metric)
+    why_not = study.why_not(size, name, metric)
+    remark = f"not run: {why_not}" if why_not else why_not_comparable(study, name)
+    result = study.results[size].get(name)
+    return {
+        "set": EVAL_SETS[name].title,
+        "metric": metric,
+        "label": study.label(size),
+        "ours": ours,
+        "paper": paper,
+        "difference": None if ours is None or remark else ours - paper,
+        "num_examples": result.num_examples if result else None,
+        "remark": remark,
+    }
+
+
+def published_baselines(study: Study, eval_set: str, metric: str) -> dict[str, float]:
+    """What the paper sets beside a metric, where it is comparable."""
+    if why_not_comparable(study, eval_set):
+        return {}
+    return dict(EVAL_SETS[eval_set].baselines.get(metric, {}))
+
+
+def table6_comparison(study: Study) -> pd.DataFrame | None:
+    """Table 6 beside the paper's; None for a study of the sample web."""
+    if study.is_sample:
+        return None
+    ours = study.overlap["table6"].set_index("set")
+    rows = []
+    for name, (own, webtext) in PAPER_TABLE6.items():
+        if name in ours.index:
+            rows.append({
+                "set": EVAL_SETS[name].title,
+                "own_train_percent": ours.loc[name, "own_train_percent"],
+                "paper_own_train_percent": own,
+                "webtext_train_percent": ours.loc[name, "webtext_train_percent"],
+                "paper_webtext_train_percent": webtext,
+                "remark": why_not_comparable(study, name),
+            })
+    return pd.DataFrame(rows)

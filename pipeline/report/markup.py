@@ -1,0 +1,118 @@
+"""Pieces of the page: numbers for reading, tables, figures that take the page's colours."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from pipeline.report.style import PAPER, THEME
+
+_GAP = "-"
+
+
+def number(value: object) -> str:
+    """A number for reading: grouped integers, four significant digits, a dash for a gap.
+
+    >>> number(1234567), number(3.14159), number(None), number(0.00012), number(1e-9)
+    ('1,234,567', '3.142', '-', '0.00012', '1e-09')
+    >>> number(271.349), number(True), number("text"), number(float("nan"))
+    ('271.3', 'yes', 'text', '-')
+    """
+    if hasattr(value, "item"):
+        value = value.item()  # numpy's scalars
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return _GAP
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def score(value: float | None) -> str:
+    """A score as the paper prints it, with two decimals.
+
+    >>> score(35.134), score(1.2), score(None), score(1234.567)
+    ('35.13', '1.20', '-', '1,234.57')
+    """
+    return _GAP if value is None or math.isnan(value) else f"{value:,.2f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign.
+
+    >>> signed(0.5), signed(-1.25), signed(None)
+    ('+0.50', '-1.25', '-')
+    """
+    if value is None or math.isnan(value):
+        return _GAP
+    return f"{value:+,.2f}"
+
+
+def words(name: str) -> str:
+    """A column's or a reason's name as words.
+
+    >>> words("near_duplicate"), words("http_404")
+    ('near duplicate', 'HTTP 404')
+    """
+    return name.replace("http_", "HTTP ").replace("_", " ")
+
+
+def html_table(
+    frame: pd.DataFrame, caption: str, headings: Mapping[str, str] | None = None
+) -> Markup:
+    """A data frame as an accessible table that scrolls by itself; a gap shows as a dash."""
+    headings = headings or {}
+    numeric = {name: pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns}
+    head = "".join(
+        f'<th scope="col"{_class(numeric[name])}>{escape(headings.get(name, words(name)))}</th>'
+        for name in frame.columns
+    )
+    rows = []
+    for values in frame.itertuples(index=False):
+        cells = zip(frame.columns, values, strict=True)
+        rows.append(
+            "".join(_cell(value, numeric[name], name == frame.columns[0]) for name, value in cells)
+        )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return Markup(
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _class(is_number: bool) -> str:
+    return ' class="number"' if is_number else ""
+
+
+def _cell(value: Any, is_number: bool, is_first: bool) -> str:
+    if is_first:
+        return f'<th scope="row">{escape(number(value))}</th>'
+    return f"<td{_class(is_number)}>{escape(number(value))}</td>"
+
+
+def inline_svg(path: Path, name: str, description: str) -> Markup:
+    """An SVG for the page: scalable, described, ids made its own, colours the page's."""
+    text = path.read_text(encoding="utf-8")
+    svg = text[text.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    svg = re.sub(r'(id="|href="#|url\(#)', lambda match: f"{match[1]}{name}-", svg)
+    for colour, variable in THEME.items():
+        fallback = "transparent" if colour == PAPER else colour
+        svg = svg.replace(colour, f"var({variable}, {fallback})")
+    label = f'<svg role="img" aria-label="{escape(description)}"'
+    return Markup(svg.replace("<svg", label, 1))
+
+
+def data_uri(csv: str) -> str:
+    """A CSV as a link that downloads it."""
+    return "data:text/csv;base64," + base64.b64encode(csv.encode()).decode()

@@ -1,0 +1,127 @@
+"""Figure 5, the loss curves, and the sweeps of learning rates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from pipeline.params import SIZES
+from pipeline.report.study import Study
+from pipeline.report.style import (
+    INK,
+    MUTED,
+    SIZE_COLOURS,
+    SIZE_MARKERS,
+    panels,
+    save,
+    say_not_run,
+    short_count,
+)
+
+_SMOOTHED_POINTS = 40  # of the training loss, so that four noisy curves stay readable
+
+
+def draw_figure5(study: Study, folder: Path) -> None:
+    """The distribution of each completion's overlap with the training text."""
+    figure, (axes,) = panels(width=6.4, height=3.7)
+    curves = study.overlap["figure5"]
+    for size, colour in zip(SIZES, SIZE_COLOURS, strict=True):
+        label = f"samples of {study.label(size)}"
+        _distribution(axes, curves[curves["size"] == size], label, colour, 1.5)
+    _distribution(axes, curves[curves["kind"] == "real"], "real completions", INK, 2.4)
+    axes.set_xscale("symlog", linthresh=1.0, linscale=0.5)
+    ticks = [0, 1, 2, 5, 10, 20, 50, 100]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("8-grams of a document that the training text holds (%)")
+    axes.set_ylabel("fraction of documents")
+    axes.set_title("Overlap with the training text")
+    if curves.empty:
+        say_not_run(axes, "no document is long enough for a context and a completion")
+    else:
+        axes.legend(loc="lower right")
+    save(figure, folder, "figure5")
+
+
+def _distribution(
+    axes: Axes, curve: pd.DataFrame, label: str, colour: str, linewidth: float
+) -> None:
+    if curve.empty:
+        return
+    percents = np.concatenate([[0.0], curve["overlap_percent"], [100.0]])
+    fractions = np.concatenate([[0.0], curve["cumulative_fraction"], [1.0]])
+    axes.step(percents, fractions, where="post", color=colour, linewidth=linewidth, label=label)
+
+
+def draw_training_curves(study: Study, folder: Path) -> None:
+    """Loss against tokens: held-out points, and the training loss behind them."""
+    figure, (axes,) = panels(width=5.6, height=3.6)
+    for place, size in enumerate(SIZES):
+        curve, colour = study.curves[size], SIZE_COLOURS[place]
+        trained = curve.dropna(subset=["train_loss"])
+        groups = np.arange(len(trained)) * _SMOOTHED_POINTS // max(len(trained), 1)
+        smooth = trained[["tokens", "train_loss"]].groupby(groups).mean()
+        axes.plot(smooth["tokens"], smooth["train_loss"], color=colour, alpha=0.4, linewidth=1.0)
+        held_out = curve.dropna(subset=["valid_loss"])
+        axes.plot(
+            held_out["tokens"],
+            held_out["valid_loss"],
+            color=colour,
+            marker=SIZE_MARKERS[place],
+            markersize=4.5,
+            label=study.label(size),
+        )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
+    axes.set_xlabel("training tokens")
+    axes.set_ylabel("loss (nats per token)")
+    axes.set_title("Held-out loss; the training loss pale behind")
+    axes.legend()
+    save(figure, folder, "training_curves")
+
+
+def draw_sweeps(study: Study, folder: Path) -> None:
+    """Held-out loss against learning rate; the chosen rate of each size is ringed."""
+    figure, (axes,) = panels(width=5.6, height=3.6)
+    rates: set[float] = set()
+    for place, size in enumerate(SIZES):
+        sweep = study.sweeps[size].sort_values("learning_rate")
+        rates |= set(sweep["learning_rate"])
+        finished = sweep[np.isfinite(sweep["valid_loss"])]
+        colour = SIZE_COLOURS[place]
+        axes.plot(
+            finished["learning_rate"],
+            finished["valid_loss"],
+            color=colour,
+            marker=SIZE_MARKERS[place],
+            label=study.label(size),
+        )
+        best = finished.nsmallest(1, "valid_loss")
+        axes.plot(
+            best["learning_rate"],
+            best["valid_loss"],
+            linestyle="none",
+            marker="o",
+            markersize=13,
+            markerfacecolor="none",
+            markeredgecolor=colour,
+            markeredgewidth=1.6,
+        )
+        for rate in sweep.loc[~np.isfinite(sweep["valid_loss"]), "learning_rate"]:
+            axes.annotate("diverged", (rate, 1.0), xycoords=("data", "axes fraction"), color=MUTED)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(sorted(rates)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.tick_params(axis="x", labelrotation=30 if len(rates) > 5 else 0)
+    axes.margins(0.08, 0.12)
+    axes.set_xlabel("learning rate (log scale)")
+    axes.set_ylabel("held-out loss (nats per token)")
+    axes.set_title("Each size's learning rate; the chosen one ringed")
+    axes.legend()
+    save(figure, folder, "learning_rates")

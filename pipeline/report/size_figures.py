@@ -1,0 +1,202 @@
+"""Figures 1 to 4: scores against model size. A panel of what was not run says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from pipeline.params import SIZES
+from pipeline.report.compare import published_baselines
+from pipeline.report.figure4 import SPLITS, find, fit_power_law
+from pipeline.report.study import Study
+from pipeline.report.style import (
+    MUTED,
+    TEST,
+    TRAIN,
+    panels,
+    plain_log_axis,
+    save,
+    say_not_run,
+    size_axis,
+)
+from pipeline.report.tables import factor
+
+_COLOURS = {"train": TRAIN, "test": TEST}
+_MARKERS = {"train": "s", "test": "o"}
+_ENDS = ("low", "high")
+
+
+class Line(NamedTuple):
+    """A metric to draw over the sizes."""
+
+    metric: str
+    label: str
+    colour: str
+
+
+class Panel(NamedTuple):
+    """One panel of scores against model size."""
+
+    eval_set: str
+    title: str
+    unit: str
+    lines: list[Line]
+
+
+def draw_figure4(study: Study, table: pd.DataFrame, folder: Path) -> None:
+    """Perplexity on train and test documents, with 95 % intervals and a power law of the test."""
+    figure, (axes,) = panels(width=6.4, height=3.9)
+    parameters = table["parameters"].to_numpy(dtype=float)
+    for split in SPLITS:
+        values = table[f"{split}_perplexity"].to_numpy(dtype=float)
+        low, high = (table[f"{split}_perplexity_{end}"].to_numpy(dtype=float) for end in _ENDS)
+        # The two lines nearly meet; a step of 2 % to either side keeps their bars apart.
+        places = parameters * (1.02 if split == "test" else 0.98)
+        axes.errorbar(
+            places,
+            values,
+            yerr=np.clip([values - low, high - values], 0, None),
+            color=_COLOURS[split],
+            marker=_MARKERS[split],
+            markersize=6.5,
+            capsize=3.5,
+            elinewidth=1.3,
+            capthick=1.3,
+            label=f"{split} documents",
+            zorder=3,
+        )
+    _draw_fit(axes, parameters, table["test_perplexity"].to_numpy(dtype=float))
+    plain_log_axis(axes)
+    size_axis(axes, table["parameters"].tolist(), [study.label(size) for size in SIZES])
+    axes.set_ylabel("perplexity per token (log scale)")
+    fell = all(find(table).falls.values())
+    axes.set_title(
+        "Perplexity falls with size, on train and test documents alike"
+        if fell
+        else "Perplexity on train and test documents against model size"
+    )
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1])
+    save(figure, folder, "figure4")
+
+
+def _draw_fit(axes: Axes, parameters: np.ndarray, values: np.ndarray) -> None:
+    slope, intercept = fit_power_law(parameters, values)
+    if not np.isfinite(slope):
+        return
+    ends = np.array([parameters.min() * 0.8, parameters.max() * 1.25])
+    axes.plot(
+        ends,
+        np.exp(intercept) * ends**slope,
+        color=MUTED,
+        linestyle=(0, (2, 3)),
+        linewidth=1.0,
+        zorder=1,
+        label=f"test fit: parameters to the power {slope:.3f}".replace("-", "\N{MINUS SIGN}"),
+    )
+
+
+def draw_figure1(study: Study, folder: Path) -> None:
+    """Four tasks, with the baselines that were measured on the same examples."""
+    figure, (coqa, wmt, summary, questions) = panels(4, width=11.6, height=3.1)
+    f1, bleu, exact = (Line(metric, "", TEST) for metric in ("f1", "bleu", "exact_match"))
+    hints = [Line("rouge_average", "TL;DR:", TEST), Line("no_hint_rouge_average", "no hint", TRAIN)]
+    _draw_panel(study, coqa, Panel("coqa", "Reading comprehension", "CoQA F1 (%)", [f1]))
+    _draw_panel(study, wmt, Panel("wmt14_fr_en", "Translation", "Fr-En BLEU", [bleu]))
+    if _draw_panel(study, summary, Panel("cnn_dm", "Summarisation", "mean ROUGE F1 (%)", hints)):
+        for name, label in (("lede3", "Lede-3"), ("random3", "Random-3")):
+            value = study.metric(SIZES[-1], "cnn_dm", f"{name}_rouge_average")
+            if value is not None:
+                _draw_level(summary, 100 * value, label, "--")
+    answers = Panel("natural_questions", "Question answering", "NQ accuracy (%)", [exact])
+    _draw_panel(study, questions, answers)
+    save(figure, folder, "figure1")
+
+
+def draw_figure2(study: Study, folder: Path) -> None:
+    """The Children's Book Test; ten choices, so chance is 10 %."""
+    figure, axes = panels(2, width=7.4, height=3.2)
+    names = {"cbt_cn": "Common nouns", "cbt_ne": "Named entities"}
+    for axis, (eval_set, title) in zip(axes, names.items(), strict=True):
+        panel = Panel(eval_set, title, "accuracy (%)", [Line("accuracy", "", TEST)])
+        if _draw_panel(study, axis, panel):
+            _draw_level(axis, 10.0, "chance", ":")
+    save(figure, folder, "figure2")
+
+
+def draw_figure3(study: Study, folder: Path) -> None:
+    """Winograd schemas; two candidates, so chance is 50 %."""
+    figure, (axes,) = panels(width=5.2, height=3.2)
+    lines = [
+        Line("accuracy_partial", "partial scoring", TEST),
+        Line("accuracy_full", "full scoring", TRAIN),
+    ]
+    if _draw_panel(study, axes, Panel("winograd", "Winograd schemas", "accuracy (%)", lines)):
+        _draw_level(axes, 50.0, "chance", ":")
+    save(figure, folder, "figure3")
+
+
+def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
+    """Lines over the sizes with their intervals; whether there was anything to draw."""
+    axes.set_title(panel.title)
+    drawn = [_draw_line(study, axes, panel.eval_set, line) for line in panel.lines]
+    size_axis(
+        axes,
+        [study.parameters(size) for size in SIZES],
+        [study.label(size) for size in SIZES],
+    )
+    main = panel.lines[0].metric
+    if not any(drawn):
+        say_not_run(axes, study.why_not(SIZES[0], panel.eval_set, main))
+        axes.set_yticks([])
+        return False
+    axes.set_ylabel(panel.unit)
+    for name, value in published_baselines(study, panel.eval_set, main).items():
+        _draw_level(axes, value * factor(main), name, "-.")
+    axes.set_ylim(bottom=0)
+    if len(panel.lines) > 1:
+        axes.legend(loc="best")
+    return True
+
+
+def _draw_line(study: Study, axes: Axes, eval_set: str, line: Line) -> bool:
+    scale = factor(line.metric)
+    points = []
+    for size in SIZES:
+        result = study.results[size].get(eval_set)
+        if result is not None and line.metric in result.metrics:
+            value = result.metrics[line.metric]
+            low, high = result.intervals.get(line.metric, (value, value))
+            points.append((study.parameters(size), scale * value, scale * low, scale * high))
+    if not points:
+        return False
+    places, values, low_ends, high_ends = np.array(points, dtype=float).T
+    axes.errorbar(
+        places,
+        values,
+        yerr=np.clip([values - low_ends, high_ends - values], 0, None),
+        color=line.colour,
+        marker="o" if line.colour == TEST else "s",
+        capsize=3,
+        elinewidth=1.1,
+        label=line.label,
+    )
+    return True
+
+
+def _draw_level(axes: Axes, value: float, label: str, style: str) -> None:
+    """A level that no model's size changes, named at its left end."""
+    axes.axhline(value, color=MUTED, linestyle=style, linewidth=1.0, zorder=1)
+    axes.annotate(
+        label,
+        (0.0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 2),
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=7.5,
+    )
