@@ -6,7 +6,7 @@ import lzma
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.eval_sets.detokenizers import (
@@ -79,12 +79,14 @@ def test_a_place_that_cannot_be_put_back_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("detokenizer", ALL, ids=lambda d: d.name)
+@settings(deadline=None)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=60))
 def test_any_text_at_all_comes_back(detokenizer: Detokenizer, text: str) -> None:
     assert detokenizer.restore(detokenizer.detokenize(text)) == text
 
 
 @pytest.mark.parametrize("detokenizer", ALL, ids=lambda d: d.name)
+@settings(deadline=None)
 @given(tokens=st.lists(TOKENS, max_size=12))
 def test_any_sequence_of_tokens_comes_back(detokenizer: Detokenizer, tokens: list[str]) -> None:
     raw = " ".join(tokens)
@@ -93,6 +95,7 @@ def test_any_sequence_of_tokens_comes_back(detokenizer: Detokenizer, tokens: lis
 
 
 @pytest.mark.parametrize("detokenizer", ALL, ids=lambda d: d.name)
+@settings(deadline=None)
 @given(first=st.lists(TOKENS, max_size=6), second=st.lists(TOKENS, max_size=6))
 def test_different_lines_without_edits_stay_different(
     detokenizer: Detokenizer, first: list[str], second: list[str]

@@ -1,0 +1,297 @@
+"""Each scoring method against a slow reference on the same tiny model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CONTEXT, Study
+from made_documents import english_passages
+from published_files import write_published_files
+from slow_reference import greedy, losses, sliding_losses
+
+from pipeline.eval_sets.childrens_books import BLANK
+from pipeline.eval_sets.eval_set import Pair
+from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.eval_sets.sources import Folder
+from pipeline.evaluate import (
+    cloze,
+    conversation,
+    documents,
+    last_word,
+    pronoun,
+    question,
+    running_text,
+    summary,
+    translation,
+)
+from pipeline.evaluate.last_word import stop_tokens
+from pipeline.evaluate.outcome import Task
+from pipeline.evaluate.samples import write_samples
+from pipeline.evaluate.session import Session
+from pipeline.examples import Example
+from pipeline.token_shards import open_split
+
+NEAR = {"rel": 1e-4}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_published_files(tmp_path_factory.mktemp("published"))
+
+
+def task_of(name: str, published: Path, *, most: int = 6) -> Task:
+    eval_set = EVAL_SETS[name]
+    source = Folder(published, check_digests=False)
+    assert eval_set.read_test is not None
+    files = {role: source.locate(file) for role, file in eval_set.test.items()}
+    pairs = [Pair("who is it", "nobody"), Pair("what is it", "nothing")]
+    return Task(eval_set, list(eval_set.read_test(files))[:most], pairs)
+
+
+@pytest.mark.parametrize("name", ["wikitext2", "ptb", "text8"])
+def test_running_text_adds_up_to_the_slow_loss_of_the_whole_stream(
+    session: Session, published: Path, name: str
+) -> None:
+    task = task_of(name, published)
+    outcome = running_text.evaluate(session, task)
+    raw = "".join(example.target for example in task.examples)
+    texts = {"": raw}
+    if task.eval_set.detokenizer is not None:
+        texts = {"": task.eval_set.detokenizer.detokenize(raw).text, "raw": raw}
+    for text_variant, text in texts.items():
+        for stride in session.params.strides:
+            stride_variant = f"stride_{stride}" if stride != CONTEXT else ""
+            variant = "_".join(part for part in (text_variant, stride_variant) if part)
+            suffix = f"@{variant}" if variant else ""
+            total = sum(sliding_losses(session, session.tokenizer.encode(text), stride))
+            found = outcome.columns[f"loss_nats{suffix}"]
+            assert sum(found) == pytest.approx(total, **NEAR)
+            units = sum(outcome.columns["num_units"])
+            value = outcome.metrics[f"{task.eval_set.metrics[0]}{suffix}"]
+            bits = task.eval_set.metrics[0] != "perplexity"
+            expected = total / math.log(2) / units if bits else math.exp(total / units)
+            assert value == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_token_belongs_to_the_example_of_its_first_byte(session: Session) -> None:
+    pieces = ["An étude", " of ünits. ", "Two"]
+    tokens = session.tokenizer.encode("".join(pieces))
+    each = sliding_losses(session, tokens, CONTEXT)
+    expected = [0.0, 0.0, 0.0]
+    place = 0
+    for token, loss in zip(tokens, each, strict=True):
+        owner = 0 if place < len(pieces[0].encode()) else 1
+        owner = 2 if place >= len((pieces[0] + pieces[1]).encode()) else owner
+        expected[owner] += loss
+        place += len(session.tokenizer.encoding.decode_single_token_bytes(token))
+    found = running_text.losses_by_example(session, pieces, stride=CONTEXT)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_documents_are_scored_each_by_itself_with_their_end(session: Session, study: Study) -> None:
+    outcome = documents.evaluate(session, study.tokens / "test", num_documents=5)
+    chosen = dict(zip(outcome.ids, outcome.columns["loss_nats"], strict=True))
+    total = num = 0
+    for document in open_split(study.tokens / "test").documents():
+        if document.id in chosen:
+            each = sliding_losses(session, document.tokens.tolist(), CONTEXT)
+            assert chosen[document.id] == pytest.approx(sum(each), **NEAR)
+            total, num = total + sum(each), num + len(each)
+    assert outcome.metrics["perplexity"] == pytest.approx(math.exp(total / num), rel=1e-3)
+
+
+def test_fewer_documents_are_some_of_more_whatever_the_model(
+    session: Session, study: Study
+) -> None:
+    folder = study.tokens / "train"
+    more = {d.id for d in documents.choose_documents(session, folder, 40)}
+    assert {d.id for d in documents.choose_documents(session, folder, 10)} < more
+    other_seed = replace(session, seed=2)
+    assert {d.id for d in documents.choose_documents(other_seed, folder, 40)} != more
+
+
+def test_lambada_agrees_with_the_slow_reference(session: Session, published: Path) -> None:
+    task = task_of("lambada", published)
+    outcome = last_word.evaluate(session, task)
+    words, lasts, right, filtered = [], [], [], []
+    for example in task.examples:
+        given = [session.start, *session.tokenizer.encode(example.context)]
+        wanted = session.tokenizer.encode(f" {example.target}")
+        given = given[-(CONTEXT + 1 - len(wanted)) :]
+        each = losses(session, given, wanted)
+        words.append(sum(each))
+        lasts.append(each[-1])
+        right.append(
+            all(
+                greedy(session, given + wanted[:n], 1) == wanted[n : n + 1]
+                for n in range(len(wanted))
+            )
+        )
+        filtered.append(right[-1] and wanted[0] not in stop_tokens(session))
+    np.testing.assert_allclose(outcome.columns["loss_nats"], words, rtol=1e-4)
+    assert outcome.metrics["perplexity"] == pytest.approx(math.exp(np.mean(words)), rel=1e-3)
+    assert outcome.metrics["perplexity@last_token"] == pytest.approx(
+        math.exp(np.mean(lasts)), rel=1e-3
+    )
+    assert outcome.columns["correct"] == [int(value) for value in right]
+    assert all(
+        a >= b for a, b in zip(outcome.columns["correct@stop_word_filter"], filtered, strict=True)
+    )
+
+
+def test_the_words_that_the_model_would_say_are_right(session: Session) -> None:
+    examples = []
+    for context in english_passages(40):
+        tokens = [session.start, *session.tokenizer.encode(context)]
+        first = greedy(session, tokens[-CONTEXT:], 1)
+        word = session.tokenizer.decode(first)
+        if word.startswith(" ") and word.strip() and session.tokenizer.encode(word) == first:
+            examples.append(Example(id="1", text="", context=context, target=word.strip()))
+    assert examples
+    task = Task(EVAL_SETS["lambada"], examples)
+    assert last_word.evaluate(session, task).metrics["accuracy"] == 1.0
+
+
+def test_cloze_takes_the_most_probable_choice_and_rest(session: Session, published: Path) -> None:
+    task = task_of("cbt_cn", published, most=3)
+    outcome = cloze.evaluate(session, task)
+    assert task.eval_set.detokenizer is not None
+    for example, predicted in zip(task.examples, outcome.columns["predicted"], strict=True):
+        natural = task.eval_set.detokenizer.detokenize(f"{example.context}\n").text
+        context = session.tokenizer.encode(" ".join(natural.split("\n")).strip())
+        rests = []
+        for choice in example.choices:
+            rest = example.target.replace(BLANK, choice)
+            rest = " " + task.eval_set.detokenizer.detokenize(f"{rest}\n").text.strip()
+            rests.append(session.tokenizer.encode(rest))
+        longest = max(map(len, rests))
+        common = next(n for n in range(longest) if len({tuple(r[: n + 1]) for r in rests}) > 1)
+        room = CONTEXT + 1 - (longest - common)
+        totals = []
+        for rest in rests:
+            given = [session.start, *context, *rest[:common]][-room:]
+            totals.append(sum(losses(session, given, rest[common:])))
+        assert predicted == int(np.argmin(totals))
+    assert outcome.protocol["context_cut_from_left"] == 3
+    assert outcome.metrics["accuracy"] == np.mean(outcome.columns["correct"])
+
+
+def test_winograd_sums_the_whole_sentence_or_what_follows_the_noun(
+    session: Session, published: Path
+) -> None:
+    task = task_of("winograd", published)
+    outcome = pronoun.evaluate(session, task)
+    for row, example in enumerate(task.examples):
+        full, partial = [], []
+        for choice in example.choices:
+            before = session.tokenizer.encode(example.context + choice)
+            after = session.tokenizer.encode(example.target)
+            full.append(sum(losses(session, [session.start], before + after)))
+            partial.append(sum(losses(session, [session.start, *before], after)))
+        assert outcome.columns["correct_full"][row] == (np.argmin(full) == example.answer)
+        assert outcome.columns["correct_partial"][row] == (np.argmin(partial) == example.answer)
+
+
+def with_params(session: Session, **params: int) -> Session:
+    return replace(session, params=session.params.model_copy(update=params))
+
+
+def greedy_line(session: Session, prompt: str, count: int) -> tuple[str, float]:
+    """The greedy first line after a prompt and the probability of its tokens, slowly."""
+    tokens = [session.start, *session.tokenizer.encode(prompt)][-(CONTEXT - count) :]
+    kept: list[int] = []
+    for token in greedy(session, tokens, count):
+        if "\n" in session.tokenizer.decode([token]) or token == session.start:
+            break
+        kept.append(token)
+    return session.tokenizer.decode(kept).strip(), math.exp(-sum(losses(session, tokens, kept)))
+
+
+def test_conversations_are_answered_greedily_to_the_end_of_the_line(
+    session: Session, published: Path
+) -> None:
+    small = with_params(session, answer_tokens=6)
+    task = task_of("coqa", published)
+    outcome = conversation.evaluate(small, task)
+    expected = [greedy_line(small, example.context, 6)[0] for example in task.examples]
+    assert outcome.columns["answer"] == expected
+    assert outcome.protocol["prompts_cut_from_left"] == 3
+
+
+def test_questions_follow_their_pairs_and_know_their_confidence(
+    session: Session, published: Path
+) -> None:
+    small = with_params(session, answer_tokens=5, few_shot_pairs=1)
+    task = task_of("natural_questions", published)
+    outcome = question.evaluate(small, task)
+    for row, example in enumerate(task.examples):
+        prompt = f"Q: who is it?\nA: nobody\nQ: {example.context}?\nA:"
+        text, probability = greedy_line(small, prompt, 5)
+        assert outcome.columns["answer"][row] == text
+        assert outcome.columns["confidence"][row] == pytest.approx(probability, rel=1e-3)
+    surest = int(np.argmax(outcome.columns["confidence"]))
+    assert outcome.metrics["accuracy_top_1_percent"] == outcome.columns["correct"][surest]
+
+
+def test_translations_follow_their_pairs(session: Session, published: Path) -> None:
+    small = with_params(session, translation_tokens=6, few_shot_pairs=2)
+    task = task_of("wmt14_en_fr", published, most=3)
+    outcome = translation.evaluate(small, task)
+    for row, example in enumerate(task.examples):
+        shots = "who is it = nobody\nwhat is it = nothing\n"
+        text, _ = greedy_line(small, f"{shots}{example.context} =", 6)
+        assert text.startswith(outcome.columns["translation"][row])
+
+
+def test_summaries_come_with_baselines_of_the_article(session: Session, published: Path) -> None:
+    small = with_params(session, summary_tokens=10)
+    task = task_of("cnn_dm", published)
+    outcome = summary.evaluate(small, task)
+    # each article is `highlights. other. highlights.`: its first three sentences hold them whole
+    assert outcome.metrics["lede3_rouge_1"] > 0.4
+    assert set(outcome.columns) >= {"rouge_average", "no_hint_rouge_1", "random3_rouge_l"}
+    assert outcome.metrics["rouge_average"] == pytest.approx(
+        np.mean([outcome.metrics[f"rouge_{kind}"] for kind in ("1", "2", "l")])
+    )
+
+
+@pytest.mark.parametrize("name", ["coqa", "cnn_dm", "natural_questions", "wmt14_fr_en"])
+def test_no_generation_depends_on_the_size_of_batches(
+    session: Session, one_by_one: Session, published: Path, name: str
+) -> None:
+    modules = {
+        "coqa": conversation,
+        "cnn_dm": summary,
+        "natural_questions": question,
+        "wmt14_fr_en": translation,
+    }
+    task = task_of(name, published, most=4)
+    lengths = {"answer_tokens": 4, "summary_tokens": 8, "translation_tokens": 4}
+    one, many = (
+        modules[name].evaluate(with_params(s, **lengths), task) for s in (one_by_one, session)
+    )
+    assert one.metrics == pytest.approx(many.metrics)
+    texts = {"answer", "summary", "translation"} & set(one.columns)
+    assert all(one.columns[column] == many.columns[column] for column in texts)
+
+
+def test_samples_go_on_from_test_documents_beside_what_really_came(
+    session: Session, study: Study, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    small = with_params(
+        session, figure5_documents=7, figure5_context_tokens=20, figure5_sample_tokens=10
+    )
+    assert write_samples(small, study.tokens / "test", tmp_path / "samples.parquet") == 7
+    table = pd.read_parquet(tmp_path / "samples.parquet")
+    texts = {d.id: d.tokens for d in open_split(study.tokens / "test").documents()}
+    decode = session.tokenizer.decode
+    for _, row in table.iterrows():
+        assert row["context"] == decode(texts[row["id"]][:20].tolist())
+        assert row["completion"] == decode(texts[row["id"]][20:30].tolist())
+    assert (table["sample"] != table["completion"]).any()
