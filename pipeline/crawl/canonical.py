@@ -23,6 +23,8 @@ _TRACKING = re.compile(
 _UNRESERVED = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 )  # RFC 3986, section 2.3
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_PLAIN = re.compile(r"[A-Za-z0-9/:?#\[\]@!$&'()*+,;=._~-]*")  # most paths: nothing to escape
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _KEPT = "/:?#[]@!$&'()*+,;=-._~%"  # what `quote` leaves as it is
 _MOST_CHARACTERS = 2048  # longer URLs are session states or attacks, and few servers take them
@@ -44,7 +46,7 @@ def canonical_url(url: str) -> str:
         BadUrlError: not http or https, no host, a local host name, too long, malformed.
     """
     url = html.unescape(url.strip()) if "&amp;" in url else url.strip()
-    if not url or len(url) > _MOST_CHARACTERS or any(c < " " or c == "\x7f" for c in url):
+    if not url or len(url) > _MOST_CHARACTERS or _CONTROL.search(url):
         raise BadUrlError("empty, too long or with control characters")
     try:
         parts = urlsplit(url)
@@ -137,6 +139,8 @@ def _canonical_host(parts: SplitResult) -> str:
 
 def _escaped(text: str) -> str:
     """Escape what must be escaped, and nothing else; escapes in upper case."""
+    if _PLAIN.fullmatch(text):
+        return text
 
     def normal(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))

@@ -148,18 +148,29 @@ def read_submissions(path: Path) -> Iterator[Submission | BadLine]:
             continue
         try:
             yield _parse(line)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             yield BadLine(number, f"{type(error).__name__}: {error}")
 
 
 def _parse(line: bytes) -> Submission:
     record = json.loads(line)
-    domain = record.get("domain") or ""
+    if not isinstance(record, dict):
+        raise TypeError(f"holds a {type(record).__name__}, not an object")
+    domain = str(record.get("domain") or "")
+    url, subreddit = str(record.get("url") or ""), str(record.get("subreddit") or "")
+    (url + subreddit).encode()  # half a character is no text
     return Submission(
-        url=str(record.get("url") or ""),
-        subreddit=str(record.get("subreddit") or ""),
-        score=int(record["score"]),
-        created_utc=int(record["created_utc"]),  # some months hold a string
+        url=url,
+        subreddit=subreddit,
+        score=_int64(record["score"]),
+        created_utc=_int64(record["created_utc"]),  # some months hold a string
         over_18=bool(record.get("over_18")),
         is_self=bool(record.get("is_self", domain.startswith("self."))),
     )
+
+
+def _int64(value: Any) -> int:
+    number = int(value)
+    if abs(number) >= 2**63:
+        raise OverflowError(f"{number} is no number of this field")
+    return number

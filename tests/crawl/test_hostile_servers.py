@@ -1,0 +1,171 @@
+"""Every trick of a server ends in its own reason, and none reaches what it must not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import resource
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.crawl.bodies import decode_body
+from pipeline.crawl.exchange import Answer
+from crawling import fetch, fetch_all
+from hostile_server import PAGE, HostileServer
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/bomb-gzip", "too_large"),
+        ("/bomb-deflate", "too_large"),
+        ("/bomb-br", "too_large"),
+        ("/bomb-zstd", "too_large"),
+        ("/bomb-twice", "broken"),
+        ("/large", "too_large"),
+        ("/no-gzip", "broken"),
+        ("/half-gzip", "broken"),
+        ("/unknown-encoding", "broken"),
+        ("/drip", "timeout"),
+        ("/drip-headers", "timeout"),
+        ("/silence", "timeout"),
+        ("/cut", "broken"),
+        ("/chunk-lie", "broken"),
+        ("/garbage", "broken"),
+        ("/header-flood", "broken"),
+        ("/long-header", "broken"),
+        ("/loop", "redirect_loop"),
+        ("/loop-a", "redirect_loop"),
+        ("/endless/0", "too_many_redirects"),
+        ("/nowhere", "redirect_broken"),
+        ("/to-file", "bad_scheme"),
+        ("/to-data", "bad_scheme"),
+        ("/to-ftp", "bad_scheme"),
+        ("/to-wikipedia", "wikipedia"),
+        ("/pdf", "not_html"),
+        ("/missing", "http_404"),
+        ("/gone", "http_410"),
+        ("/error", "http_500"),
+        ("/no-content", "http_204"),
+    ],
+)
+def test_a_bad_answer_has_its_reason(server: HostileServer, path: str, reason: str) -> None:
+    began_s = time.monotonic()
+    assert fetch(server, f"http://bad.test{path}") == reason
+    assert time.monotonic() - began_s < 3.0
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw-deflate", "br", "zstd"])
+def test_each_content_encoding_that_is_asked_for_is_undone(
+    server: HostileServer, encoding: str
+) -> None:
+    answer = fetch(server, f"http://good.test/{encoding}")
+    assert isinstance(answer, Answer)
+    assert len(answer.body) < len(PAGE)
+    assert decode_body(answer.body, answer.header("Content-Encoding"), 10**6) == PAGE
+    asked_for = server.asked("good.test", f"/{encoding}")[0].headers["accept-encoding"]
+    assert encoding.removeprefix("raw-") in asked_for
+
+
+def test_bombs_cost_no_memory(server: HostileServer) -> None:
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    urls = [f"http://bad.test/bomb-{kind}" for kind in ("gzip", "deflate", "br", "zstd")]
+    fetch_all(server, urls)
+    after_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after_kib - before_kib < 30 * 1024  # each would unpack to 50 MB
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["metadata", "loopback", "loopback-6", "mapped", "nat64", "6to4", "zero", "private"],
+)
+def test_a_redirect_into_a_private_network_is_refused(server: HostileServer, path: str) -> None:
+    with HostileServer().running() as secret:
+        server.secret_port = secret.port
+        assert fetch(server, f"http://bad.test/to-{path}") == "private_address"
+        assert secret.requests == []
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "[::ffff:7f00:1]"]
+)
+def test_no_spelling_of_loopback_is_reached_from_the_open_web(
+    server: HostileServer, host: str
+) -> None:
+    reason = fetch(None, f"http://{host}:{server.port}/page")
+    assert reason in {"private_address", "broken", "bad_url"}, reason
+    assert server.requests == []
+
+
+def test_a_name_that_resolves_to_a_private_address_is_refused(
+    server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(host: str, port: int, *args: object, **more: object) -> list[object]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in ("127.0.0.1", "10.0.0.1")
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert fetch(None, f"http://rebind.example.org:{server.port}/page") == "private_address"
+    assert server.requests == []
+
+
+def test_the_built_in_web_is_let_through_by_its_port_alone(server: HostileServer) -> None:
+    assert isinstance(fetch(server, "http://good.test/page"), Answer)
+    with HostileServer().running() as other:
+        assert fetch(server, f"http://127.0.0.1:{other.port}/page") == "private_address"
+        assert other.requests == []
+
+
+def test_hosts_off_the_built_in_web_are_not_looked_up(server: HostileServer) -> None:
+    assert fetch(server, "http://example.com/") == "dns"
+
+
+def test_a_redirect_is_followed_and_the_final_url_told(server: HostileServer) -> None:
+    near, far = fetch_all(server, ["http://good.test/to-page", "http://good.test/to-other-host"])
+    assert isinstance(near, Answer) and near.url == "http://good.test/page"
+    assert isinstance(far, Answer) and far.url == "http://other.test/page"
+    assert server.asked("other.test", "/robots.txt")  # its rules count, not those of the first
+
+
+def test_an_unknown_certificate_is_refused(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_self_signed(tmp_path))
+    with HostileServer(context).running() as server:
+        assert fetch(server, "https://secure.test/page", timeout_s=3.0) == "tls"
+        assert server.requests == []
+
+
+def _self_signed(folder: Path) -> Path:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "secure.test")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("secure.test")]), False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
