@@ -8,8 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from pipeline.errors import UserError
 from pipeline.progress import Progress
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -40,7 +42,7 @@ def map_shards(
     # spawn: forking a process that holds threads (torch, Arrow) can deadlock.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=context, initializer=_leave_signals_to_parent
+        min(workers, len(items)), mp_context=context, initializer=leave_signals_to_parent
     )
     with pool:
         futures = [pool.submit(function, item) for item in items]
@@ -50,14 +52,26 @@ def map_shards(
                 if progress:
                     progress.update()
                 yield result
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process was killed, most likely for want of memory; lower "
+                "compute.workers in params.yaml and run the same command again, which goes on"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():  # leaving the pool waits for them
+                worker.terminate()
             raise
 
 
-def _leave_signals_to_parent() -> None:
+def leave_signals_to_parent() -> None:
     """Ctrl-C reaches the whole group, but only the parent answers it; its death ends us too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A pool's worker does not notice that its parent was killed -9 and would live for ever.
+    end_with_parent(signal.SIGKILL)
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Have this process get a signal when its parent dies, however that dies (Linux)."""
     if sys.platform == "linux":
-        # A pool's worker does not notice that its parent was killed -9 and would live for ever.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)

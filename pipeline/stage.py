@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_INTERRUPTED, EXIT_TERMINATED, UserError
+from pipeline.executor import end_with_parent
 from pipeline.files import read_json, remove_path, replace_path, write_json
 from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import Study, load_params
@@ -87,6 +88,7 @@ def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
     """Run a stage from the command line and exit with its code."""
     arguments = _parse(definition, argv)
     signal.signal(signal.SIGTERM, _terminate)
+    _end_with_dvc()
     log = _make_log(definition.name + (f"@{arguments.size}" if definition.sized else ""))
     try:
         study = load_params(arguments.params, arguments.profile)
@@ -243,7 +245,15 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    # A group's SIGTERM is followed by that of DVC's death, which must not cut short our tidying.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(EXIT_TERMINATED)
+
+
+def _end_with_dvc() -> None:
+    """Have a stage that DVC started end when DVC is gone, kill -9 included (Linux)."""
+    if "DVC_STAGE" in os.environ:
+        end_with_parent(signal.SIGTERM)
 
 
 def _make_log(title: str) -> logging.Logger:

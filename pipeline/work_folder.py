@@ -15,10 +15,11 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import RetryableError
 from pipeline.files import sha256_file
@@ -26,6 +27,8 @@ from pipeline.files import sha256_file
 # Of a folder of shards: lists each file with its hash. Arrow and pandas pass over a leading _.
 MANIFEST = "_manifest.json"
 COMPLETE = "complete.json"  # its presence says that `out/` is whole
+
+_LOCK_WAIT_S = 5.0
 
 # Changing how a stage is started, logged or parsed does not change what it computes.
 _PLUMBING = frozenset(
@@ -97,27 +100,38 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
     """Hold the stage's lock; it falls with the process, however that ends.
+
+    An attempt that is ending, because its DVC was killed say, is given `wait_s` to do so.
 
     Raises:
         RetryableError: another live process works on the same stage.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    ends_s = time.monotonic() + wait_s
     with (folder / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            raise RetryableError(
-                f"{folder}: another live process (pid {owner}) works on this stage; "
-                "wait for it or end it, then run the same command again"
-            ) from None
+        while not _take(lock):
+            if time.monotonic() >= ends_s:
+                lock.seek(0)
+                owner = lock.read().strip() or "unknown"
+                raise RetryableError(
+                    f"{folder}: another live process (pid {owner}) works on this stage; "
+                    "wait for it or end it, then run the same command again"
+                )
+            time.sleep(0.1)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _take(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sweep_stale(folder: Path, current: str, log: logging.Logger) -> None:
