@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.generation import generate
-
 from pipeline.evaluate.likelihood import pack
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example

@@ -56,11 +56,14 @@ def run(stage: Stage) -> dict[str, Any]:
     )
     manifest = read_json(stage.inputs["eval_sets"] / MANIFEST)
     results: dict[str, Result] = {}
-    for name, eval_set in EVAL_SETS.items():
-        path = stage.staging / f"{name}.json"
-        if not path.is_file():
-            _score_set(stage, session, eval_set, manifest)
-        results[name] = read_result(path)
+    done = sum((stage.staging / f"{name}.json").is_file() for name in EVAL_SETS)
+    with stage.progress("all sets", total=len(EVAL_SETS), unit="sets", done=done) as progress:
+        for name, eval_set in EVAL_SETS.items():
+            path = stage.staging / f"{name}.json"
+            if not path.is_file():
+                _score_set(stage, session, eval_set, manifest)
+                progress.update(note=name)
+            results[name] = read_result(path)
     num_samples = _write_samples(stage, session)
     main = {
         name: {metric: result.metrics[metric] for metric in EVAL_SETS[name].metrics}

@@ -157,3 +157,17 @@ def test_perplexity_agrees_with_the_recipe_of_transformers(
     found = np.concatenate(ours)
     assert len(found) == counted
     assert np.exp(found.mean()) == pytest.approx(np.exp(theirs / counted), rel=1e-5)
+
+
+def test_bfloat16_is_near_float32(session: Session) -> None:
+    rounded = replace(session, params=session.params.model_copy(update={"precision": "bfloat16"}))
+    sequences = [Scored(random_tokens(n, n), n - 1) for n in (10, 40)]
+    questions = [Choices(random_tokens(20, 1), [random_tokens(5, 2), random_tokens(3, 4)])]
+    for ours, theirs in zip(score(rounded, sequences), score(session, sequences), strict=True):
+        assert ours.mean() == pytest.approx(theirs.mean(), rel=0.05)
+        assert not np.array_equal(ours, theirs), "nothing was computed in bfloat16"
+    pairs = zip(
+        score_choices(rounded, questions)[0], score_choices(session, questions)[0], strict=True
+    )
+    for ours, theirs in pairs:
+        assert ours.mean() == pytest.approx(theirs.mean(), rel=0.05)
