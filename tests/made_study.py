@@ -133,7 +133,8 @@ def write_set(folder: Path, name: str, ids: Sequence[str], rank: int) -> Result:
 def _likelihood(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
     units = [20 + 3 * n for n in range(len(noise))]
     level = 5.4 - 0.42 * rank + (0.06 if name == "webtext_test" else 0.0)
-    losses = [u * (level + 0.4 * x) for u, x in zip(units, noise, strict=True)]
+    own = np.random.default_rng(rank).uniform(size=len(noise))  # what differs from size to size
+    losses = [u * (level + 0.4 * x + 0.2 * y) for u, x, y in zip(units, noise, own, strict=True)]
     mean = sum(losses) / sum(units)
     metric = EVAL_SETS[name].metrics[0]
     value = math.exp(mean) if metric == "perplexity" else mean / math.log(2)

@@ -56,6 +56,26 @@ def signed(value: float | None) -> str:
     return f"{value:+,.2f}"
 
 
+def power(value: float) -> Markup:
+    """A small number with its power of ten.
+
+    >>> str(power(9.797e-9)).split()[::2]
+    ['9.8', '10<sup>-9</sup>']
+    """
+    digits, exponent = f"{value:.1e}".split("e")
+    return Markup(f"{digits} \N{MULTIPLICATION SIGN} 10<sup>{int(exponent)}</sup>")
+
+
+def html_caption(text: str) -> Markup:
+    """A caption whose first sentence, the table's or figure's name, stands out.
+
+    >>> html_caption("Table 2. Shapes & counts")
+    Markup('<strong>Table 2.</strong> Shapes &amp; counts')
+    """
+    name, dot, rest = text.partition(". ")
+    return Markup(f"<strong>{escape(name)}.</strong> {escape(rest)}") if dot else escape(text)
+
+
 def words(name: str) -> str:
     """A column's or a reason's name as words.
 
@@ -84,7 +104,7 @@ def html_table(
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return Markup(
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<caption>{html_caption(caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
     )
 

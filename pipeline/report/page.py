@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ from pipeline.params import SIZES
 from pipeline.progress import format_seconds
 from pipeline.report import markup, provenance
 from pipeline.report.chain import costs, funnel, splits
-from pipeline.report.compare import comparison, table6_comparison
+from pipeline.report.compare import PAPER_TABLE6, comparison, table6_comparison
 from pipeline.report.describe import describe_figures
 from pipeline.report.figure4 import Finding, Step
 from pipeline.report.study import Study
 from pipeline.report.style import short_count
-from pipeline.report.tables import ROUGE, TABLE3, TASKS, factor, not_run
+from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
 
 
 def render(
@@ -43,6 +45,9 @@ def render(
         tables=tables,
         table3=TABLE3,
         tasks=TASKS,
+        titles=_titles,
+        set_title=set_title,
+        paper_sets=list(PAPER_TABLE6),
         rouge=ROUGE,
         missing=not_run(study),
         comparison=comparison(study),
@@ -63,6 +68,13 @@ def render(
     )
 
 
+def _titles(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Titles of the sets over their columns: title and number of columns, in order."""
+    return [
+        (title, len(list(group))) for title, group in groupby(column.title for column in columns)
+    ]
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipeline.report", "."),
@@ -75,6 +87,8 @@ def _environment() -> jinja2.Environment:
         "number": markup.number,
         "score": markup.score,
         "signed": markup.signed,
+        "power": markup.power,
+        "caption": markup.html_caption,
         "words": markup.words,
         "table": markup.html_table,
         "short": short_count,

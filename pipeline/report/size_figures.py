@@ -157,7 +157,7 @@ def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
     axes.set_ylabel(panel.unit)
     for name, value in published_baselines(study, panel.eval_set, main).items():
         _draw_level(axes, value * factor(main), name, "-.")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=0, auto=True)
     if len(panel.lines) > 1:
         axes.legend(loc="best")
     return True
@@ -191,6 +191,7 @@ def _draw_line(study: Study, axes: Axes, eval_set: str, line: Line) -> bool:
 def _draw_level(axes: Axes, value: float, label: str, style: str) -> None:
     """A level that no model's size changes, named at its left end."""
     axes.axhline(value, color=MUTED, linestyle=style, linewidth=1.0, zorder=1)
+    axes.set_ylim(top=max(axes.get_ylim()[1], 1.12 * value))
     axes.annotate(
         label,
         (0.0, value),
