@@ -155,9 +155,9 @@ def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
         axes.set_yticks([])
         return False
     axes.set_ylabel(panel.unit)
+    axes.set_ylim(bottom=0)
     for name, value in published_baselines(study, panel.eval_set, main).items():
         _draw_level(axes, value * factor(main), name, "-.")
-    axes.set_ylim(bottom=0, auto=True)
     if len(panel.lines) > 1:
         axes.legend(loc="best")
     return True
