@@ -100,16 +100,13 @@ class StageRunner:
         """Run `dvc repro --single-item STAGE`; each line of its output goes to `say`."""
         device = self._devices.get()
         try:
-            process = self._start(stage, device)
-            lines = list(_read_lines(process, say))
-            code = process.wait()
+            with self._start(stage, device) as process:
+                lines = list(_read_lines(process, say))
+            with self._lock:
+                self._running.discard(process)
         finally:
             self._devices.put(device)
-        with self._lock:
-            self._running.discard(process)
-        if process.stdin is not None and not process.stdin.closed:
-            process.stdin.close()
-        return read_outcome(stage, lines, code)
+        return read_outcome(stage, lines, process.returncode)
 
     def _start(self, stage: str, device: str | None) -> subprocess.Popen[str]:
         # --wait-for-lock stands before the sub-command; without it a stage that ends while

@@ -25,6 +25,8 @@ from typing import IO
 
 GRACE_S = 25.0  # less than the 30 s after which Prefect kills a cancelled flow
 _POLL_S = 0.05
+_PUMP_S = 60.0  # for the last lines of a command that ended by itself
+_STOPPED_PUMP_S = 1.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -50,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threading.Thread(target=_wait_for_end_of_input, args=[stop], daemon=True).start()
     code = _wait(process.pid, stop)
     _end_group(process.pid, options.grace)
-    pump.join(timeout=1.0)
+    # A slow reader gets every line; a flow that is gone gets none.
+    pump.join(timeout=_STOPPED_PUMP_S if code is None else _PUMP_S)
     if code is None:
         code = 128 + signal.SIGTERM
     # Not sys.exit: a thread that still reads stdin must not hold us up.
