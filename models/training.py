@@ -68,15 +68,20 @@ class LanguageModelling(pl.LightningModule):
     """Next-token training of a GPT-2; each batch is [B, T + 1] tokens, one longer than context."""
 
     loss_sum: Tensor
+    """Of the micro-batches of this rank since the last point of the loss curve."""
     bad_step: Tensor
+    """The first step whose loss or gradient was no number, or -1."""
 
     def __init__(self, model: GPT2, recipe: Recipe, *, first_step: int = 0) -> None:
         """`first_step` is the number of the next optimiser step: 0, or a checkpoint's."""
         super().__init__()
         self.model, self.recipe, self.step = model, recipe, first_step
+
+    def on_fit_start(self) -> None:
+        """Begin this rank's sums; no buffers, which DDP would overwrite with those of rank 0."""
         # Kept on the device and read seldom: asking for a number makes the host wait for it.
-        self.register_buffer("loss_sum", torch.zeros((), dtype=torch.float64), persistent=False)
-        self.register_buffer("bad_step", torch.tensor(-1), persistent=False)
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.bad_step = torch.full((), -1, device=self.device)
 
     def configure_model(self) -> None:
         """Split the parameters over the devices, where the strategy (FSDP2) brings a mesh."""

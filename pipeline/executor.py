@@ -42,7 +42,7 @@ def map_shards(
     # spawn: forking a process that holds threads (torch, Arrow) can deadlock.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=context, initializer=leave_signals_to_parent
+        min(workers, len(items)), mp_context=context, initializer=_leave_signals_to_parent
     )
     with pool:
         futures = [pool.submit(function, item) for item in items]
@@ -64,7 +64,7 @@ def map_shards(
             raise
 
 
-def leave_signals_to_parent() -> None:
+def _leave_signals_to_parent() -> None:
     """Ctrl-C reaches the whole group, but only the parent answers it; its death ends us too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A pool's worker does not notice that its parent was killed -9 and would live for ever.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,6 +90,10 @@ class TokenSplit:
     num_documents: int
     shards: list[Tokens]
     """One memory map a shard, [tokens] uint16."""
+
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        """Pickle as its folder: another process maps the files itself."""
+        return partial(open_split, verify=False), (self.folder,)
 
     def window(self, start: int, length: int) -> Tokens:
         """`length` tokens from position `start` of the concatenated shards, as a copy."""

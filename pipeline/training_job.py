@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +78,16 @@ class Point(NamedTuple):
     learning_rate: float
 
 
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told what, while a training goes on."""
+
+    on_point: Callable[[Point], None]
+    """Each new point of the loss curve."""
+    on_progress: Callable[[int, str], None]
+    """Tokens trained so far, and a note."""
+
+
 class Outcome(NamedTuple):
     """A finished training."""
 
@@ -117,7 +128,7 @@ def open_data(stage: Stage) -> TrainingData:
     return data
 
 
-def make_job(  # noqa: PLR0913 - each is a different thing in train and tune
+def make_job(
     stage: Stage,
     data: TrainingData,
     *,

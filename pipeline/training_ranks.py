@@ -1,73 +1,118 @@
-"""Several devices, one training: its processes, and its state gathered from and dealt to them.
+"""The processes of one training on several devices of this machine, one a device.
 
 Lightning would start the other ranks by running the stage's command again, which would find the
-stage locked; so the stage starts its ranks itself and waits for them.
+stage locked. So the stage starts all ranks itself, listens to them and ends with them.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from typing import Any
 
-import lightning.pytorch as pl
-import torch
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_state_dict,
-    set_state_dict,
-)
-from torch.distributed.fsdp import FSDPModule
+from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_TERMINATED, UserError
+from pipeline.training_job import Job, Listeners, Point
 
-from models.gpt2 import GPT2
-from pipeline.training_state import State
-
-_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_LISTEN_S = 0.2
+Work = Callable[[Job, int, Listeners], None]
 
 
-def gather_state(trainer: pl.Trainer, model: GPT2) -> State:
-    """Model and optimiser, whole, on every rank that needs them; all ranks must call."""
-    if isinstance(model, FSDPModule):
-        weights, optimizer = get_state_dict(model, trainer.optimizers, options=_WHOLE)
-        return {"model": weights, "optimizer": optimizer}
-    return {"model": model.state_dict(), "optimizer": trainer.optimizers[0].state_dict()}
+def run_ranks(work: Work, job: Job, listeners: Listeners) -> None:
+    """Call `work(job, rank, listeners)` in a process for each rank; return when all are done.
 
+    SIGTERM reaches every rank, and they save before they end. A rank that fails ends the others.
 
-def restore_state(trainer: pl.Trainer, model: GPT2, state: State) -> None:
-    """Fill model, optimiser and this rank's random state from a checkpoint."""
-    if isinstance(model, FSDPModule):
-        set_state_dict(
-            model,
-            trainer.optimizers,
-            model_state_dict=state["model"],
-            optim_state_dict=state["optimizer"],
-            options=_WHOLE,
+    Raises:
+        UserError: what a rank raised, or that it ended without a word.
+        OSError: likewise.
+        SystemExit: 143 when SIGTERM ended it.
+    """
+    # Forked from a server that has imported what they need once, and touched no device.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([work.__module__])
+    events = context.Queue()
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    ranks: list[BaseProcess] = [
+        context.Process(
+            name=f"device {rank}", target=_run_rank, args=(work, job, rank, address, events)
         )
-    else:
-        model.load_state_dict(state["model"])
-        trainer.optimizers[0].load_state_dict(state["optimizer"])
-    if len(state["random"]) == trainer.world_size:  # else: another number of devices
-        _set_random_state(state["random"][trainer.global_rank])
+        for rank in range(job.num_ranks)
+    ]
+    for rank in ranks:
+        rank.start()
+    try:
+        _listen(ranks, events, listeners)
+    except SystemExit:  # SIGTERM, from the stage's handler
+        for rank in ranks:
+            rank.terminate()
+        for rank in ranks:
+            rank.join()
+        raise
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.join()
 
 
-def seed_rank(seed: int, rank: int, step: int) -> None:
-    """Seed dropout, which draws from torch's own generators, differently on each rank."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(2**62, (2,), generator=generator)
-    torch.manual_seed(int(drawn[0]) ^ (rank << 32) ^ step)
+def _listen(ranks: list[BaseProcess], events: Any, listeners: Listeners) -> None:
+    """Pass on what ranks tell until all have ended well."""
+    alive = True
+    while alive:
+        # Asked before the queue is emptied: what a rank said before its end is heard.
+        alive = any(rank.is_alive() for rank in ranks)
+        try:
+            while True:
+                event = events.get(timeout=_LISTEN_S)
+                if isinstance(event, Point):
+                    listeners.on_point(event)
+                elif isinstance(event, UserError | OSError):
+                    raise event
+                else:
+                    listeners.on_progress(*event)
+        except queue.Empty:
+            pass
+        failed = [rank for rank in ranks if rank.exitcode not in {None, EXIT_DONE}]
+        if any(rank.exitcode == EXIT_TERMINATED for rank in failed):
+            raise SystemExit(EXIT_TERMINATED)
+        if failed:
+            raise UserError(
+                f"{failed[0].name}: its process ended with {failed[0].exitcode} (above is why, "
+                "unless it was killed from outside, say for want of memory); the same command "
+                "goes on from the last checkpoint"
+            )
 
 
-def random_states(trainer: pl.Trainer) -> list[dict[str, Any]]:
-    """The random state of every rank; all ranks must call."""
-    own = {"cpu": torch.get_rng_state()}
-    if trainer.strategy.root_device.type == "cuda":
-        own["cuda"] = torch.cuda.get_rng_state()
-    if trainer.world_size == 1:
-        return [own]
-    states: list[dict[str, Any]] = [{}] * trainer.world_size
-    torch.distributed.all_gather_object(states, own)
-    return states
+def _run_rank(work: Work, job: Job, rank: int, address: dict[str, str], events: Any) -> None:
+    """A rank's process; Lightning reads its place from the environment."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the stage answers it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    place = {"LOCAL_RANK": rank, "RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": job.num_ranks}
+    os.environ.update(address | {name: str(value) for name, value in place.items()})
+    listeners = Listeners(events.put, lambda tokens, note: events.put((tokens, note)))
+    try:
+        work(job, rank, listeners)
+    except (UserError, OSError) as error:
+        events.put(error)
+        raise SystemExit(EXIT_FATAL) from None
 
 
-def _set_random_state(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"])
+def _end_with_parent() -> None:
+    """A killed stage must leave no rank behind that holds a device."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(EXIT_FATAL)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port

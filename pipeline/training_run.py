@@ -15,18 +15,22 @@ from typing import Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from models.gpt2 import GPT2, empty_model
 from models.training import LanguageModelling
 from pipeline.batches import MicroBatches, held_out_windows
+from pipeline.errors import UserError
 from pipeline.params import Precision
 from pipeline.stage import Stage
-from pipeline.training_job import Job, Outcome, Point
+from pipeline.training_job import Job, Listeners, Outcome, Point
+from pipeline.training_ranks import run_ranks
 from pipeline.training_state import load_state
 from pipeline.training_watch import TrainingWatch
 
+_LOG = logging.getLogger("figure4")  # the stage's own
 _PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
     "float32": "32-true",
     "bfloat16": "bf16-mixed",
@@ -42,11 +46,9 @@ def train_to_end(
         NonFiniteLossError: naming the step and the documents of its batch.
         SystemExit: 143 after SIGTERM, once a checkpoint is written.
     """
-    if job.compute.accelerator == "cpu":
-        torch.set_num_threads(job.compute.workers)
     found = load_state(job.folder, job.identity, stage.log)
     if found is None or found[0] < job.recipe.num_steps:
-        _fit(stage, job, name, on_point)
+        _train(stage, job, name, done_steps=found[0] if found else 0, on_point=on_point)
         found = load_state(job.folder, job.identity, stage.log)
     assert found is not None and found[0] == job.recipe.num_steps
     state = found[1]
@@ -61,23 +63,40 @@ def train_to_end(
     )
 
 
-def _fit(stage: Stage, job: Job, name: str, on_point: Callable[[Point], None]) -> None:
-    step, state = load_state(job.folder, job.identity, stage.log) or (0, None)
-    if step:
-        stage.log.info("going on after step %s of %s", f"{step:,}", f"{job.recipe.num_steps:,}")
-    module = LanguageModelling(_make_model(job, fill=state is None), job.recipe, first_step=step)
-    budget = job.recipe.num_steps * job.recipe.batch_tokens
-    done = step * job.recipe.batch_tokens
-    with stage.progress(name, total=budget, unit="tokens", done=done) as progress, _quiet():
-        watch = TrainingWatch(
-            job,
-            held_out_windows(job.valid, job.config.n_positions, job.valid_tokens),
-            state,
-            progress=progress,
-            on_point=on_point,
+def _train(
+    stage: Stage, job: Job, name: str, *, done_steps: int, on_point: Callable[[Point], None]
+) -> None:
+    if job.compute.nodes > 1:
+        raise UserError(
+            f"params.yaml: compute.nodes = {job.compute.nodes}, but a training runs on the devices "
+            "of one machine; set compute.nodes = 1"
         )
-        trainer = _make_trainer(job, watch)
-        trainer.fit(module, _make_loader(job, step, trainer.global_rank))
+    if done_steps:
+        stage.log.info("going on after step %s of %s", done_steps, job.recipe.num_steps)
+    batch_tokens = job.recipe.batch_tokens
+    total, done = job.recipe.num_steps * batch_tokens, done_steps * batch_tokens
+    with stage.progress(name, total=total, unit="tokens", done=done) as progress:
+
+        def on_progress(tokens: int, note: str) -> None:
+            progress.update(tokens - progress.done, note)
+
+        listeners = Listeners(on_point, on_progress)
+        if job.num_ranks == 1:
+            _fit(job, 0, listeners)
+        else:
+            run_ranks(_fit, job, listeners)
+
+
+def _fit(job: Job, rank: int, listeners: Listeners) -> None:
+    """Train on one device, in this process, from the newest checkpoint to the last step."""
+    if job.compute.accelerator == "cpu":
+        torch.set_num_threads(max(1, job.compute.workers // job.num_ranks))
+    step, state = load_state(job.folder, job.identity, _LOG) or (0, None)
+    module = LanguageModelling(_make_model(job, fill=state is None), job.recipe, first_step=step)
+    windows = held_out_windows(job.valid, job.config.n_positions, job.valid_tokens)
+    watch = TrainingWatch(job, windows, state, listeners)
+    with _quiet():
+        _make_trainer(job, watch).fit(module, _make_loader(job, step, rank))
 
 
 def _make_model(job: Job, *, fill: bool) -> GPT2:
@@ -97,7 +116,7 @@ def _make_trainer(job: Job, watch: TrainingWatch) -> pl.Trainer:
         accelerator=job.compute.accelerator,
         devices=job.compute.devices,
         num_nodes=job.compute.nodes,
-        strategy=job.compute.strategy,
+        strategy=_make_strategy(job),
         precision=_PRECISIONS[job.params.precision],
         accumulate_grad_batches=job.layout.num_micro_batches,
         max_epochs=1,  # one pass over the steps that are left; epochs of the data are `batches`'
@@ -109,6 +128,12 @@ def _make_trainer(job: Job, watch: TrainingWatch) -> pl.Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+def _make_strategy(job: Job) -> str | Strategy:
+    if job.compute.strategy == "fsdp":
+        return ModelParallelStrategy(data_parallel_size=job.num_ranks, tensor_parallel_size=1)
+    return job.compute.strategy
 
 
 def _make_loader(job: Job, first_step: int, rank: int) -> DataLoader[Tensor]:

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,9 +22,8 @@ from torch import Tensor
 from models.training import LanguageModelling
 from pipeline.batches import documents_of_step
 from pipeline.errors import EXIT_TERMINATED, NonFiniteLossError
-from pipeline.progress import Progress
-from pipeline.training_job import Job, Point
-from pipeline.training_ranks import gather_state, random_states, restore_state, seed_rank
+from pipeline.training_job import Job, Listeners, Point
+from pipeline.training_shards import gather_state, random_states, restore_state, seed_rank
 from pipeline.training_state import State, save_state
 
 _LOOK_EVERY_STEPS = 10
@@ -40,13 +38,11 @@ class TrainingWatch(pl.Callback):
         job: Job,
         windows: list[Tensor],
         state: State | None,
-        *,
-        progress: Progress,
-        on_point: Callable[[Point], None],
+        listeners: Listeners,
     ) -> None:
         """`windows` are the held-out tokens; `state` is a checkpoint's, or None at the start."""
         self._job, self._windows, self._state = job, windows, state
-        self._progress, self._on_point = progress, on_point
+        self._listeners = listeners
         self._curve: list[list[float]] = list(state["curve"]) if state else []
         self._start_up_s, self._timed_tokens = 0.0, state["timed_tokens"] if state else 0
         self._step_s = state["step_s"] if state else 0.0
@@ -61,9 +57,9 @@ class TrainingWatch(pl.Callback):
         seed_rank(self._job.recipe.seed, trainer.global_rank, module.step)
         if self._state is not None:
             restore_state(trainer, module.model, self._state)
-            module.loss_sum.copy_(self._state["loss_sum"])
+            if trainer.is_global_zero:  # the sum of all ranks
+                module.loss_sum += self._state["loss_sum"].to(module.device)
             self._state = None  # twice the model's memory
-        module.bad_step.fill_(-1)
         self._seen_step = module.step
         self._saved_s = self._clock_s = time.monotonic()
 
@@ -122,7 +118,7 @@ class TrainingWatch(pl.Callback):
         self._clock_s = time.monotonic()
         if trainer.is_global_zero:
             note = f"loss {self._curve[-1][1]:.3f}" if self._curve else ""
-            self._progress.update(step * self._job.recipe.batch_tokens - self._progress.done, note)
+            self._listeners.on_progress(step * self._job.recipe.batch_tokens, note)
         self._seen_step = step
 
     def _explain_bad_step(self, step: int) -> NonFiniteLossError:
@@ -138,21 +134,21 @@ class TrainingWatch(pl.Callback):
         recipe = self._job.recipe
         tokens = step * recipe.batch_tokens
         before = int(self._curve[-1][0]) if self._curve else 0
-        num_losses = (tokens - before) // recipe.batch_tokens * trainer.accumulate_grad_batches
-        total = trainer.strategy.reduce(module.loss_sum, reduce_op="mean")
-        train_loss = float(total) / num_losses
+        num_steps = (tokens - before) // recipe.batch_tokens
+        num_losses = num_steps * trainer.accumulate_grad_batches * trainer.world_size
+        train_loss = _sum_over_ranks(trainer, module.loss_sum).item() / num_losses
         valid_loss = held_out_loss(trainer, module, self._windows, self._job)
         module.loss_sum.zero_()
         point = Point(tokens, train_loss, valid_loss, recipe.learning_rate_at(step - 1))
         self._curve.append(list(point))
         if trainer.is_global_zero:
-            self._on_point(point)
+            self._listeners.on_point(point)
         self._clock_s = time.monotonic()
 
     def _save(self, trainer: pl.Trainer, module: LanguageModelling, step: int) -> None:
         state: State = gather_state(trainer, module.model)
         state["random"] = random_states(trainer)
-        state["loss_sum"] = module.loss_sum.cpu()
+        state["loss_sum"] = _sum_over_ranks(trainer, module.loss_sum).cpu()
         state["curve"] = self._curve
         state["start_up_s"] = self._start_up_s
         state["step_s"], state["timed_tokens"] = self._step_s, self._timed_tokens
@@ -183,7 +179,7 @@ def held_out_loss(
             total[0] += losses_BT.sum(dtype=torch.float64)
             total[1] += losses_BT.numel()
     module.model.train()
-    total = trainer.strategy.reduce(total, reduce_op="sum")
+    total = _sum_over_ranks(trainer, total)
     return float(total[0] / total[1])
 
 
@@ -192,6 +188,12 @@ def _group(windows: list[Tensor], size: int) -> list[Tensor]:
     whole = [window for window in windows if len(window) == len(windows[0])]
     groups = [torch.stack(whole[first : first + size]) for first in range(0, len(whole), size)]
     return groups + [window[None] for window in windows[len(whole) :]]
+
+
+def _sum_over_ranks(trainer: pl.Trainer, value: Tensor) -> Tensor:
+    """The sum as a new tensor: Lightning's reduction works in place."""
+    summed: Tensor = trainer.strategy.reduce(value.clone(), reduce_op="sum")
+    return summed
 
 
 def _wait_for_device(trainer: pl.Trainer) -> None:

@@ -4,15 +4,15 @@ import pipeline.openmp  # noqa: F401 - before anything that imports torch
 from pipeline import stage
 from pipeline.train.run import run
 
+DEFINITION = stage.Definition(
+    name="train",
+    description="Train GPT-2 of one size on the train split.",
+    inputs=("tokens", "learning_rate"),
+    sections=("seed", "train", "models"),
+    reads={"tokens": ("tokenizer", "train", "valid")},
+    run=run,
+    sized=True,
+)
+
 if __name__ == "__main__":
-    stage.main(
-        stage.Definition(
-            name="train",
-            description="Train GPT-2 of one size on the train split.",
-            inputs=("tokens", "learning_rate"),
-            sections=("seed", "train", "models"),
-            reads={"tokens": ("tokenizer", "train", "valid")},
-            run=run,
-            sized=True,
-        )
-    )
+    stage.main(DEFINITION)

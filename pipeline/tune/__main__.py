@@ -4,15 +4,15 @@ import pipeline.openmp  # noqa: F401 - before anything that imports torch
 from pipeline import stage
 from pipeline.tune.run import run
 
+DEFINITION = stage.Definition(
+    name="tune",
+    description="Find one size's learning rate by held-out loss after short trainings.",
+    inputs=("tokens",),
+    sections=("seed", "tune", "train", "models"),
+    reads={"tokens": ("tokenizer", "train", "valid")},
+    run=run,
+    sized=True,
+)
+
 if __name__ == "__main__":
-    stage.main(
-        stage.Definition(
-            name="tune",
-            description="Find one size's learning rate by held-out loss after short trainings.",
-            inputs=("tokens",),
-            sections=("seed", "tune", "train", "models"),
-            reads={"tokens": ("tokenizer", "train", "valid")},
-            run=run,
-            sized=True,
-        )
-    )
+    stage.main(DEFINITION)

@@ -1,0 +1,192 @@
+"""The train stage: what it leaves, and that nothing is lost or changed when it is cut."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from training_runs import TrainingRuns, make_tokens
+
+from models.checkpoints import load_pretrained
+from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_NON_FINITE, EXIT_TERMINATED
+from pipeline.tokenizer import load_tokenizer
+
+ARTEFACTS = ("model.safetensors", "loss_curve.csv", "config.json", "vocab.json", "merges.txt")
+RATE = 0.01
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenize")
+    make_tokens(folder)
+    return folder
+
+
+@pytest.fixture
+def runs(project: Path, tmp_path: Path, tokens: Path) -> TrainingRuns:
+    runs = TrainingRuns("train", project, tmp_path)
+    (tmp_path / "tokens").symlink_to(tokens)
+    runs.set_params()
+    runs.set_learning_rate(RATE)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project: Path, tokens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a training leaves that was never cut."""
+    runs = TrainingRuns("train", project, tmp_path_factory.mktemp("undisturbed"))
+    (runs.folder / "tokens").symlink_to(tokens)
+    runs.set_params(train={"checkpoint_every_s": 1e6})
+    runs.set_learning_rate(RATE)
+    assert runs.run() == EXIT_DONE, runs.log()
+    return runs.folder / "out"
+
+
+def assert_same_artefacts(out: Path, undisturbed: Path) -> None:
+    for name in ARTEFACTS:
+        assert (out / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
+def test_it_leaves_a_model_that_transformers_reads_and_a_falling_curve(
+    undisturbed: Path, tokens: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    text = "The most useful sentence is one that was not in the corpus."
+    ids = load_tokenizer(tokens / "tokenizer").encode(text)
+    assert AutoTokenizer.from_pretrained(undisturbed)(text)["input_ids"] == ids
+    batch_BT = torch.tensor([ids[:32]])
+    model, peer = load_pretrained(undisturbed), AutoModelForCausalLM.from_pretrained(undisturbed)
+    with torch.no_grad():
+        assert torch.allclose(
+            model.logits(model(batch_BT)), peer.eval()(batch_BT).logits, atol=1e-5
+        )
+    curve = pd.read_csv(undisturbed / "loss_curve.csv")
+    assert list(curve) == ["tokens", "train_loss", "valid_loss", "learning_rate"]
+    assert curve["tokens"].tolist() == [4096, 8192, 12288, 16384, 20480, 23552]
+    assert curve["valid_loss"].iloc[-1] < curve["valid_loss"].iloc[0] - 0.5
+    assert curve["learning_rate"].iloc[-1] == pytest.approx(0.1 * RATE)
+
+
+def test_its_metrics_say_what_was_trained(undisturbed: Path) -> None:
+    metrics = json.loads((undisturbed / "metrics.json").read_text())
+    model = load_pretrained(undisturbed)
+    assert metrics["parameters"] == sum(p.numel() for p in model.parameters())
+    assert metrics["tokens"] == 46 * 512
+    assert metrics["steps"] == 46
+    assert metrics["tokens_per_s"] > 0
+    assert metrics["start_up_s"] > 0
+    assert metrics["learning_rate"] == RATE
+
+
+def test_killed_at_any_moment_it_ends_with_the_bytes_of_an_undisturbed_training(
+    runs: TrainingRuns, undisturbed: Path
+) -> None:
+    generator = random.Random(5)
+    for _ in range(2):
+        least = (int(runs.checkpoints[-1].name[:8]) if runs.checkpoints else 0) + 1
+        until = least + generator.randrange(10)
+
+        def reached(until: int = until) -> bool:
+            return bool(runs.checkpoints) and int(runs.checkpoints[-1].name[:8]) >= until
+
+        assert runs.signal_when(reached, signal.SIGKILL, "out") == -signal.SIGKILL
+
+    def saving() -> bool:
+        return any(runs.work.glob("*/checkpoints/.writing-*"))
+
+    assert runs.signal_when(saving, signal.SIGKILL, "out") == -signal.SIGKILL
+    assert not (runs.folder / "out" / "model.safetensors").exists()
+    assert runs.run() == EXIT_DONE, runs.log()
+    assert runs.log().count("going on after step") == 3
+    assert_same_artefacts(runs.folder / "out", undisturbed)
+
+
+def test_sigterm_saves_the_last_step_and_is_no_success(
+    runs: TrainingRuns, undisturbed: Path
+) -> None:
+    runs.set_params(train={"checkpoint_every_s": 1e6})  # none by the clock
+
+    def first_point() -> bool:
+        return any(runs.work.glob("*/tracking.jsonl"))
+
+    assert runs.signal_when(first_point, signal.SIGTERM, "out") == EXIT_TERMINATED
+    assert not (runs.folder / "out").exists()
+    assert [path.name[:8] >= "00000008" for path in runs.checkpoints] == [True]
+    assert runs.run() == EXIT_DONE, runs.log()
+    assert "going on after step" in runs.log()
+    assert_same_artefacts(runs.folder / "out", undisturbed)
+
+
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(
+    runs: TrainingRuns, undisturbed: Path
+) -> None:
+    def two() -> bool:
+        return len(runs.checkpoints) == 2
+
+    runs.signal_when(two, signal.SIGKILL, "out")
+    newest = runs.checkpoints[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert runs.run() == EXIT_DONE, runs.log()
+    assert f"{newest}: damaged" in runs.log()
+    assert_same_artefacts(runs.folder / "out", undisturbed)
+
+
+def test_a_full_disk_ends_it_with_the_reason_and_leaves_the_checkpoint_before(
+    runs: TrainingRuns, undisturbed: Path
+) -> None:
+    runs.signal_when(lambda: bool(runs.checkpoints), signal.SIGKILL, "out")
+    before = runs.checkpoints
+    size = before[-1].stat().st_size
+    assert runs.run(max_file_bytes=size // 2) == EXIT_FATAL
+    assert "File too large" in runs.log()
+    assert runs.checkpoints == before
+    assert runs.run() == EXIT_DONE, runs.log()
+    assert_same_artefacts(runs.folder / "out", undisturbed)
+
+
+def test_a_loss_that_is_no_number_ends_it_with_step_and_documents(runs: TrainingRuns) -> None:
+    runs.set_learning_rate(1e30)
+    assert runs.run() == EXIT_NON_FINITE
+    assert "the loss or gradient of step 1 is not finite" in runs.log()
+    assert "documents of the batch: document0" in runs.log()
+    assert not (runs.folder / "out" / "model.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def train_on(
+    project: Path, tokens: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int, str], TrainingRuns]:
+    """Train on so many devices with this strategy."""
+
+    @cache
+    def train(devices: int, strategy: str) -> TrainingRuns:
+        runs = TrainingRuns("train", project, tmp_path_factory.mktemp(f"{strategy}{devices}"))
+        (runs.folder / "tokens").symlink_to(tokens)
+        # Dropout draws per process, so it must be off for the losses to agree.
+        train = {"dropout": 0.0, "checkpoint_every_s": 1e6}
+        runs.set_params(train=train, compute={"devices": devices, "strategy": strategy})
+        runs.set_learning_rate(RATE)
+        assert runs.run() == EXIT_DONE, runs.log()
+        return runs
+
+    return train
+
+
+@pytest.mark.parametrize(("devices", "strategy"), [(2, "ddp"), (4, "ddp"), (2, "fsdp")])
+def test_several_processes_train_as_one_does(
+    devices: int, strategy: str, train_on: Callable[[int, str], TrainingRuns]
+) -> None:
+    one, several = train_on(1, "auto"), train_on(devices, strategy)
+    curves = [pd.read_csv(runs.folder / "out" / "loss_curve.csv") for runs in (one, several)]
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-5)

@@ -1,0 +1,143 @@
+"""Runs the train and tune stages on a small corpus, in processes that can be killed.
+
+Importing torch and Lightning takes longer than these trainings, so the processes are forked from
+a server that has imported them; what they run is the stage's own `main`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from made_documents import english_passages
+
+from pipeline import stage
+from pipeline.files import write_json
+from pipeline.token_shards import TokenDocument, write_token_shards
+from pipeline.tokenizer import Tokenizer
+
+SIZE = "small"
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["pipeline.train.run", "pipeline.tune.run"])
+
+TRAIN: Mapping[str, Any] = {
+    "tokens": 24_000,  # 46 steps of 512
+    "batch_tokens": 512,
+    "micro_batch_sequences": 2,  # of 128 tokens: 2 micro-batches
+    "warmup_tokens": 2_000,
+    "eval_every_tokens": 4_096,
+    "valid_tokens": 1_500,
+    "checkpoint_every_s": 1e-3,  # after each step
+    "dropout": 0.1,  # so that the random state matters
+}
+MODEL: Mapping[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16}
+
+
+@dataclass(frozen=True)
+class TrainingRuns:
+    """One sized stage with its inputs."""
+
+    name: str
+    project: Path
+    folder: Path
+    """Holds params.yaml, work/, the inputs and the outs."""
+
+    @property
+    def work(self) -> Path:
+        """The folder of work folders, one per fingerprint."""
+        return self.folder / "work" / "tiny" / f"{self.name}@{SIZE}"
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Of the train stage, oldest first."""
+        return sorted(self.work.glob("*/checkpoints/*.pt"))
+
+    def set_params(self, **sections: Mapping[str, Any]) -> None:
+        """Write the project's params.yaml with the small training's and these changes."""
+        params = yaml.safe_load((self.project / "params.yaml").read_text())
+        tiny = params["profiles"]["tiny"]
+        tiny["models"][SIZE].update(MODEL)
+        tiny["train"].update(TRAIN)
+        for section, changes in sections.items():
+            tiny[section].update(changes)
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Write what the tune stage would have."""
+        write_json(self.folder / "learning_rate.json", {"learning_rate": rate})
+
+    def start(self, out: str, *, max_file_bytes: int | None = None) -> BaseProcess:
+        """Start the stage; its log is `<out>.log`."""
+        argv = ["--profile", "tiny", "--size", SIZE, f"--params={self.folder / 'params.yaml'}"]
+        argv += [f"--work={self.folder / 'work'}", f"--tokens={self.folder / 'tokens'}"]
+        if self.name == "train":
+            argv += [f"--learning-rate={self.folder / 'learning_rate.json'}"]
+        argv += [f"--out={self.folder / out}"]
+        log = self.folder / f"{out}.log"
+        process = _FORKS.Process(target=_enter, args=(self.name, argv, log, max_file_bytes))
+        process.start()
+        return process
+
+    def run(self, out: str = "out", *, max_file_bytes: int | None = None) -> int | None:
+        """Run to its end; returns the exit code."""
+        process = self.start(out, max_file_bytes=max_file_bytes)
+        process.join()
+        return process.exitcode
+
+    def log(self, out: str = "out") -> str:
+        """What the runs of one out folder said."""
+        return (self.folder / f"{out}.log").read_text()
+
+    def signal_when(
+        self, condition: Callable[[], bool], signum: signal.Signals, out: str
+    ) -> int | None:
+        """Start, send the signal as soon as `condition` holds, return the exit code."""
+        process = self.start(out)
+        deadline_s = time.monotonic() + 60
+        while process.is_alive() and not condition():
+            assert time.monotonic() < deadline_s, f"never came to it: {self.log(out)}"
+            time.sleep(0.001)
+        assert process.pid is not None
+        assert process.is_alive(), f"ended before the signal: {self.log(out)}"
+        os.kill(process.pid, signum)
+        process.join()
+        return process.exitcode
+
+
+def _enter(name: str, argv: list[str], log: Path, max_file_bytes: int | None) -> None:
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 2)
+    sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115 - for this process's life
+    if max_file_bytes is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
+    definition = importlib.import_module(f"pipeline.{name}.__main__").DEFINITION
+    stage.main(definition, argv)
+
+
+def make_tokens(folder: Path) -> None:
+    """Token shards of English text, one token a byte, as the tokenize stage leaves them."""
+    tokenizer = Tokenizer("trained", {bytes([byte]): byte for byte in range(256)})
+    tokenizer.save(folder / "tokenizer")
+    documents = [
+        TokenDocument(
+            f"document{number:03d}",
+            np.array([*tokenizer.encode(text), tokenizer.end_of_text], dtype=np.uint16),
+        )
+        for number, text in enumerate(english_passages(60))
+    ]
+    splits = {"train": documents[:50], "valid": documents[50:]}
+    for split, chosen in splits.items():
+        write_token_shards(folder / split, chosen, tokenizer_sha256=tokenizer.sha256)
