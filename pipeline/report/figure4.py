@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.errors import CorruptDataError
 from pipeline.params import SIZES
 from pipeline.report.study import Study
 from pipeline.results import read_scores
@@ -66,7 +67,11 @@ class Step(NamedTuple):
 
 
 def compare_steps(study: Study) -> list[Step]:
-    """Every step of every split that both sizes were scored on."""
+    """Every step of every split that both sizes were scored on.
+
+    Raises:
+        CorruptDataError: they were scored on different documents.
+    """
     steps = []
     for split in SPLITS:
         for smaller, larger in pairwise(SIZES):
@@ -78,15 +83,19 @@ def compare_steps(study: Study) -> list[Step]:
 
 def _compare(study: Study, split: str, smaller: str, larger: str) -> Step:
     left, right = (
-        read_scores(study.folder / "evaluate" / size, f"webtext_{split}").set_index("id")
+        read_scores(study.folder / "evaluate" / size, f"webtext_{split}")
         for size in (smaller, larger)
     )
-    joined = left.join(right, lsuffix="_left", rsuffix="_right", how="inner")
-    fall = (joined["loss_nats_left"] - joined["loss_nats_right"]).to_numpy(dtype=float)
-    tokens = joined["num_units_left"].to_numpy(dtype=float)
+    if left["id"].tolist() != right["id"].tolist():
+        raise CorruptDataError(
+            f"{study.folder}/evaluate: {smaller} and {larger} were scored on different documents "
+            f"of the {split} split; run dvc repro"
+        )
+    fall = (left["loss_nats"] - right["loss_nats"]).to_numpy(dtype=float)
+    tokens = left["num_units"].to_numpy(dtype=float)
     generator = np.random.default_rng(study.params.seed)
-    even = np.full(len(joined), 1 / len(joined))
-    draws = generator.multinomial(len(joined), even, study.params.evaluate.bootstrap_samples)
+    even = np.full(len(left), 1 / len(left))
+    draws = generator.multinomial(len(left), even, study.params.evaluate.bootstrap_samples)
     ratios = np.exp((draws @ fall) / (draws @ tokens))
     low, high = np.percentile(ratios, [2.5, 97.5])
     ratio = math.exp(fall.sum() / tokens.sum())

@@ -1,0 +1,108 @@
+"""What the report computes itself: findings, steps, funnel, ticks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_study import MadeStudy
+
+from pipeline.files import read_json, write_json
+from pipeline.params import SIZES
+from pipeline.report.chain import costs, funnel
+from pipeline.report.figure4 import compare_steps, figure4_table, find, fit_power_law
+from pipeline.report.study import Study, read_study
+from pipeline.report.style import nice_ticks
+from pipeline.results import read_scores
+
+
+@pytest.fixture(scope="module")
+def study(made: MadeStudy) -> Study:
+    return read_study("tiny", made.params, made.folder)
+
+
+def test_step_ratio_is_the_ratio_of_the_two_perplexities(study: Study) -> None:
+    table = figure4_table(study).set_index("size")
+    steps = compare_steps(study)
+    assert len(steps) == 6
+    for step in steps:
+        column = table[f"{step.split}_perplexity"]
+        assert step.ratio == pytest.approx(column[step.smaller] / column[step.larger])
+        assert step.low <= step.ratio <= step.high
+
+
+def test_sizes_are_compared_on_the_same_documents_so_that_steps_are_sharp(study: Study) -> None:
+    generator = np.random.default_rng(5)
+    logs = []  # of perplexity, on draws of documents made for each size by itself
+    for size in ("small", "medium"):
+        scores = read_scores(study.folder / "evaluate" / size, "webtext_train")
+        draws = generator.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), 2000)
+        logs.append((draws @ scores["loss_nats"]) / (draws @ scores["num_units"]))
+    low, high = np.percentile(np.exp(logs[0] - logs[1]), [2.5, 97.5])
+    step = next(s for s in compare_steps(study) if (s.split, s.smaller) == ("train", "small"))
+    assert low < step.ratio < high
+    assert step.high - step.low < 0.8 * (high - low)
+
+
+def test_rise_is_named_with_its_split_and_step() -> None:
+    table = pd.DataFrame({
+        "size": list(SIZES),
+        "parameters": [1, 10, 100, 1000],
+        "train_perplexity": [40.0, 30.0, 20.0, 10.0],
+        "test_perplexity": [40.0, 41.0, 20.0, 21.0],
+    })
+    finding = find(table)
+    assert finding.falls == {"train": True, "test": False}
+    assert "on test it does not from small to medium nor from large to xl" in finding.sentence
+
+
+def test_power_law_is_found_again_from_its_own_points() -> None:
+    parameters = np.array([1e5, 1e6, 1e7, 1e8])
+    slope, intercept = fit_power_law(parameters, 300 * parameters**-0.076)
+    assert slope == pytest.approx(-0.076)
+    assert np.exp(intercept) == pytest.approx(300)
+
+
+def test_drops_of_every_funnel_step_add_up(study: Study) -> None:
+    steps = funnel(study)
+    assert [step.name for step in steps] == [
+        *("Links of submissions", "Pages fetched", "Main text extracted", "De-duplicated")
+    ]
+    for step in steps:
+        assert step.kept + sum(drop.num_items for drop in step.drops) == step.came_in, step.name
+    assert [step.kept for step in steps] == [3199, 3141, 3127, 2813]
+
+
+def test_evaluation_overlap_that_is_only_reported_is_no_drop(made: MadeStudy, copy: Path) -> None:
+    path = copy / "dedup" / "metrics.json"
+    metrics = read_json(path) | {"eval_mode": "report"}
+    metrics["kept"]["documents"] += 110
+    write_json(path, metrics)
+    step = funnel(read_study("tiny", made.params, copy))[-1]
+    assert "eval_overlap" not in {drop.reason for drop in step.drops}
+    assert step.kept + sum(drop.num_items for drop in step.drops) == step.came_in
+
+
+def test_ready_corpus_has_a_funnel_of_its_own(made: MadeStudy, copy: Path) -> None:
+    path = copy / "crawl" / "metrics.json"
+    head = {k: v for k, v in read_json(path).items() if k not in {"links", "fetch", "extract"}}
+    corpus = {"files": 1, "documents": 90, "by_reason": {"document": 90, "too_short": 10}}
+    write_json(path, head | {"corpus": corpus})
+    step = funnel(read_study("single_gpu", made.params, copy))[0]
+    assert (step.name, step.came_in, step.kept) == ("Corpus read", 100, 90)
+
+
+def test_costs_cover_every_stage_in_order(study: Study) -> None:
+    stages = [cost.stage for cost in costs(study)]
+    assert stages[:5] == ["sample_web", "eval_sets", "crawl", "dedup", "tokenize"]
+    assert stages[-1] == "overlap" and len(stages) == 5 + 3 * len(SIZES) + 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(9.4, 10.9), (60, 400), (3, 90_000), (1.01, 1.4)])
+def test_log_axis_has_a_few_round_ticks_in_every_range(low: float, high: float) -> None:
+    ticks = nice_ticks(low, high)
+    assert 1 <= len(ticks) <= 7
+    assert all(low <= tick <= high for tick in ticks)
+    assert ticks == sorted(ticks)
