@@ -14,10 +14,10 @@ export PYTHONUNBUFFERED := 1
 # dvc starts `python -m pipeline...`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help study flow ui test check format clean
+.PHONY: help study flow ui test test-study check format clean
 
 help:  ## Say what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/study.stamp: pyproject.toml constraints.txt
 	@echo "Installing the study's packages into $(VENV) (two to three minutes the first time)"
@@ -43,6 +43,9 @@ ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 
 test: $(VENV)/dev.stamp  ## The whole test suite
 	pytest
+
+test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers
+	pytest -m study tests/end_to_end
 
 check: $(VENV)/dev.stamp  ## ruff, mypy, import-linter
 	ruff format --check .

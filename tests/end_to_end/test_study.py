@@ -1,0 +1,106 @@
+"""The whole chain by `dvc repro`, as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from small_study import Checkout
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from models.checkpoints import load_pretrained
+from pipeline.params import SIZES
+from pipeline.tokenizer import load_tokenizer
+
+pytestmark = [pytest.mark.study, pytest.mark.timeout(900)]
+
+SIZED = ("tune", "train", "evaluate")
+
+
+def _data(study: Checkout, *parts: str) -> Path:
+    return study.folder.joinpath("data", "tiny", *parts)
+
+
+def test_every_stage_runs_once_in_an_order_that_dvc_chooses(study: Checkout) -> None:
+    ran = study.first_run
+    sized = {f"{stage}@{size}" for stage in SIZED for size in SIZES}
+    plain = {"sample_web", "eval_sets", "crawl", "dedup", "tokenize", "overlap", "report"}
+    assert len(ran) == len(set(ran))
+    assert set(ran) == sized | plain
+
+
+def test_figure_4_has_a_row_a_size_in_the_promised_columns(study: Checkout) -> None:
+    rows = list(csv.DictReader(_data(study, "report", "figure4.csv").open()))
+    assert [row["size"] for row in rows] == list(SIZES)
+    assert list(rows[0])[:6] == [
+        "size",
+        "parameters",
+        "train_perplexity",
+        "test_perplexity",
+        "test_perplexity_low",
+        "test_perplexity_high",
+    ]
+    counts = [int(row["parameters"]) for row in rows]
+    assert counts == sorted(set(counts))
+    for row in rows:
+        low, value, high = (float(row[f"test_perplexity{end}"]) for end in ("_low", "", "_high"))
+        assert 1 < low <= value <= high < 512  # a uniform guess over the vocabulary has 512
+
+
+def test_the_page_asks_no_other_host_for_anything(study: Checkout) -> None:
+    page = _data(study, "report", "index.html").read_text()
+    loads = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?((?:https?:)?//[^"')\s]+)""", page)
+    assert [link for link in loads if "w3.org" not in link] == []
+    assert "<script src" not in page
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_transformers_loads_the_model_and_gives_the_same_logits(study: Checkout, size: str) -> None:
+    folder = _data(study, "train", size)
+    ours, theirs = load_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokens = torch.randint(
+        0, ours.config.vocab_size, (2, 64), generator=torch.Generator().manual_seed(0)
+    )
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            ours.logits(ours(tokens)), theirs(tokens).logits, atol=1e-4, rtol=0
+        )
+
+
+def test_transformers_tokenizes_as_the_study_does(study: Checkout) -> None:
+    ours = load_tokenizer(_data(study, "tokenize", "tokenizer"))
+    theirs = AutoTokenizer.from_pretrained(_data(study, "train", "small"))
+    text = "The report stage's figures, in 2019: naïve \u2014 and <tags>\n\n  indented."
+    assert theirs(text)["input_ids"] == ours.encode(text)
+
+
+def test_documents_open_in_pandas_as_a_folder(study: Checkout) -> None:
+    frame = pd.read_parquet(_data(study, "dedup", "kept"))
+    assert {"id", "url", "text"} <= set(frame.columns)
+    removed = pd.read_parquet(_data(study, "dedup", "removed"))
+    assert removed["reason"].str.len().min() > 0
+
+
+def test_every_stage_leaves_its_costs_in_metrics_json(study: Checkout) -> None:
+    folders = [_data(study, name) for name in ("sample_web", "eval_sets", "crawl", "dedup")]
+    folders += [_data(study, stage, size) for stage in SIZED for size in SIZES]
+    for folder in folders:
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["seconds"] > 0
+        assert 10 < metrics["peak_memory_mib"] < 4096
+
+
+def test_a_second_repro_runs_nothing(study: Checkout) -> None:
+    assert study.repro() == []
+
+
+def test_a_change_of_one_width_reruns_that_size_overlap_and_report_only(study: Checkout) -> None:
+    study.set_param(r"(      small: \{.*?n_embd: )\d+", "24")
+    assert study.repro() == ["tune@small", "train@small", "evaluate@small", "overlap", "report"]
+    study.set_param(r"(      small: \{.*?n_embd: )\d+", "16")
+    assert study.repro() == []  # restored from the cache

@@ -1,0 +1,74 @@
+"""A checkout of the project whose study is small: the shipped chain and code, smaller numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# section -> key -> value in the tiny profile; everything else stays as shipped
+SMALLER = {
+    "sample_web": {"max_pages": 260},
+    "eval_sets": {"max_examples": 12, "max_text_bytes": 4_000},
+    "tokenize": {"vocab_size": 512, "train_bytes": 400_000},
+    "tune": {"learning_rates": "[1.0e-2]", "tokens": 4096, "max_extensions": 0},
+    "train": {
+        "tokens": 16_384,
+        "batch_tokens": 2048,
+        "warmup_tokens": 2048,
+        "eval_every_tokens": 8192,
+    },
+    "evaluate": {
+        "train_documents": 12,
+        "test_documents": 12,
+        "bootstrap_samples": 50,
+        "max_generated_examples": 4,
+        "figure5_documents": 6,
+    },
+}
+
+
+class Checkout:
+    """A copy of the project with a repository, a cache and a study of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.first_run: list[str] = []
+        """The stages that the first `repro` ran."""
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout, with this environment's programs first."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=840,
+        )
+        assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done
+
+    def repro(self) -> list[str]:
+        """`dvc repro`; returns the stages that ran."""
+        return re.findall(r"Running stage '([^']+)'", self.run("dvc", "repro").stdout)
+
+    def environment(self) -> dict[str, str]:
+        """This process's, with this environment's programs first and nobody called home."""
+        programs = Path(sys.executable).parent
+        return os.environ | {
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "DO_NOT_TRACK": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+
+    def set_param(self, pattern: str, value: str) -> None:
+        """Replace the first match of `pattern` (group 1 is kept) in params.yaml."""
+        path = self.folder / "params.yaml"
+        text, count = re.subn(pattern, rf"\g<1>{value}", path.read_text(), count=1)
+        assert count == 1, f"{pattern} not found"
+        path.write_text(text)
