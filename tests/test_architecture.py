@@ -168,3 +168,9 @@ def test_the_pins_avoid_releases_known_to_be_bad(project: Path) -> None:
 def test_dvc_passes_over_byte_code(project: Path) -> None:
     """A __pycache__ beside a module would count as a change of the stage."""
     assert "__pycache__/" in (project / ".dvcignore").read_text().splitlines()
+
+
+def test_no_two_test_files_share_a_name(project: Path) -> None:
+    """Pytest imports tests by their base names and stops at the second of one name."""
+    names = [path.name for path in project.glob("tests/**/*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
