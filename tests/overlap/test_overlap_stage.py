@@ -163,16 +163,31 @@ def test_metrics_tell_the_filters_size_bound_and_measured_false_positives(
     assert metrics["bloom_probes"] == 27
 
 
+def test_text_shorter_than_an_8_gram_counts_as_one_item_and_not_in_table6(
+    study: MadeStudy, out: Path
+) -> None:
+    short, absent = study.examples["natural_questions"][:2]
+    assert len(short.text.split()) == len(absent.text.split()) == 5
+    frame = pd.read_parquet(out / "examples" / "natural_questions.parquet").set_index("id")
+    assert frame.loc[short.id, ["num_ngrams", "num_overlapping"]].tolist() == [1, 1]
+    assert frame.loc[absent.id, ["num_ngrams", "num_overlapping"]].tolist() == [1, 0]
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["shorter_than_an_ngram"]["natural_questions"] == 2
+
+
 def _has(file: str, work: Path) -> bool:
     return (work / file).exists()
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bytes(runs: StageRuns, out: Path) -> None:
     whole = read_bytes(out)
-    for number, written in enumerate(("train_ngrams/00000.json", "out/table6.csv")):
-        shutil.rmtree(runs.folder / "work")
-        runs.kill_when(partial(_has, written), f"killed{number}")
-        assert read_bytes(runs.run(f"killed{number}")) == whole
+    shutil.rmtree(runs.folder / "work")
+    for written in (
+        "train_ngrams/00000.json",
+        "out/table6.csv",
+    ):  # the second goes on from the first
+        runs.kill_when(partial(_has, written), "killed")
+    assert read_bytes(runs.run("killed")) == whole
 
 
 def test_samples_of_other_contexts_are_refused(study: MadeStudy, runs: StageRuns) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -142,3 +143,24 @@ def test_dvc_plots_show_draws_figure_4_on_two_log_axes(
     assert len(points) == 2 * len(SIZES)
     # DVC hands numbers over as text, which sorts 1071872 before 38128.
     assert "toNumber(datum['parameters'])" in json.dumps(plot["content"]["transform"])
+
+
+def test_documentation_names_the_columns_that_are_written(
+    made: MadeStudy, out: Path, project: Path
+) -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|\n").split(" | ")]
+        for line in (project / "docs" / "artefacts.md").read_text().splitlines()
+        if line.startswith("| `")
+    ]
+    places = {"overlap": made.folder / "overlap", "report": out}
+    checked = 0
+    for paths, kind, columns, *_ in rows:
+        for path in re.findall(r"`(overlap|report)/(\w+\.csv)`", paths):
+            written = pd.read_csv(places[path[0]] / path[1], nrows=0).columns.tolist()
+            named = re.findall(r"\w+", re.sub(r"\(.*?\)|:.*", "", columns))
+            if columns.startswith(("as overlap", "size, parameters, one column")):
+                continue
+            assert kind == "CSV" and written == named, path
+            checked += 1
+    assert checked == 8
