@@ -62,7 +62,7 @@ def metrics_markdown(stage: str, path: Path) -> str:
     """A stage's metrics.json as a table; what is nested is written as `outer.inner`."""
     rows = list(_flatten(json.loads(path.read_bytes())))
     lines = [f"# {stage}", "", "| metric | value |", "|---|---:|"]
-    lines += [f"| {name} | {_format(value)} |" for name, value in rows]
+    lines += [f"| {_cell(name)} | {_cell(_format(value))} |" for name, value in rows]
     return "\n".join(lines)
 
 
@@ -79,7 +79,11 @@ def _format(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
-    return str(value).replace("|", "\\|")
+    return "" if value is None else str(value)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def figure4_markdown(folder: Path) -> str:

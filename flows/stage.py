@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import Task, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed, Failed
 
 from flows.artifacts import pages
 from flows.dvc_stage import Outcome, StageRunner
 
-
-class RetryableStageError(Exception):
-    """A stage ended in a way that the same command may mend."""
+_TRY_AGAIN = "TryAgain"  # name of the state of an attempt that the same command may mend
 
 
-# Not Prefect's cache: DVC is the cache. Only what promises to go better next time is retried.
+def is_worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Only what promises to go better next time is run again."""
+    return state.name == _TRY_AGAIN
+
+
+# Not Prefect's cache: DVC is the cache.
 @task(
     task_run_name="{name}",
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=3,
     retry_delay_seconds=[5, 30, 120],
+    retry_condition_fn=is_worth_a_retry,
 )
 def run_stage(name: str, runner: StageRunner) -> State[Any]:
     """Run the DVC stage `name`; the task's state says whether it ran, was unchanged, or failed."""
-    log = get_run_logger()
-    outcome = runner.run(name, log.info)
+    outcome = runner.run(name, get_run_logger().info)
     if outcome.code != 0:
-        if outcome.worth_a_retry and not runner.stopping:
-            raise RetryableStageError(explain(outcome))
-        return Failed(message=explain(outcome))
+        again = outcome.worth_a_retry and not runner.stopping
+        return Failed(name=_TRY_AGAIN if again else "Failed", message=explain(outcome))
     for page in pages(runner.root, name):
         create_markdown_artifact(key=page.key, markdown=page.markdown, description=page.title)
     return done(outcome)

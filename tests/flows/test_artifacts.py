@@ -1,0 +1,71 @@
+"""What a stage left, as Markdown."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import yaml
+from PIL import Image
+
+from flows.artifacts import figure4_markdown, metrics_markdown, pages, small_png
+
+
+def write_png(path: Path, side: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)).save(path)
+
+
+def write_lock(root: Path, stage: str, *paths: str) -> None:
+    outs = [{"path": path} for path in paths]
+    (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {stage: {"outs": outs}}}))
+
+
+def test_metrics_are_a_table_with_nested_counts_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(json.dumps({"n": 1234567, "r": {"a|b": 0.125}, "x": 12345.67, "none": None}))
+    lines = metrics_markdown("crawl", path).splitlines()
+    assert lines[0] == "# crawl"
+    assert lines[4:] == [
+        "| n | 1,234,567 |",
+        "| r.a\\|b | 0.125 |",
+        "| x | 12,345.7 |",
+        "| none |  |",
+    ]
+
+
+def test_a_stages_pages_are_found_by_dvc_lock(tmp_path: Path) -> None:
+    write_lock(tmp_path, "evaluate@xl", "out/xl")
+    (tmp_path / "out" / "xl").mkdir(parents=True)
+    (tmp_path / "out" / "xl" / "metrics.json").write_text("{}")
+    (page,) = pages(tmp_path, "evaluate@xl")
+    assert page.key == "evaluate-xl"
+    assert list(pages(tmp_path, "other")) == []
+
+
+def test_a_stage_without_metrics_has_no_page(tmp_path: Path) -> None:
+    assert list(pages(tmp_path, "crawl")) == []  # not even a dvc.lock
+    write_lock(tmp_path, "crawl", "out/documents")
+    assert list(pages(tmp_path, "crawl")) == []
+
+
+def test_figure_4_shows_its_table_and_where_the_report_is(tmp_path: Path) -> None:
+    write_png(tmp_path / "figure4.png", 8)
+    (tmp_path / "figure4.csv").write_text("size,parameters,test_perplexity\nxl,1542000000,17.476\n")
+    text = figure4_markdown(tmp_path)
+    assert "| xl | 1,542,000,000 | 17.48 |" in text
+    assert f"`{tmp_path / 'index.html'}`" in text
+
+
+def test_a_small_picture_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    write_png(path, 8)
+    assert small_png(path) == path.read_bytes()
+
+
+def test_a_large_picture_is_made_small_enough(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    write_png(path, 400)
+    assert path.stat().st_size > 400_000
+    assert 10_000 < len(small_png(path)) <= 75_000

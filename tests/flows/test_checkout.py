@@ -1,0 +1,145 @@
+"""What a flow does to its checkout before the first stage."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.checkout import (
+    CheckoutError,
+    activate,
+    clear_dead_lock,
+    device_slots,
+    prepare,
+    read_params,
+    visible_gpus,
+)
+
+LOG = logging.getLogger("test_checkout")
+
+
+def test_the_checkout_tells_sizes_and_devices(checkout: Path) -> None:
+    with prepare(checkout, None, None, LOG) as found:
+        assert found.profile == "tiny"
+        assert found.sizes == ["small", "xl"]
+        assert found.devices == [None]
+
+
+def test_a_folder_without_dvc_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckoutError, match="start the flow in the project's folder"):
+        prepare(tmp_path, None, None, LOG).__enter__()
+
+
+def test_another_profile_is_written_where_dvc_reads_it(
+    checkout: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = checkout / "params.yaml"
+    path.write_text("# kept\nprofile: tiny  # the active one\nprofiles: {tiny: {}, other: {}}\n")
+    with caplog.at_level(logging.INFO):
+        assert activate(path, "other", LOG) == "other"
+    assert path.read_text().startswith("# kept\nprofile: other\n")
+    assert "profile is now other, before it was tiny" in caplog.text
+
+
+def test_an_unknown_profile_changes_nothing(checkout: Path) -> None:
+    before = (checkout / "params.yaml").read_text()
+    with pytest.raises(CheckoutError, match=r"choose one of \['other', 'tiny'\]"):
+        activate(checkout / "params.yaml", "tinny", LOG)
+    assert (checkout / "params.yaml").read_text() == before
+
+
+def test_broken_parameters_are_an_error_with_the_place(checkout: Path) -> None:
+    (checkout / "params.yaml").write_text("a: [")
+    with pytest.raises(CheckoutError, match="cannot be read"):
+        read_params(checkout / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("each", "gpus", "wanted", "slots"),
+    [
+        (1, [], None, [None]),
+        (1, [], 2, [None, None]),
+        (1, ["0", "1"], None, ["0", "1"]),
+        (2, ["0", "1", "2"], None, ["0,1"]),  # the third GPU is no pair
+        (1, ["0", "1", "2", "3"], 2, ["0", "1"]),
+        (1, ["5"], 2, ["5", "5"]),  # asked for: two small trainings share one GPU
+        (8, ["0"], None, [None]),  # too few: the training itself says so
+    ],
+)
+def test_a_training_has_its_gpus_for_itself(
+    each: int, gpus: list[str], wanted: int | None, slots: list[str | None]
+) -> None:
+    assert device_slots({"devices": each}, gpus, wanted) == slots
+
+
+def test_gpus_are_those_the_environment_leaves_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert visible_gpus({"accelerator": "gpu"}) == ["2", "3"]
+    assert visible_gpus({"accelerator": "cpu"}) == []
+
+
+def write_lock(checkout: Path, pid: int) -> Path:
+    path = checkout / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"data/x": {"write": {"pid": pid, "cmd": "dvc repro"}}}))
+    return path
+
+
+def test_a_lock_of_a_dead_process_is_cleared(checkout: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    path = write_lock(checkout, process.pid)
+    assert clear_dead_lock(path, LOG)
+    assert not path.exists()
+
+
+def test_a_lock_whose_number_another_program_has_got_is_cleared(checkout: Path) -> None:
+    assert clear_dead_lock(write_lock(checkout, os.getpid()), LOG)
+
+
+def test_a_lock_of_a_living_dvc_stays(checkout: Path) -> None:
+    (checkout / "do").mkdir()
+    (checkout / "do" / "sample_web").write_text(
+        "import time; pathlib.Path('there').touch(); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "--single-item", "sample_web"],
+        cwd=checkout,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while not (checkout / "there").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        path = checkout / ".dvc" / "tmp" / "rwlock"
+        assert path.is_file()
+        assert not clear_dead_lock(path, LOG)
+        assert path.is_file()
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+    assert clear_dead_lock(path, LOG)
+
+
+def test_a_torn_lock_is_cleared(checkout: Path) -> None:
+    path = write_lock(checkout, 1)
+    path.write_text('{"data/x": {"wri')
+    assert clear_dead_lock(path, LOG)
+
+
+def test_the_flow_runs_every_stage_of_the_real_chain(project: Path) -> None:
+    """dvc.yaml and the flow name the same stages; sizes come from params.yaml."""
+    source = (project / "flows" / "study.py").read_text()
+    for name, stage in yaml.safe_load((project / "dvc.yaml").read_text())["stages"].items():
+        quoted = f'f"{name}@{{size}}"' if "matrix" in stage else f'"{name}"'
+        assert f"stage({quoted}" in source, f"flows/study.py does not run {name}"
