@@ -84,14 +84,17 @@ def redirect_target(url: str, location: str) -> str:
     """
     try:
         parts = urlsplit(urljoin(url, location))
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise BadUrlError(str(error)) from None
-    if parts.scheme in _DEFAULT_PORTS and not host:
+    if parts.scheme not in _DEFAULT_PORTS:
+        return f"{parts.scheme}:"  # never fetched: its scheme is the reason
+    if not host:
         raise BadUrlError(f"{location!r} names no host")
-    target = parts._replace(
-        path=_escaped(parts.path), query=_escaped(parts.query), fragment=""
-    ).geturl()
+    place = f"[{host}]" if ":" in host else _ascii_host(host)
+    path, query = _escaped(parts.path) or "/", _escaped(parts.query)
+    target = f"{parts.scheme}://{place}" + (f":{port}" if port is not None else "") + path
+    target += f"?{query}" if query else ""
     if len(target) > _MOST_CHARACTERS:
         raise BadUrlError("too long")
     return target
@@ -125,16 +128,21 @@ def _canonical_host(parts: SplitResult) -> str:
             return f"[{ipaddress.IPv6Address(host).compressed}]"
         except ValueError:
             raise BadUrlError(f"host {host!r} is no IPv6 address") from None
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode()
-        except idna.IDNAError as error:
-            raise BadUrlError(f"host {host!r}: {error}") from None
+    host = _ascii_host(host)
     if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", host) or ".." in host:
         raise BadUrlError(f"host {host!r} is no host name")
     if "." not in host or host.endswith((".local", ".localhost", ".internal")):
         raise BadUrlError(f"host {host!r} is no name of the public web")
     return host
+
+
+def _ascii_host(host: str) -> str:
+    if host.isascii():
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise BadUrlError(f"host {host!r}: {error}") from None
 
 
 def _escaped(text: str) -> str:
@@ -147,7 +155,7 @@ def _escaped(text: str) -> str:
         return character if character in _UNRESERVED else match[0].upper()
 
     text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
-    return quote(_ESCAPE.sub(normal, text), safe=_KEPT)
+    return quote(_ESCAPE.sub(normal, text), safe=_KEPT, errors="replace")
 
 
 def _without_tracking(query: str) -> str:

@@ -190,7 +190,7 @@ def _read_jsonl(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
             continue
         try:
             yield _judged(json.loads(line), caps)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             yield _Damaged(f"line {number} ({type(error).__name__}: {error})")
 
 
@@ -206,7 +206,7 @@ def _read_parquet(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
                     number += 1
                     try:
                         yield _judged(record, caps)
-                    except (KeyError, TypeError, ValueError) as error:
+                    except (ValueError, KeyError, TypeError, OverflowError) as error:
                         yield _Damaged(f"row {number} ({type(error).__name__}: {error})")
     except (pa.ArrowException, OSError) as error:
         raise CorruptDataError(
@@ -214,36 +214,30 @@ def _read_parquet(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
         ) from None
 
 
-_COLUMNS = frozenset({"id", "url", "text", "title", "original_url", "score", "created_utc",
-                      "subreddit"})  # fmt: skip
+_STRINGS = ("id", "url", "original_url", "title", "subreddit")
+_COLUMNS = frozenset({"text", "score", "created_utc", *_STRINGS})
 
 
 def _judged(record: dict[str, Any], caps: Caps) -> Document:
     text = record["text"]
     if not isinstance(text, str):
         raise TypeError(f"text is {type(text).__name__}, not a string")
-    url = str(record.get("url") or "")
-    name = record.get("id") or (document_id(url) if url else _id_of_text(text))
-    return _document(
-        Page(str(record.get("title") or ""), text),
-        reject(Page("", text), min_words=caps.min_words),
-        id=str(name),
-        url=url,
-        original_url=str(record.get("original_url") or ""),
-        score=int(record.get("score") or 0),
-        created_utc=int(record.get("created_utc") or 0),
-        subreddit=str(record.get("subreddit") or ""),
-    )
+    strings = {name: str(record.get(name) or "") for name in _STRINGS}
+    for string in (text, *strings.values()):
+        string.encode()  # half a character is no text
+    url = strings["url"]
+    strings["id"] = strings["id"] or (document_id(url) if url else _id_of_text(text))
+    reason = reject(Page("", text), min_words=caps.min_words)
+    numbers = {name: int(record.get(name) or 0) for name in ("score", "created_utc")}
+    return _document(reason, text=text, **strings, **numbers)
 
 
-def _document(page: Page, reason: str, **fields: Any) -> Document:
-    if reason:
-        return Removed(title=page.title, text=page.text, reason=reason, **fields)
-    return Document(title=page.title, text=page.text, **fields)
+def _document(reason: str, **fields: Any) -> Document:
+    return Removed(reason=reason, **fields) if reason else Document(**fields)
 
 
 def _id_of_text(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _read_warc(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
@@ -273,5 +267,10 @@ def _from_response(url: str, headers: Any, body: bytes, caps: Caps) -> Document:
     except BadUrlError:
         canonical = url
     return _document(
-        page, reason, id=document_id(canonical), url=canonical, original_url=url
-    )  # fmt: skip
+        reason,
+        id=document_id(canonical),
+        url=canonical,
+        original_url=url,
+        title=page.title,
+        text=page.text,
+    )

@@ -15,6 +15,7 @@ from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import HTMLTree
 
 from pipeline.crawl.boilerplate import ELEMENTS, is_boilerplate
+from pipeline.crawl.html_limits import check_html, check_tree
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -43,11 +44,16 @@ def extract(body: bytes, content_type: str) -> Page:
     Args:
         body: decoded of its Content-Encoding.
         content_type: the header, for its type and charset.
+
+    Raises:
+        TooComplexError: the page is made to cost too much.
     """
     text = decode(body, content_type)
     if content_type.lower().startswith("text/plain"):
         return Page("", tidy(text))
+    check_html(text)
     tree = HTMLTree.parse(text)
+    check_tree(tree)
     title = " ".join((tree.title or "").split())
     main = _main_text(tree, ELEMENTS)
     if len(main.split()) < _FEW_WORDS:

@@ -8,8 +8,11 @@ links but the file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -44,6 +47,7 @@ CREATE TABLE IF NOT EXISTS hosts (host TEXT PRIMARY KEY, links INTEGER NOT NULL)
 CREATE INDEX IF NOT EXISTS by_links ON hosts (links DESC, host);
 """
 _CACHE_KIB = 64 * 1024
+_LEAST_FREE_BYTES = 2**20  # below, an I/O error of SQLite's is a full disk's
 
 
 class Link(NamedTuple):
@@ -89,12 +93,18 @@ class Frontier:
     """One database; a second connection reads while the first, in another thread, writes."""
 
     def __init__(self, path: Path) -> None:
+        """Open the database, or make it.
+
+        Raises:
+            OSError: here and in every method that writes, the disk is full.
+        """
         self.path = path
         self._write = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._write.execute("PRAGMA journal_mode = WAL")
-        self._write.execute("PRAGMA synchronous = NORMAL")
-        self._write.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._write.executescript(_SCHEMA)
+        with self._full_disk_told():
+            self._write.execute("PRAGMA journal_mode = WAL")
+            self._write.execute("PRAGMA synchronous = NORMAL")
+            self._write.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            self._write.executescript(_SCHEMA)
         self._read = sqlite3.connect(path, isolation_level=None)
 
     def close(self) -> None:
@@ -201,13 +211,28 @@ class Frontier:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._write.execute("BEGIN IMMEDIATE")
+        with self._full_disk_told():
+            self._write.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._write.execute("COMMIT")
+            except BaseException:
+                if self._write.in_transaction:  # a full disk has rolled it back already
+                    self._write.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _full_disk_told(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            self._write.execute("ROLLBACK")
-            raise
-        self._write.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            kind = error.sqlite_errorcode & 0xFF
+            free = shutil.disk_usage(self.path.parent).free
+            if kind != sqlite3.SQLITE_FULL and (
+                kind != sqlite3.SQLITE_IOERR or free > _LEAST_FREE_BYTES
+            ):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path)) from error
 
 
 def read_range(path: Path, first: int, last: int) -> list[Row]:

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.crawl.corpus import read_corpus
 from pipeline.crawl.crawler import Ledger, Pace, count_reasons, crawl
@@ -28,6 +28,16 @@ from pipeline.web_server import serve
 _HOSTS_PER_CONNECTION = 4  # at once, since a polite crawl of a host mostly pauses
 
 
+class Attempt(NamedTuple):
+    """What this process fetched, after earlier ones or alone."""
+
+    pages: int
+    """Brought to a final state."""
+    seconds: float
+    body_bytes: int
+    """Received, compressed as they came."""
+
+
 def run(stage: Stage) -> dict[str, Any]:
     """Make documents/, rejected/ and warc/; returns the counts for metrics.json."""
     params = stage.params.crawl
@@ -37,15 +47,14 @@ def run(stage: Stage) -> dict[str, Any]:
     frontier = Frontier(stage.work / "frontier.sqlite")
     try:
         links = _collect(stage, frontier)
-        seconds, body_bytes = _fetch(stage, frontier)
-        counts = {
+        attempt = _fetch(stage, frontier)
+        return {
             "links": links,
-            "fetch": _fetch_counts(frontier, seconds, body_bytes),
+            "fetch": _fetch_counts(frontier, attempt),
             "extract": _extract(stage, frontier),
         }
     finally:
         frontier.close()
-    return counts
 
 
 def _location(params: CrawlParams) -> Path:
@@ -78,10 +87,9 @@ def _collect(stage: Stage, frontier: Frontier) -> dict[str, int]:
     return dict(order)
 
 
-def _fetch(stage: Stage, frontier: Frontier) -> tuple[float, int]:
-    """Fetch what is pending; returns seconds and body bytes of this attempt."""
+def _fetch(stage: Stage, frontier: Frontier) -> Attempt:
+    """Fetch what is pending."""
     params = stage.params.crawl
-    started_s = time.monotonic()
     with ExitStack() as stack:
         server: Endpoint | None = None
         if params.source == "sample_web":
@@ -99,9 +107,10 @@ def _fetch(stage: Stage, frontier: Frontier) -> tuple[float, int]:
             stage.progress("fetch", total=total, unit="pages", done=total - states[PENDING])
         )
         ledger = Ledger(frontier, warc, progress)
+        started_s = time.monotonic()
         if not asyncio.run(_crawl(stage, frontier, ledger, server)):
             sys.exit(EXIT_TERMINATED)
-    return time.monotonic() - started_s, ledger.body_bytes
+        return Attempt(states[PENDING], time.monotonic() - started_s, ledger.body_bytes)
 
 
 async def _crawl(stage: Stage, frontier: Frontier, ledger: Ledger, server: Endpoint | None) -> bool:
@@ -132,17 +141,18 @@ def _allow_files(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
-def _fetch_counts(frontier: Frontier, seconds: float, body_bytes: int) -> dict[str, Any]:
+def _fetch_counts(frontier: Frontier, attempt: Attempt) -> dict[str, Any]:
     states = frontier.states()
-    pages = sum(states.values())
     return {
-        "pages": pages,
+        "pages": sum(states.values()),
         "attempts": frontier.num_attempts(),
         "by_state": count_reasons(states),
         "warc_bytes": sum(frontier.warc_ends().values()),
         "last_attempt": {
-            "seconds": round(seconds, 3),
-            "body_bytes": body_bytes,
+            "pages": attempt.pages,
+            "seconds": round(attempt.seconds, 3),
+            "pages_per_s": round(attempt.pages / max(attempt.seconds, 1e-9), 1),
+            "body_bytes": attempt.body_bytes,
         },
     }
 

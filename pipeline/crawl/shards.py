@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pipeline.crawl.bodies import BrokenBodyError, TooLargeError, decode_body
 from pipeline.crawl.extract import Page, extract, looks_binary, reject
 from pipeline.crawl.frontier import FETCHED, PENDING, Row, read_range
+from pipeline.crawl.html_limits import TooComplexError
 from pipeline.crawl.warc import read_response
 from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
 from pipeline.executor import map_shards
@@ -152,5 +153,8 @@ def judge_body(
         return nothing, "broken"
     if looks_binary(body, content_type):
         return nothing, "not_text"
-    page = extract(body, content_type)
+    try:
+        page = extract(body, content_type)
+    except TooComplexError:
+        return nothing, "too_complex"
     return page, reject(page, min_words=caps.min_words)

@@ -53,8 +53,7 @@ def find_dumps(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; put submission dumps (RS_YYYY-MM.zst) there")
-    paths = [path for path in sorted(folder.glob("RS*")) if path.is_file()]
-    dumps = [path for path in paths if path.suffix in SUFFIXES or path.suffix.startswith(".2")]
+    dumps = [p for p in sorted(folder.glob("RS*")) if p.is_file() and p.suffix in SUFFIXES]
     if not dumps:
         raise UserError(f"{folder}: holds no submission dump; they are named RS_YYYY-MM.zst or so")
     return dumps

@@ -63,9 +63,9 @@ class WarcFiles:
         """Append one response; its bytes are safe only after `sync`."""
         file = self._open()
         content = StatusAndHeaders(
-            f"{answer.status} {answer.phrase}".strip(),
+            f"{answer.status} {_ascii(answer.phrase)}".strip(),
             [
-                (name.decode("latin-1"), value.decode("latin-1"))
+                (_ascii(name.decode("latin-1")), value.decode("latin-1"))
                 for name, value in answer.headers
                 if name.lower() not in _FRAMING
             ],
@@ -159,6 +159,11 @@ def read_response(folder: Path, place: Place) -> Response:
         headers.get_header("Content-Encoding") or "",
         body,
     )
+
+
+def _ascii(text: str) -> str:
+    """Text that a record's head can hold; warcio escapes the values of headers itself."""
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _cut(path: Path, end: int) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from hostile_server import HostileServer
+
 from pipeline.crawl.exchange import Answer, FetchError, Limits, open_client
 from pipeline.crawl.fetch import Fetcher, Policy
 from pipeline.crawl.politeness import HostGates
-from hostile_server import HostileServer
 
 AGENT = "testbot/1.0 (+mailto:test@example.org)"
 

@@ -108,8 +108,8 @@ _WHOLE: dict[str, bytes] = {
     "/no-content": b"HTTP/1.1 204 No Content\r\n\r\n",
     "/garbage": b"\x00\x01\x02 who are you\r\n\r\n",
     "/long-header": answer(X_Long="y" * 1_000_000),
-    "/chunk-lie": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"ZZZ\r\nnot a size\r\n",
+    "/chunk-lie": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\nnot a size\r\n",
 }
 _TARGETS = {
     "/to-metadata": "http://169.254.169.254/latest/meta-data/",
@@ -184,7 +184,8 @@ class HostileServer:
             found = redirect(_TARGETS[request.path].format(secret=self.secret_port))
         if found is None and request.path.startswith("/endless/"):
             found = redirect(f"/endless/{int(request.path.rpartition('/')[2]) + 1}")
-        found = found or _WHOLE.get(request.path) or _SCRIPTS.get(request.path)
+        path = request.path.partition("?")[0]
+        found = found or _WHOLE.get(path) or _SCRIPTS.get(path)
         if found is None:
             found = answer(b"", "404 Not Found")
         if isinstance(found, bytes):

@@ -76,9 +76,10 @@ def test_any_string_is_a_url_or_a_bad_one(text: str) -> None:
 @given(st.text(max_size=60))
 def test_any_location_is_a_url_or_a_bad_one(text: str) -> None:
     try:
-        redirect_target("http://example.com/a", text)
+        target = redirect_target("http://example.com/a", text)
     except BadUrlError:
         return
+    assert target.isascii()
 
 
 def test_http_and_https_are_one_target() -> None:
@@ -89,5 +90,8 @@ def test_http_and_https_are_one_target() -> None:
 def test_a_redirect_keeps_what_the_server_asks_for() -> None:
     assert redirect_target("http://a.com/b/c", "?ref=x#y") == "http://a.com/b/c?ref=x"
     assert redirect_target("http://a.com/b/c", "//b.com/d") == "http://b.com/d"
+    assert redirect_target("http://a.com/", "http://u:p@Bücher.example:81") == (
+        "http://xn--bcher-kva.example:81/"
+    )
     with pytest.raises(BadUrlError):
         redirect_target("http://a.com/", "http://[::1")

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from crawling import fetch, fetch_all
+from hostile_server import PAGE, HostileServer
 
 from pipeline.crawl.bodies import decode_body
 from pipeline.crawl.exchange import Answer
-from crawling import fetch, fetch_all
-from hostile_server import PAGE, HostileServer
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,8 @@ def _self_signed(folder: Path) -> Path:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "secure.test")])
     now = dt.datetime.now(dt.UTC)
     certificate = (
-        x509.CertificateBuilder()
+        x509
+        .CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())

@@ -8,9 +8,9 @@ import time
 from itertools import pairwise
 
 import pytest
-
 from crawling import fetch, fetch_all
 from hostile_server import HostileServer, answer, drip, redirect, silence
+
 from pipeline.crawl.exchange import Answer
 from pipeline.crawl.politeness import retry_after_s
 

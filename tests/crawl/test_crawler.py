@@ -1,0 +1,129 @@
+"""Hosts, retries and states of a whole crawl, against a server that counts requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from crawling import AGENT
+from hostile_server import HostileServer, answer, silence
+
+from pipeline.crawl import crawler
+from pipeline.crawl.canonical import host_of
+from pipeline.crawl.crawler import Ledger, Pace, crawl
+from pipeline.crawl.exchange import Limits, open_client
+from pipeline.crawl.fetch import Fetcher, Policy
+from pipeline.crawl.frontier import Frontier, Link
+from pipeline.crawl.politeness import HostGates
+from pipeline.crawl.warc import WarcFiles
+from pipeline.progress import Progress
+
+LOG = logging.getLogger("test")
+
+
+def make_frontier(folder: Path, urls: list[str]) -> Frontier:
+    frontier = Frontier(folder / "frontier.sqlite")
+    if not frontier.dumps_read():
+        with frontier.reading("RS"):
+            for url in urls:
+                frontier.add(Link(url, host_of(url), url, 3, 0, ""))
+        frontier.close_list()
+    return frontier
+
+
+def crawl_all(
+    server: HostileServer,
+    folder: Path,
+    urls: list[str],
+    *,
+    timeout_s: float = 1.0,
+    attempts: int = 2,
+) -> dict[str, tuple[str, int]]:
+    """Crawl what is pending; returns state and attempts by URL."""
+    frontier = make_frontier(folder, urls)
+    warc = WarcFiles(folder / "warc", frontier.warc_ends(), about={"software": "test"})
+
+    async def run() -> None:
+        async with open_client(
+            user_agent=AGENT,
+            limits=Limits(timeout_s, 10**6),
+            max_connections=8,
+            test_server=("127.0.0.1", server.port),
+        ) as client:
+            fetcher = Fetcher(client, HostGates(0.0, 1.0), Policy(AGENT, attempts, 5))
+            with Progress("fetch", total=None, unit="pages", log=LOG) as progress:
+                ledger = Ledger(frontier, warc, progress)
+                pace = Pace(hosts_at_once=8, max_attempts=attempts)
+                assert await crawl(frontier, fetcher, ledger, pace=pace, log=LOG)
+            fetcher.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        warc.close()
+        frontier.close()
+    with closing(sqlite3.connect(frontier.path)) as database:
+        rows = database.execute("SELECT url, state, attempts FROM links").fetchall()
+    return {url: (state, tries) for url, state, tries in rows}
+
+
+def test_passing_failures_are_tried_again_and_lasting_ones_are_not(
+    server: HostileServer, tmp_path: Path
+) -> None:
+    server.special["a.test", "/flaky"] = [answer(b"", "503 Service Unavailable"), answer()]
+    server.special["a.test", "/busy"] = [
+        answer(b"", "429 Too Many Requests", Retry_After="1"), answer(),
+    ]  # fmt: skip
+    urls = [f"http://a.test/{name}" for name in ("flaky", "busy", "missing", "error", "cut")]
+    assert crawl_all(server, tmp_path, urls) == {
+        "http://a.test/flaky": ("fetched", 2),
+        "http://a.test/busy": ("fetched", 2),
+        "http://a.test/missing": ("http_404", 1),
+        "http://a.test/error": ("http_500", 2),
+        "http://a.test/cut": ("broken", 2),
+    }
+    assert len(server.asked("a.test", "/missing")) == 1
+
+
+def test_a_finished_crawl_asks_for_nothing_a_second_time(
+    server: HostileServer, tmp_path: Path
+) -> None:
+    urls = [f"http://{host}.test/page?{n}" for host in "abc" for n in range(100)]
+    first = crawl_all(server, tmp_path, urls)
+    assert set(first.values()) == {("fetched", 1)}
+    asked = len(server.requests)
+    assert asked == 303  # each page and each robots.txt once
+    assert crawl_all(server, tmp_path, urls) == first
+    assert len(server.requests) == asked
+    assert max(server.busiest.values()) == 1
+
+
+def test_a_host_that_never_answers_is_given_up(
+    server: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawler, "_DOWN_AFTER", 3)
+    urls = [f"http://dead.test/{n}" for n in range(20)]
+    for n in range(20):
+        server.special["dead.test", f"/{n}"] = silence
+    states = crawl_all(server, tmp_path, [*urls, "http://a.test/page"], timeout_s=0.3, attempts=1)
+    reasons = [states[url][0] for url in urls]
+    assert reasons == ["timeout"] * 3 + ["host_down"] * 17
+    assert states["http://a.test/page"] == ("fetched", 1)
+
+
+def test_a_failing_disk_ends_the_crawl_with_its_error(
+    server: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: WarcFiles) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(WarcFiles, "sync", full)
+    urls = [f"http://a.test/page?{n}" for n in range(50)]
+    with pytest.raises(OSError, match="No space left"):
+        crawl_all(server, tmp_path, urls)
+    monkeypatch.undo()
+    assert {state for state, _ in crawl_all(server, tmp_path, urls).values()} == {"fetched"}

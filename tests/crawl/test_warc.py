@@ -1,0 +1,129 @@
+"""WARC and the frontier agree after any kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from warcio.archiveiterator import ArchiveIterator
+
+from pipeline.crawl.exchange import Answer
+from pipeline.crawl.frontier import FETCHED, Frontier, Link, Place, Result, read_range
+from pipeline.crawl.warc import WarcFiles, file_name, read_response
+from pipeline.errors import CorruptDataError
+
+
+def page(number: int, size: int = 100) -> Answer:
+    headers = [(b"Content-Type", b"text/html"), (b"Transfer-Encoding", b"chunked"),
+               (b"X-Caf\xe9", b"\xff\x80"), (b"", b"")]  # fmt: skip
+    return Answer(
+        f"http://a.test/{number}", 200, "O\udcff K\xe9", headers, bytes([65 + number]) * size
+    )
+
+
+def open_warc(folder: Path, committed: dict[int, int], roll_bytes: int = 10**9) -> WarcFiles:
+    return WarcFiles(folder, committed, about={"software": "test"}, roll_bytes=roll_bytes)
+
+
+def urls(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        records = ArchiveIterator(file, check_digests="raise")
+        return [
+            record.rec_headers.get_header("WARC-Target-URI")
+            for record in records
+            if record.rec_type == "response" and record.content_stream().read()
+        ]
+
+
+def test_a_response_is_found_again_by_its_place(tmp_path: Path) -> None:
+    warc = open_warc(tmp_path, {})
+    places = [warc.add(page(number)) for number in range(3)]
+    warc.sync()
+    response = read_response(tmp_path, places[1])
+    assert response == ("http://a.test/1", "text/html", "", b"B" * 100)
+    warc.close()
+
+
+def test_files_roll_at_their_size_and_each_begins_with_who_made_it(tmp_path: Path) -> None:
+    warc = open_warc(tmp_path, {}, roll_bytes=1000)
+    places = [warc.add(page(number)) for number in range(8)]
+    warc.sync()
+    warc.close()
+    assert places[-1].warc >= 2
+    assert [url for path in sorted(tmp_path.iterdir()) for url in urls(path)] == [
+        f"http://a.test/{number}" for number in range(8)
+    ]
+    for path in tmp_path.iterdir():
+        with path.open("rb") as file:
+            assert next(iter(ArchiveIterator(file))).rec_type == "warcinfo"
+
+
+def test_what_the_frontier_does_not_know_is_cut_off(tmp_path: Path) -> None:
+    warc = open_warc(tmp_path, {}, roll_bytes=1000)
+    known = warc.add(page(0))
+    while warc.add(page(1)).warc == 0:  # not committed, and begins another file
+        pass
+    warc.close()
+    with (tmp_path / file_name(0)).open("ab") as file:
+        file.write(b"half a record")
+    warc = open_warc(tmp_path, {0: known.offset + known.length})
+    assert [path.name for path in tmp_path.iterdir()] == [file_name(0)]
+    place = warc.add(page(2))
+    warc.sync()
+    warc.close()
+    assert place.offset == known.offset + known.length
+    assert urls(tmp_path / file_name(0)) == ["http://a.test/0", "http://a.test/2"]
+
+
+def test_a_file_shorter_than_the_frontier_knows_is_one_clear_error(tmp_path: Path) -> None:
+    warc = open_warc(tmp_path, {})
+    place = warc.add(page(0))
+    warc.close()
+    with pytest.raises(CorruptDataError, match="where the frontier knows"):
+        open_warc(tmp_path, {0: place.offset + place.length + 1})
+
+
+def test_a_place_without_a_record_is_one_clear_error(tmp_path: Path) -> None:
+    warc = open_warc(tmp_path, {})
+    place = warc.add(page(0))
+    warc.close()
+    warc.close()
+    with pytest.raises(CorruptDataError, match="no record at byte 3"):
+        read_response(tmp_path, place._replace(offset=3))
+
+
+def make_frontier(path: Path, hosts: list[str]) -> Frontier:
+    frontier = Frontier(path)
+    with frontier.reading("RS_2017-12") as counts:
+        for number, host in enumerate(hosts):
+            frontier.add(Link(f"http://{host}/{number}", host, "", 3, 0, ""))
+            counts["kept"] += 1
+    frontier.close_list()
+    return frontier
+
+
+def test_hosts_come_by_their_number_of_links_each_once(tmp_path: Path) -> None:
+    hosts = (
+        ["b.test"] * 2 + ["c.test"] * 5 + [f"d{n:04d}.test" for n in range(2500)] + ["a.test"] * 2
+    )
+    frontier = make_frontier(tmp_path / "f.sqlite", hosts)
+    found = list(frontier.hosts())
+    assert found[:4] == ["c.test", "a.test", "b.test", "d0000.test"]
+    assert len(found) == len(set(found)) == 2503
+    frontier.close()
+
+
+def test_a_link_gets_one_final_state(tmp_path: Path) -> None:
+    frontier = make_frontier(tmp_path / "f.sqlite", ["a.test"] * 3)
+    frontier.finish([Result(1, FETCHED, 1, Place(0, 5, 7)), Result(3, "http_404", 2)])
+    assert frontier.pending("a.test", after=0, most=9) == [(2, "http://a.test/1")]
+    assert frontier.states() == {"pending": 1, FETCHED: 1, "http_404": 1}
+    assert frontier.warc_ends() == {0: 12}
+    with pytest.raises(AssertionError):
+        frontier.finish([Result(2, "timeout", 1), Result(3, "timeout", 1)])
+    assert frontier.states()["pending"] == 1  # all or none
+    frontier.close()
+    rows = read_range(tmp_path / "f.sqlite", 1, 2)
+    assert [(row.position, row.state, row.place) for row in rows] == [
+        (1, FETCHED, Place(0, 5, 7)), (2, "pending", None),
+    ]  # fmt: skip
