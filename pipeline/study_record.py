@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from pipeline.files import read_json, sha256_file
 from pipeline.params import SIZES, ProfileParams
-from pipeline.results import read_results
 from pipeline.stage import METRICS
 from pipeline.work_folder import MANIFEST
 
@@ -122,6 +121,9 @@ def read_size(
     size: str, params: ProfileParams, study: Path, figure4: Mapping[str, str]
 ) -> SizeRecord:
     """One size: its training, its scores and its row of Figure 4."""
+    # Here, so that a training, which only logs points, does not depend on that module.
+    from pipeline.results import read_results
+
     folder = study / "train" / size
     metrics = read_json(folder / METRICS)
     curve = list(_read_curve(folder / "loss_curve.csv"))

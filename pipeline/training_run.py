@@ -27,7 +27,7 @@ from pipeline.params import Precision
 from pipeline.stage import Stage
 from pipeline.training_job import Job, Listeners, Outcome, Point
 from pipeline.training_ranks import run_ranks
-from pipeline.training_state import load_state
+from pipeline.training_state import load_state, newest_step
 from pipeline.training_watch import TrainingWatch
 
 _LOG = logging.getLogger("figure4")  # the stage's own
@@ -46,11 +46,12 @@ def train_to_end(
         NonFiniteLossError: naming the step and the documents of its batch.
         SystemExit: 143 after SIGTERM, once a checkpoint is written.
     """
-    found = load_state(job.folder, job.identity, stage.log)
-    if found is None or found[0] < job.recipe.num_steps:
-        _train(stage, job, name, done_steps=found[0] if found else 0, on_point=on_point)
+    found = None
+    while found is None or found[0] < job.recipe.num_steps:  # twice if the last one is damaged
+        done_steps = newest_step(job.folder)
+        if done_steps < job.recipe.num_steps:
+            _train(stage, job, name, done_steps=done_steps, on_point=on_point)
         found = load_state(job.folder, job.identity, stage.log)
-    assert found is not None and found[0] == job.recipe.num_steps
     state = found[1]
     model = empty_model(job.config)
     model.load_state_dict(state["model"])
@@ -95,6 +96,7 @@ def _fit(job: Job, rank: int, listeners: Listeners) -> None:
     module = LanguageModelling(_make_model(job, fill=state is None), job.recipe, first_step=step)
     windows = held_out_windows(job.valid, job.config.n_positions, job.valid_tokens)
     watch = TrainingWatch(job, windows, state, listeners)
+    del state  # the watch lets go of it when it is used, and nobody else holds it
     with _quiet():
         _make_trainer(job, watch).fit(module, _make_loader(job, step, rank))
 

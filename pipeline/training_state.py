@@ -54,6 +54,11 @@ def save_state(folder: Path, step: int, identity: Mapping[str, Any], state: Stat
     return path
 
 
+def newest_step(folder: Path) -> int:
+    """The step of the newest checkpoint, unverified; 0 where there is none."""
+    return max((int(path.name.split(".")[0]) for path in _checkpoints(folder)), default=0)
+
+
 def load_state(
     folder: Path, identity: Mapping[str, Any], log: logging.Logger
 ) -> tuple[int, State] | None:

@@ -43,6 +43,7 @@ PLUMBING = {
     "pipeline.tracked_run",
     "pipeline.run_store",
     "pipeline.study_record",
+    "pipeline.mlflow_view",
     "models",
 }
 
