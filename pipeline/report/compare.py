@@ -7,6 +7,7 @@ has the paper's label and the set was read from the published file; a file that 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -62,9 +63,9 @@ def _row(study: Study, name: str, metric: str, size: str, paper: float) -> dict[
         "set": EVAL_SETS[name].title,
         "metric": metric,
         "label": study.label(size),
-        "ours": ours,
+        "ours": math.nan if ours is None else ours,
         "paper": paper,
-        "difference": None if ours is None or remark else ours - paper,
+        "difference": math.nan if ours is None or remark else ours - paper,
         "num_examples": result.num_examples if result else None,
         "remark": remark,
     }

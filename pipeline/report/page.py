@@ -14,7 +14,7 @@ from pipeline.params import SIZES
 from pipeline.progress import format_seconds
 from pipeline.report import markup, provenance
 from pipeline.report.chain import costs, funnel, splits
-from pipeline.report.compare import PAPER_TABLE6, comparison, table6_comparison
+from pipeline.report.compare import PAPER_TABLE6, table6_comparison
 from pipeline.report.describe import describe_figures
 from pipeline.report.figure4 import Finding, Step
 from pipeline.report.study import Study
@@ -50,7 +50,7 @@ def render(
         paper_sets=list(PAPER_TABLE6),
         rouge=ROUGE,
         missing=not_run(study),
-        comparison=comparison(study),
+        comparison=_by_metric(tables.get("comparison")),
         table6_comparison=table6_comparison(study),
         funnel=funnel(study),
         splits=splits(study),
@@ -66,6 +66,16 @@ def render(
             for name, frame in tables.items()
         },
     )
+
+
+def _by_metric(comparison: pd.DataFrame | None) -> list[list[dict[str, Any]]]:
+    """The rows of `comparison`, those of one set and metric together: a line of the page each."""
+    if comparison is None:
+        return []
+    rows = [
+        {str(key): value for key, value in row.items()} for row in comparison.to_dict("records")
+    ]
+    return [list(group) for _, group in groupby(rows, lambda row: (row["set"], row["metric"]))]
 
 
 def _titles(columns: Sequence[Column]) -> list[tuple[str, int]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.files import open_atomic
+from pipeline.report.compare import comparison
 from pipeline.report.figure4 import Finding, Step, as_text, compare_steps, figure4_table, find
 from pipeline.report.other_figures import draw_figure5, draw_sweeps, draw_training_curves
 from pipeline.report.page import render
@@ -26,6 +27,8 @@ def run(stage: Stage) -> dict[str, Any]:
     table = figure4_table(study)
     finding, steps = find(table), compare_steps(study)
     tables = {"figure4": table, **all_tables(study)}
+    if (beside_the_paper := comparison(study)) is not None:
+        tables["comparison"] = beside_the_paper
     for name, frame in tables.items():
         with open_atomic(stage.staging / f"{name}.csv", "w") as file:
             frame.to_csv(file, index=False, lineterminator="\n")

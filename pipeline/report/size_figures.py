@@ -28,6 +28,8 @@ from pipeline.report.tables import factor
 _COLOURS = {"train": TRAIN, "test": TEST}
 _MARKERS = {"train": "s", "test": "o"}
 _ENDS = ("low", "high")
+_NOT_RUN_CHARACTERS = 30
+_MEASURED = {"lede3": "Lede-3", "random3": "Random-3"}  # here, on the same articles
 
 
 class Line(NamedTuple):
@@ -108,7 +110,7 @@ def draw_figure1(study: Study, folder: Path) -> None:
     _draw_panel(study, coqa, Panel("coqa", "Reading comprehension", "CoQA F1 (%)", [f1]))
     _draw_panel(study, wmt, Panel("wmt14_fr_en", "Translation", "Fr-En BLEU", [bleu]))
     if _draw_panel(study, summary, Panel("cnn_dm", "Summarisation", "mean ROUGE F1 (%)", hints)):
-        for name, label in (("lede3", "Lede-3"), ("random3", "Random-3")):
+        for name, label in _MEASURED.items():
             value = study.metric(SIZES[-1], "cnn_dm", f"{name}_rouge_average")
             if value is not None:
                 _draw_level(summary, 100 * value, label, "--")
@@ -144,20 +146,18 @@ def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
     """Lines over the sizes with their intervals; whether there was anything to draw."""
     axes.set_title(panel.title)
     drawn = [_draw_line(study, axes, panel.eval_set, line) for line in panel.lines]
-    size_axis(
-        axes,
-        [study.parameters(size) for size in SIZES],
-        [study.label(size) for size in SIZES],
-    )
     main = panel.lines[0].metric
     if not any(drawn):
-        say_not_run(axes, study.why_not(SIZES[0], panel.eval_set, main))
-        axes.set_yticks([])
+        why = study.why_not(SIZES[0], panel.eval_set, main)
+        say_not_run(axes, why, width=_NOT_RUN_CHARACTERS)
         return False
+    sizes = [study.parameters(size) for size in SIZES]
+    size_axis(axes, sizes, [study.label(size) for size in SIZES])
     axes.set_ylabel(panel.unit)
     axes.set_ylim(bottom=0)
     for name, value in published_baselines(study, panel.eval_set, main).items():
-        _draw_level(axes, value * factor(main), name, "-.")
+        if name not in _MEASURED.values():
+            _draw_level(axes, value * factor(main), name, "-.")
     if len(panel.lines) > 1:
         axes.legend(loc="best")
     return True

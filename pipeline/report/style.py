@@ -6,6 +6,7 @@ swaps them, so that a figure is drawn once and read in both.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,17 +137,22 @@ def short_count(number: float) -> str:
     return f"{number:.3g}"
 
 
-def say_not_run(axes: Axes, why: str) -> None:
-    """Write into an empty panel why it is empty."""
+def say_not_run(axes: Axes, why: str, *, width: int = 44) -> None:
+    """Write into an empty panel why it is empty, in lines of `width` characters."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    text = textwrap.fill(f"not run: {why}", width, max_lines=9, placeholder=" ...")
     axes.text(
         0.5,
         0.5,
-        f"not run: {why}",
+        text,
         transform=axes.transAxes,
         ha="center",
         va="center",
         color=MUTED,
-        wrap=True,
+        fontsize=8.0,
+        in_layout=False,
     )
 
 

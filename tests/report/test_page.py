@@ -217,6 +217,8 @@ def _render(study: Study, figures: Path) -> str:
     """The page with the figures of a folder; those of another study will do where none is read."""
     table = figure4_table(study)
     tables = {"figure4": table, **all_tables(study)}
+    if (beside_the_paper := comparison(study)) is not None:
+        tables["comparison"] = beside_the_paper
     return render(study, tables, find(table), compare_steps(study), figures)
 
 
