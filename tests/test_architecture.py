@@ -44,7 +44,6 @@ PLUMBING = {
     "pipeline.run_store",
     "pipeline.study_record",
     "pipeline.mlflow_view",
-    "pipeline.mlflow_view",
     "models",
 }
 
@@ -132,7 +131,12 @@ def test_every_package_is_listed_as_a_dependency(project: Path) -> None:
         r'(?m)^    "([A-Za-z0-9_.-]+)[><=]', (project / "pyproject.toml").read_text()
     )
     names = {name.lower().replace("-", "_") for name in declared}
-    aliases = {"yaml": "pyyaml", "rouge_score": "rouge_score", "markupsafe": "jinja2", "PIL": "pillow"}
+    aliases = {
+        "yaml": "pyyaml",
+        "rouge_score": "rouge_score",
+        "markupsafe": "jinja2",
+        "PIL": "pillow",
+    }
     imported = set()
     for path in _sources(project):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -97,7 +97,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _reference(  # noqa: PLR0913, PLR0917 - docutils decides the arguments
+def _reference(  # noqa: PLR0917 - docutils decides the arguments
     name: str,
     raw: str,
     text: str,

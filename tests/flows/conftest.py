@@ -1,52 +1,13 @@
-"""A throw-away DVC checkout with the study's stages, each a few lines of Python."""
+"""Fixtures for the flow: a throw-away checkout, and both servers at work in another one."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-
-# What each stage does: `python work.py STAGE OUT` writes OUT/metrics.json, unless a file
-# `do/STAGE` holds Python that does something else first.
-WORK = """
-import json, pathlib, sys
-stage, out = sys.argv[1], pathlib.Path(sys.argv[2])
-script = pathlib.Path("do") / stage
-if script.is_file():
-    exec(compile(script.read_text(), str(script), "exec"))
-print(f"hello from {stage}", flush=True)
-out.mkdir(parents=True, exist_ok=True)
-metrics = {"stage": stage, "documents": 1234567, "seconds": 1.5}
-(out / "metrics.json").write_text(json.dumps(metrics))
-"""
-
-CHAIN = {
-    "sample_web": [],
-    "eval_sets": ["sample_web"],
-    "crawl": ["sample_web"],
-    "dedup": ["crawl", "eval_sets"],
-    "tokenize": ["dedup"],
-    "tune": ["tokenize"],
-    "train": ["tune"],
-    "evaluate": ["train", "eval_sets"],
-    "overlap": ["evaluate"],
-    "report": ["overlap"],
-}
-SIZED = {"tune", "train", "evaluate"}
-SIZES = ["small", "xl"]
-
-Act = Callable[[str, str], None]
+from made_checkout import Act, Pages, free_port, write_checkout
 
 
 @pytest.fixture(scope="session")
@@ -74,120 +35,6 @@ def act(checkout: Path) -> Act:
         (checkout / "do" / stage).write_text(code)
 
     return write
-
-
-def write_checkout(root: Path, params: str | None = None) -> None:
-    """A DVC repository without Git, which makes it quick; with two sizes or those of `params`."""
-    (root / "work.py").write_text(WORK)
-    profile = {"compute": {"accelerator": "cpu", "devices": 1}}
-    two = {"profile": "tiny", "sizes": SIZES, "profiles": {"tiny": profile, "other": profile}}
-    params = params or yaml.safe_dump(two, sort_keys=False)
-    (root / "params.yaml").write_text(params)
-    sizes = yaml.safe_load(params)["sizes"]
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages(sizes)}, sort_keys=False))
-    dvc(root, "init", "--no-scm", "--quiet")
-    config = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
-    (root / ".dvc" / "config").write_text(config)
-
-
-def stages(sizes: list[str]) -> dict[str, object]:
-    """The `stages` of dvc.yaml."""
-    found: dict[str, object] = {}
-    for name, reads in CHAIN.items():
-        sized = name in SIZED
-        title, folder = (f"{name}@${{item.size}}", "/${item.size}") if sized else (name, "")
-        deps = []
-        for other in reads:
-            if other not in SIZED:
-                deps.append(f"data/tiny/{other}")
-            elif sized:
-                deps.append(f"data/tiny/{other}/${{item.size}}")
-            else:
-                deps += [f"data/tiny/{other}/{size}" for size in sizes]
-        found[name] = {
-            "cmd": f"python work.py {title} data/tiny/{name}{folder}",
-            "deps": ["work.py", *deps],
-            "outs": [f"data/tiny/{name}{folder}"],
-        } | ({"matrix": {"size": "${sizes}"}} if sized else {})
-    return found
-
-
-def dvc(root: Path, *arguments: str) -> str:
-    """Run DVC; returns what it wrote."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
-@dataclass(frozen=True)
-class Pages:
-    """`make ui` at work in a checkout of its own, on ports of its own."""
-
-    root: Path
-    prefect: str
-    mlflow: str
-    said: str
-    """What `make ui` printed."""
-
-    def act(self, stage: str, code: str) -> None:
-        """Have a stage do something before its work."""
-        (self.root / "do").mkdir(exist_ok=True)
-        (self.root / "do" / stage).write_text(code)
-
-    def command(self, module: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start one of the flow's commands as a user does."""
-        return subprocess.Popen(
-            [sys.executable, "-m", f"flows.{module}", *arguments],
-            cwd=self.root,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def study(self, *arguments: str) -> tuple[int, str]:
-        """Run the flow to its end; its exit code and what it printed."""
-        process = self.command("study", *arguments)
-        said = process.communicate(timeout=240)[0]
-        return process.returncode, said
-
-    def ask(self, path: str, **body: object) -> Any:
-        """POST to Prefect's API."""
-        request = urllib.request.Request(
-            f"{self.prefect}/api/{path}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
-
-    def last_run(self) -> Any:
-        """The newest flow run."""
-        return self.ask("flow_runs/filter", sort="START_TIME_DESC", limit=1)[0]
-
-    def tasks(self, run: Any) -> dict[str, Any]:
-        """The task runs of a flow run, by name."""
-        only = {"id": {"any_": [run["id"]]}}
-        found = self.ask("task_runs/filter", flow_runs=only, limit=200)
-        return {task["name"]: task for task in found}
-
-
-def environment() -> dict[str, str]:
-    """The environment of a user who has set nothing for Prefect or MLflow."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_"))}
-    return own | {"PYTHONUNBUFFERED": "1"}
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="package")

@@ -8,15 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from made_checkout import Act
 
 from flows.dvc_stage import Outcome, StageRunner, read_outcome
 
-Act = Callable[[str, str], None]
 HANG = "import time; pathlib.Path('there').touch(); time.sleep(60)"
 SAVE = """
 import signal, time

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Pages, environment
+from made_checkout import Pages, environment
 from PIL import Image
 
 from flows.study import main

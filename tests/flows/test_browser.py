@@ -1,0 +1,103 @@
+"""Both pages as a user sees them: a real Chromium, a real flow run, four trainings in MLflow."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_checkout import Pages
+from tracked_artefacts import LOSSES, write_study
+
+from flows.ui import experiment_page
+from pipeline.params_file import load_params
+from pipeline.tracking import record_study
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning"),
+]
+SIZES = ("small", "medium", "large", "xl")
+_WAIT_S = 60.0
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1600,1400",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Chromium with a fresh profile, driven by Selenium."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: apt install chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in _FLAGS:
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield started
+    started.quit()
+
+
+def see(browser: Any, address: str, *texts: str) -> str:
+    """Open a page and wait until it shows all of these texts; returns its whole text."""
+    from selenium.common.exceptions import StaleElementReferenceException
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def text() -> str:
+        return str(browser.find_element(By.TAG_NAME, "body").text)
+
+    browser.get(address)
+    waiting = WebDriverWait(browser, _WAIT_S, ignored_exceptions=[StaleElementReferenceException])
+    waiting.until(lambda _: all(wanted in text() for wanted in texts), f"{address}: {texts}")
+    return text()
+
+
+def test_prefects_page_shows_the_run_and_the_log_of_every_size(browser: Any, pages: Pages) -> None:
+    code, said = pages.study()
+    assert code == 0, said
+    run = pages.last_run()
+    page = f"{pages.prefect}/runs/flow-run/{run['id']}"
+    see(browser, page, run["name"], "Completed", "19 Task runs")
+    stages = [f"{stage}@{size}" for stage in ("tune", "train", "evaluate") for size in SIZES]
+    see(browser, f"{page}?tab=TaskRuns", "sample_web", "report", *stages)
+
+
+def test_prefects_page_shows_figure_4_inline(browser: Any, pages: Pages) -> None:
+    from selenium.webdriver.common.by import By
+
+    (artifact,) = pages.ask(
+        "artifacts/filter", artifacts={"key": {"any_": ["figure-4"]}}, sort="CREATED_DESC", limit=1
+    )
+    see(browser, f"{pages.prefect}/artifacts/artifact/{artifact['id']}", "Figure 4", "40.25")
+    image = browser.find_element(By.CSS_SELECTOR, "img[alt='Figure 4']")
+    assert browser.execute_script("return arguments[0].naturalWidth", image) > 100
+
+
+def test_mlflows_page_shows_the_four_sizes_in_order_and_figure_4(
+    browser: Any, pages: Pages, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.chdir(pages.root)
+    params = load_params(project / "params.yaml", "tiny").params
+    write_study(pages.root / "study", losses=LOSSES)
+    record_study("tiny", params, pages.root / "study", logging.getLogger())
+    page = experiment_page(pages.mlflow, "tiny")
+    text = see(browser, page, "4 matching runs", *SIZES, "Figure 4 (2)", "Training, by tokens (3)")
+    lines = text.splitlines()
+    assert sorted(SIZES, key=lines.index) == list(SIZES)

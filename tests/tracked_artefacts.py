@@ -1,0 +1,37 @@
+"""The artefacts of a study, written by hand: what tracking reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pipeline.params import SIZES
+from pipeline.results import Result, write_result
+
+LOSSES = dict(zip(SIZES, (6.0, 5.5, 5.0, 4.5), strict=True))
+
+
+def write_study(study: Path, *, losses: dict[str, float], fingerprints: str = "f") -> None:
+    """Artefacts of a study whose sizes reached these losses."""
+    for number, (size, loss) in enumerate(losses.items()):
+        train = study / "train" / size
+        train.mkdir(parents=True, exist_ok=True)
+        rows = [(4096, 8.0, "", 1e-3), (8192, loss + 1, loss + 1.1, 2e-3), (12288, loss, loss, 0.0)]
+        lines = ["tokens,train_loss,valid_loss,learning_rate"]
+        lines += [",".join(str(value) for value in row) for row in rows]
+        (train / "loss_curve.csv").write_text("\n".join(lines) + "\n")
+        (train / "config.json").write_text(json.dumps({"n_layer": number + 1}))
+        metrics = {"stage": "train", "fingerprint": f"{fingerprints}{number}", "seconds": 1.5}
+        (train / "metrics.json").write_text(json.dumps(metrics))
+        scores = {"perplexity": 100.0 * loss, "perplexity@stride=64": 90.0 * loss}
+        write_result(study / "evaluate" / size, Result(set="wikitext2", metrics=scores))
+    report = study / "report"
+    report.mkdir(exist_ok=True)
+    rows4 = [
+        f"{size},{10**n},{50 * loss},{60 * loss},{55 * loss},{65 * loss}"
+        for n, (size, loss) in enumerate(losses.items(), start=3)
+    ]
+    head = "size,parameters,train_perplexity,test_perplexity,"
+    head += "test_perplexity_low,test_perplexity_high"
+    (report / "figure4.csv").write_text("\n".join([head, *rows4]) + "\n")
+    (report / "figure4.png").write_bytes(b"\x89PNG of " + json.dumps(losses).encode())
