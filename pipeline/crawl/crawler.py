@@ -12,6 +12,7 @@ import logging
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ class Ledger:
         self._room = asyncio.Event()
         self._room.set()
         self._lock = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1)  # not asyncio's own, which slow DNS can fill
         self._error: BaseException | None = None
         self.body_bytes = 0
 
@@ -85,11 +87,16 @@ class Ledger:
             if not batch:
                 return
             try:
-                await asyncio.to_thread(self._write, batch)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, self._write, batch)
             except BaseException as error:
                 self._error = error
                 raise
             self._progress.update(len(batch))
+
+    def close(self) -> None:
+        """End the thread, once nothing more is committed."""
+        self._thread.shutdown()
 
     def _write(self, batch: list[Finished]) -> None:
         results = [
@@ -192,7 +199,10 @@ async def crawl(
             await _first_error([*workers, committer], stop)
         finally:
             await _cancel([*workers, committer, stop])
-            await ledger.commit()
+            try:
+                await ledger.commit()
+            finally:
+                ledger.close()
     return not terminated.is_set()
 
 

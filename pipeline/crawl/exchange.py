@@ -93,7 +93,10 @@ class Client:
         Raises:
             FetchError: there is no whole answer.
         """
-        parsed = URL(url, encoded=True)
+        try:
+            parsed = URL(url, encoded=True)
+        except ValueError as error:
+            raise FetchError("bad_url", str(error)) from None
         if parsed.scheme not in {"http", "https"}:
             raise FetchError("bad_scheme", parsed.scheme)
         try:

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from pipeline.params import CrawlParams
 from pipeline.stage import Stage
 from pipeline.web_server import serve
 
+_LOOKUPS_AT_ONCE = 64  # asyncio's own pool is too small for names that nobody answers for
 _HOSTS_PER_CONNECTION = 4  # at once, since a polite crawl of a host mostly pauses
 
 
@@ -117,6 +119,8 @@ async def _crawl(stage: Stage, frontier: Frontier, ledger: Ledger, server: Endpo
     params = stage.params.crawl
     at_once = params.max_connections * (_HOSTS_PER_CONNECTION if params.per_host_delay_s else 1)
     _allow_files(at_once)
+    lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="dns")
+    asyncio.get_running_loop().set_default_executor(lookups)
     gates = HostGates(params.per_host_delay_s, params.max_server_wait_s)
     policy = Policy(params.user_agent, params.max_attempts, params.max_redirects)
     async with open_client(
