@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,10 +25,12 @@ from pipeline.report.style import (
 )
 from pipeline.report.tables import factor
 
+Side = Literal["left", "right"]
 _COLOURS = {"train": TRAIN, "test": TEST}
 _MARKERS = {"train": "s", "test": "o"}
 _ENDS = ("low", "high")
 _NOT_RUN_CHARACTERS = 30
+_SIDES: tuple[Side, Side] = ("left", "right")
 _MEASURED = {"lede3": "Lede-3", "random3": "Random-3"}  # here, on the same articles
 
 
@@ -110,10 +112,10 @@ def draw_figure1(study: Study, folder: Path) -> None:
     _draw_panel(study, coqa, Panel("coqa", "Reading comprehension", "CoQA F1 (%)", [f1]))
     _draw_panel(study, wmt, Panel("wmt14_fr_en", "Translation", "Fr-En BLEU", [bleu]))
     if _draw_panel(study, summary, Panel("cnn_dm", "Summarisation", "mean ROUGE F1 (%)", hints)):
-        for name, label in _MEASURED.items():
+        for side, (name, label) in zip(_SIDES, _MEASURED.items(), strict=True):
             value = study.metric(SIZES[-1], "cnn_dm", f"{name}_rouge_average")
             if value is not None:
-                _draw_level(summary, 100 * value, label, "--")
+                _draw_level(summary, 100 * value, label, "--", side)
     answers = Panel("natural_questions", "Question answering", "NQ accuracy (%)", [exact])
     _draw_panel(study, questions, answers)
     save(figure, folder, "figure1")
@@ -154,7 +156,7 @@ def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
     sizes = [study.parameters(size) for size in SIZES]
     size_axis(axes, sizes, [study.label(size) for size in SIZES])
     axes.set_ylabel(panel.unit)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))  # four zeros are a line at the foot
     for name, value in published_baselines(study, panel.eval_set, main).items():
         if name not in _MEASURED.values():
             _draw_level(axes, value * factor(main), name, "-.")
@@ -188,16 +190,17 @@ def _draw_line(study: Study, axes: Axes, eval_set: str, line: Line) -> bool:
     return True
 
 
-def _draw_level(axes: Axes, value: float, label: str, style: str) -> None:
-    """A level that no model's size changes, named at its left end."""
+def _draw_level(axes: Axes, value: float, label: str, style: str, side: Side = "left") -> None:
+    """A level that no model's size changes, named at one end: close ones at different ends."""
     axes.axhline(value, color=MUTED, linestyle=style, linewidth=1.0, zorder=1)
     axes.set_ylim(top=max(axes.get_ylim()[1], 1.12 * value))
     axes.annotate(
         label,
-        (0.0, value),
+        (0.0 if side == "left" else 1.0, value),
         xycoords=("axes fraction", "data"),
-        xytext=(3, 2),
+        xytext=(3 if side == "left" else -3, 2),
         textcoords="offset points",
         color=MUTED,
         fontsize=7.5,
+        ha=side,
     )

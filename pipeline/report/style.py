@@ -16,7 +16,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 THEME = {
     "#ffffff": "--sheet",
@@ -34,7 +40,13 @@ THEME = {
 PAPER, INK, MUTED, GRID, TRAIN, TEST, *_SIZES = THEME
 SIZE_COLOURS = tuple(_SIZES)  # one hue, darker with size: the order survives any colour vision
 SIZE_MARKERS = ("o", "s", "D", "^")
-_NICE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+_LADDERS = (
+    (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
+    (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+    (1.0, 2.0, 5.0),
+    (1.0, 3.0),
+    (1.0,),
+)
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -109,20 +121,25 @@ def plain_log_axis(axes: Axes) -> None:
 
 
 def nice_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round numbers in a range, at most `most` of them, evenly thinned out.
+    """Round numbers in a range, at most `most` of them, for a log axis of any length.
 
     >>> nice_ticks(9, 52)
     [10.0, 15.0, 20.0, 30.0, 50.0]
     >>> nice_ticks(800, 90_000)
     [1000.0, 2000.0, 5000.0, 10000.0, 20000.0, 50000.0]
+    >>> nice_ticks(103, 141)
+    [110.0, 120.0, 130.0, 140.0]
     """
+    if high / low < 2:  # so short that a log axis is as good as even
+        ticks = MaxNLocator(most - 1, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        return [float(tick) for tick in ticks if low <= tick <= high]
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    ladders = (_NICE, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
-    for ladder in ladders:
-        ticks = [float(d * step) for d in decades for step in ladder if low <= d * step <= high]
-        if len(ticks) <= most:
+    found: list[float] = []
+    for ladder in _LADDERS:
+        found = [float(d * step) for d in decades for step in ladder if low <= d * step <= high]
+        if len(found) <= most:
             break
-    return ticks
+    return found
 
 
 def short_count(number: float) -> str:
