@@ -9,7 +9,7 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,19 +92,23 @@ def figure4_markdown(folder: Path) -> str:
     lines = ["# Figure 4", "", f"![Figure 4](data:image/png;base64,{image})", ""]
     if (folder / _TABLE).is_file():
         with (folder / _TABLE).open(newline="") as file:
-            head, *rows = csv.reader(file)
-        lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-        lines += [f"| {' | '.join(_number(cell) for cell in row)} |" for row in rows]
+            lines += figure4_table(list(csv.DictReader(file)))
     lines += ["", "The whole report, with every table and figure, is the file", ""]
     return "\n".join([*lines, f"`{folder / _PAGE}`"])
 
 
-def _number(cell: str) -> str:
-    try:
-        value = float(cell)
-    except ValueError:
-        return cell
-    return f"{value:,.0f}" if value.is_integer() else f"{value:,.2f}"
+def figure4_table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Figure 4's rows as Markdown, each perplexity with its 95 % interval."""
+    lines = ["| size | parameters | train perplexity | test perplexity |", "|---|---:|---:|---:|"]
+    for row in rows:
+        cells = [row["size"], f"{int(float(row['parameters'])):,}"]
+        for split in ("train", "test"):
+            value, low, high = (
+                float(row[f"{split}_perplexity{end}"]) for end in ("", "_low", "_high")
+            )
+            cells.append(f"{value:.2f} ({low:.2f} to {high:.2f})")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def small_png(path: Path) -> bytes:

@@ -76,12 +76,12 @@ class StudyRecord:
 
 
 def metric_name(*parts: str) -> str:
-    """A name that MLflow takes: parts joined by `/`, and `@variant` becomes `/variant`.
+    """A name that MLflow takes: parts joined by `/`, by which its page groups; `@` becomes a dot.
 
     >>> metric_name("wikitext2", "perplexity@stride=64")
-    'wikitext2/perplexity/stride_64'
+    'wikitext2/perplexity.stride_64'
     """
-    return re.sub(r"[^A-Za-z0-9_\-. /]", "_", "/".join(parts).replace("@", "/"))
+    return re.sub(r"[^A-Za-z0-9_\-. /]", "_", "/".join(parts).replace("@", "."))
 
 
 def settings_hash(params: ProfileParams) -> str:

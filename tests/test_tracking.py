@@ -98,7 +98,7 @@ def test_a_study_is_one_parent_with_a_child_for_each_size(
     assert small.info.status == parent.info.status == "FINISHED"
     assert small.data.params["n_embd"] == "16"
     assert small.data.metrics["wikitext2/perplexity"] == 600.0
-    assert small.data.metrics["wikitext2/perplexity/stride_64"] == 540.0
+    assert small.data.metrics["wikitext2/perplexity.stride_64"] == 540.0
     assert small.data.metrics["parameters"] == 1000.0
     assert small.data.metrics["test_perplexity"] == 360.0
     history = client().get_metric_history(small.info.run_id, "train_loss")
@@ -326,4 +326,4 @@ def test_durations_do_not_make_another_study(tmp_path: Path, params: ProfilePara
 
 
 def test_a_metric_name_holds_only_what_mlflow_takes() -> None:
-    assert metric_name("cbt_cn", "accuracy@n=10 %") == "cbt_cn/accuracy/n_10 _"
+    assert metric_name("cbt_cn", "accuracy@n=10 %") == "cbt_cn/accuracy.n_10 _"

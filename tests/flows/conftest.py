@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from made_checkout import Act, Pages, free_port, write_checkout
+from made_checkout import Act, Pages, free_port, write_checkout, write_figure4
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[P
     """Both servers, started once for all tests of the flow."""
     root = tmp_path_factory.mktemp("pages")
     write_checkout(root, (project / "params.yaml").read_text())
+    write_figure4(root)
     shutil.copy(project / "pyproject.toml", root)
     prefect, mlflow = free_port(), free_port()
     ports = [f"--prefect-port={prefect}", f"--mlflow-port={mlflow}"]

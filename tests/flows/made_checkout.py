@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from PIL import Image
 
 # What each stage does: `python work.py STAGE OUT` writes OUT/metrics.json, unless a file
 # `do/STAGE` holds Python that does something else first.
@@ -45,6 +46,18 @@ SIZED = {"tune", "train", "evaluate"}
 SIZES = ["small", "xl"]
 
 Act = Callable[[str, str], None]
+
+FIGURE4 = """size,parameters,train_perplexity,test_perplexity,train_perplexity_low,\
+train_perplexity_high,test_perplexity_low,test_perplexity_high
+small,124439808,30.5,40.25,29,31,39,41
+xl,1557611200,20.5,30.75,19,21,29,31
+"""
+# What the report stage does to leave a Figure 4.
+MAKE_FIGURE4 = """
+import shutil
+out.mkdir(parents=True, exist_ok=True)
+for name in ("figure4.png", "figure4.csv"): shutil.copy(name, out)
+"""
 
 
 def write_checkout(root: Path, params: str | None = None) -> None:
@@ -93,6 +106,15 @@ def dvc(root: Path, *arguments: str) -> str:
         check=True,
     )
     return done.stdout
+
+
+def write_figure4(root: Path) -> None:
+    """A Figure 4 for the report stage, with a PNG that is too large to inline as it is."""
+    Image.frombytes("RGB", (400, 300), os.urandom(400 * 300 * 3)).save(root / "figure4.png")
+    assert (root / "figure4.png").stat().st_size > 100_000
+    (root / "figure4.csv").write_text(FIGURE4)
+    (root / "do").mkdir()
+    (root / "do" / "report").write_text(MAKE_FIGURE4)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import yaml
+from made_checkout import FIGURE4
 from PIL import Image
 
 from flows.artifacts import figure4_markdown, metrics_markdown, pages, small_png
@@ -52,9 +53,9 @@ def test_a_stage_without_metrics_has_no_page(tmp_path: Path) -> None:
 
 def test_figure_4_shows_its_table_and_where_the_report_is(tmp_path: Path) -> None:
     write_png(tmp_path / "figure4.png", 8)
-    (tmp_path / "figure4.csv").write_text("size,parameters,test_perplexity\nxl,1542000000,17.476\n")
+    (tmp_path / "figure4.csv").write_text(FIGURE4)
     text = figure4_markdown(tmp_path)
-    assert "| xl | 1,542,000,000 | 17.48 |" in text
+    assert "| xl | 1,557,611,200 | 20.50 (19.00 to 21.00) | 30.75 (29.00 to 31.00) |" in text
     assert f"`{tmp_path / 'index.html'}`" in text
 
 

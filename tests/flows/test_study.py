@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import signal
 import subprocess
@@ -15,34 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from made_checkout import Pages, environment
-from PIL import Image
+from made_checkout import MAKE_FIGURE4, Pages, environment
 
 from flows.study import main
 
 HANG = "import os, time; pathlib.Path('there').write_text(str(os.getpid())); time.sleep(60)"
-FIGURE4 = """size,parameters,train_perplexity,test_perplexity,train_perplexity_low,\
-train_perplexity_high,test_perplexity_low,test_perplexity_high
-small,124439808,30.5,40.25,29,31,39,41
-xl,1557611200,20.5,30.75,19,21,29,31
-"""
-
-
-def make_figure4(pages: Pages) -> None:
-    """Have the report stage fail once, then leave a Figure 4 whose PNG is too large to inline."""
-    noise = Image.frombytes("RGB", (400, 300), os.urandom(400 * 300 * 3))
-    buffer = io.BytesIO()
-    noise.save(buffer, "PNG")
-    assert len(buffer.getvalue()) > 100_000
-    (pages.root / "figure4.png").write_bytes(buffer.getvalue())
-    (pages.root / "figure4.csv").write_text(FIGURE4)
-    pages.act(
-        "report",
-        "flag = pathlib.Path('tried')\n"
-        "if not flag.exists():\n    flag.touch(); sys.exit(75)\n"
-        "import shutil\nout.mkdir(parents=True, exist_ok=True)\n"
-        "for name in ('figure4.png', 'figure4.csv'): shutil.copy(name, out)",
-    )
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
@@ -122,7 +97,11 @@ def test_the_whole_study_runs_sizes_side_by_side_and_retries_what_is_worth_it(
     pages: Pages,
 ) -> None:
     pages.act("crawl", "")
-    make_figure4(pages)
+    pages.act(
+        "report",
+        "flag = pathlib.Path('tried')\n"
+        "if not flag.exists():\n    flag.touch(); sys.exit(75)\n" + MAKE_FIGURE4,
+    )
     code, said = pages.study("--max-parallel", "2")
     assert code == 0, said
     assert "Task run 'train@xl' - hello from train@xl" in said
@@ -157,7 +136,7 @@ def test_figure_4_and_every_stages_metrics_are_pages(pages: Pages) -> None:
     assert "| documents | 1,234,567 |" in artifacts["train-small"]
     figure = artifacts["figure-4"]
     assert "![Figure 4](data:image/png;base64," in figure
-    assert "| small | 124,439,808 | 30.50 | 40.25 |" in figure
+    assert "| small | 124,439,808 | 30.50 (29.00 to 31.00) | 40.25 (39.00 to 41.00) |" in figure
     assert len(figure) < 102_000
 
 
