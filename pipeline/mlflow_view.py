@@ -31,7 +31,8 @@ def shared_view() -> str:
     ]
     sections = [_section("figure4", "Figure 4"), _section("curves", "Training, by tokens")]
     state = {
-        "searchFilter": "tags.stage = 'train'",
+        # A killed attempt that was never gone on with would stand between the sizes.
+        "searchFilter": "tags.stage = 'train' and attributes.status != 'KILLED'",
         "orderByKey": "metrics.`parameters`",
         "orderByAsc": True,
         "selectedColumns": _COLUMNS,
@@ -59,6 +60,8 @@ def _curve(metric: str) -> dict[str, Any]:
         "xAxisScaleType": "linear",
         "scaleType": "linear",
         "yAxisKey": "metric",
+        "lineSmoothness": 0,  # a curve is shown as it was measured
+        "useGlobalLineSmoothing": False,
     }
     return _card(metric, "LINE", "curves") | axes
 

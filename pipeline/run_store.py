@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import getpass
+import hashlib
 import json
 import logging
 import os
@@ -154,12 +155,14 @@ class RunStore:
         """Give the parent run parameters, figures, data sets and where they come from."""
         self._add_params(run, record.params)
         self._add_splits(run, record)
-        files = [*record.files, *([lock] if (lock := Path("dvc.lock")).is_file() else [])]
-        digests = {f"sha256.{path.name}": sha256_file(path) for path in files}
-        for path in files:
-            if run.data.tags.get(f"sha256.{path.name}") != digests[f"sha256.{path.name}"]:
+        lock = Path("dvc.lock")  # it names every input of the study by its MD5
+        files = [*record.files, *([lock] if lock.is_file() else [])]
+        digests = {path.name: sha256_file(path) for path in files}
+        digest = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
+        if run.data.tags.get("files") != digest:
+            for path in files:
                 self.client.log_artifact(run.info.run_id, str(path))
-        tags = record.tags | digests | _git_commit() | {"study": record.identity}
+        tags = record.tags | _git_commit() | {"study": record.identity, "files": digest}
         self._set_tags(run, tags | {"mlflow.note.content": record.note})
         self._finish(run)
 

@@ -19,6 +19,7 @@ from pipeline.files import read_json, sha256_file
 from pipeline.params import SIZES, ProfileParams
 from pipeline.stage import METRICS
 from pipeline.work_folder import MANIFEST
+from pipeline.yaml12 import load_yaml
 
 _FIGURES = ("figure*.png", "figure*.svg", "figure4.csv", "table*.csv", "index.html")
 
@@ -151,7 +152,7 @@ def read_size(
         params=size_params(size, params, _learning_rate(study / "tune" / size)),
         scores=scores,
         curve=curve,
-        tags={"stage": "train", "size": size},
+        tags={"stage": "train", "size": size} | _model_md5(size, folder),
     )
 
 
@@ -161,6 +162,17 @@ def size_params(size: str, params: ProfileParams, learning_rate: float | None) -
     if learning_rate is not None:
         values["learning_rate"] = learning_rate
     return {name: str(value) for name, value in values.items()}
+
+
+def _model_md5(size: str, folder: Path) -> dict[str, str]:
+    """The weights' hash as DVC's cache names them; nothing where DVC did not run."""
+    lock = Path("dvc.lock")
+    if not lock.is_file():
+        return {}
+    outs = (load_yaml(lock) or {}).get("stages", {}).get(f"train@{size}", {}).get("outs", [])
+    wanted = (folder / "model.safetensors").as_posix()
+    found = [str(out["md5"]) for out in outs if wanted.endswith(out["path"])]
+    return {"model_md5": found[0]} if found else {}
 
 
 def _learning_rate(folder: Path) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -23,6 +24,7 @@ from pipeline.stage import Stage
 from pipeline.study_record import Point, metric_name, read_study, settings_hash
 from pipeline.tracked_run import TrackedRun
 from pipeline.tracking import main, open_run, record_study
+from pipeline.work_folder import MANIFEST
 
 LOG = logging.getLogger("test_tracking")
 # MLflow's own use of SQLAlchemy, which a newer SQLAlchemy frowns at.
@@ -112,6 +114,26 @@ def test_a_study_is_one_parent_with_a_child_for_each_size(
     names = [file.path for file in client().list_artifacts(parent.info.run_id)]
     assert names == ["figure4.csv", "figure4.png"]
     assert "| xl | 1,000,000 |" in parent.data.tags["mlflow.note.content"]
+
+
+def test_hashes_of_dvc_tokenizer_and_splits_are_kept(folder: Path, params: ProfileParams) -> None:
+    study = folder / "data" / "tiny"
+    write_study(study, losses=LOSSES)
+    manifest = {"tokens": 7, "documents": 2, "tokenizer_sha256": "abc"}
+    (study / "tokenize" / "train").mkdir(parents=True)
+    (study / "tokenize" / "train" / MANIFEST).write_text(json.dumps(manifest))
+    outs = [{"path": "data/tiny/train/xl/model.safetensors", "md5": "123"}]
+    (folder / "dvc.lock").write_text(json.dumps({"stages": {"train@xl": {"outs": outs}}}))
+    record_study("tiny", params, study, LOG)
+    (parent,) = runs("tags.stage = 'study'")
+    assert parent.data.tags["tokenizer_sha256"] == "abc"
+    (split,) = parent.inputs.dataset_inputs
+    assert split.dataset.name == "train"
+    assert json.loads(split.dataset.profile) == {"tokens": 7, "documents": 2}
+    assert "dvc.lock" in [file.path for file in client().list_artifacts(parent.info.run_id)]
+    tags = {size: run.data.tags for size, run in children(parent).items()}
+    assert tags["xl"]["model_md5"] == "123"
+    assert "model_md5" not in tags["small"]
 
 
 def test_recording_twice_changes_nothing(folder: Path, params: ProfileParams) -> None:

@@ -1,7 +1,8 @@
-"""Stages of a real DVC through the supervisor: outcomes, codes, kills. No Prefect yet."""
+"""Stages of a real DVC through the supervisor: outcomes, codes, kills."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import yaml
 from made_checkout import Act
 
 from flows.dvc_stage import Outcome, StageRunner, read_outcome
+from flows.stage import as_record
 
 HANG = "import time; pathlib.Path('there').touch(); time.sleep(60)"
 SAVE = """
@@ -207,3 +209,9 @@ def test_dvcs_words_are_read(checkout: Path) -> None:
     assert read_outcome("x", [], 0) == Outcome(
         stage="x", code=0, did="ran", last_lines=(), lock_busy=False
     )
+
+
+def test_a_stages_line_loses_what_prefect_says_itself() -> None:
+    assert as_record("train@xl", "12:40:03 train@xl: loss 3.2") == (logging.INFO, "loss 3.2")
+    assert as_record("train@xl", "12:40:03 other: x") == (logging.INFO, "12:40:03 other: x")
+    assert as_record("train@xl", "ERROR: failed")[0] == logging.ERROR
