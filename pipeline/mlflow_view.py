@@ -1,7 +1,7 @@
 """The view of a profile's runs that MLflow opens with: sizes in order, Figure 4, loss curves.
 
 MLflow keeps a shared view as JSON in a tag of the experiment, in the format of its own page. That
-format is not documented; tests/flows/test_study_in_a_browser.py sees in a browser that it is understood.
+format is not documented; tests/flows/test_study_in_a_browser.py sees that MLflow understands it.
 """
 
 from __future__ import annotations
