@@ -140,7 +140,8 @@ def make_job(
 ) -> Job:
     """A training of the stage's size by the profile's recipe, with this peak rate and budget.
 
-    A budget shorter than the full training's warms up for the same part of it.
+    A shorter budget warms up in as many tokens as the full training, up to half of its own: with
+    less, high rates that suit the full training fail in the short one.
     """
     params, train = stage.params, stage.params.train
     assert stage.size is not None
@@ -158,7 +159,7 @@ def make_job(
         learning_rate=learning_rate,
         tokens=tokens,
         batch_tokens=train.batch_tokens,
-        warmup_tokens=train.warmup_tokens * tokens // train.tokens,
+        warmup_tokens=min(train.warmup_tokens, tokens // 2),
         min_learning_rate_fraction=train.min_learning_rate_fraction,
         weight_decay=train.weight_decay,
         adam_betas=(train.adam_betas[0], train.adam_betas[1]),

@@ -36,7 +36,7 @@ PLUMBING = {
     "pipeline.params_file",
     "pipeline.yaml12",
     "pipeline.executor",
-    "pipeline.openmp",
+    "pipeline.before_torch",
     "pipeline.errors",
     "pipeline.files",
     "pipeline.tracking",

@@ -1,5 +1,6 @@
 """python -m pipeline.evaluate: one model, zero-shot, on every evaluation set."""
 
+import pipeline.before_torch  # noqa: F401 - as it says
 from pipeline.evaluate.run import run
 from pipeline.stage import Definition, main
 

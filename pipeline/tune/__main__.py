@@ -1,6 +1,6 @@
 """`python -m pipeline.tune`."""
 
-import pipeline.openmp  # noqa: F401 - before anything that imports torch
+import pipeline.before_torch  # noqa: F401 - as it says
 from pipeline import stage
 from pipeline.tune.run import run
 
