@@ -65,7 +65,11 @@ def test_a_scalar_means_the_same_to_dvc_and_to_the_code(tmp_path: Path, text: st
 
 
 MISTAKES = [
-    ("warmup_tokens: 100_000", "warmup_tokens: 1e12", r"warmup_tokens = .*; change it"),
+    (
+        "gradient_clip_norm: 1.0",
+        "gradient_clip_norm: 0.0",
+        r"gradient_clip_norm = 0.0: .*; change it",
+    ),
     ("min_score: 3", "min_scor: 3", r"min_scor is no known key; did you mean min_score\?"),
     ("      min_score: 3\n", "", r"profiles\.tiny\.crawl\.min_score is missing; add it"),
     ("min_score: 3", "min_score: three", r"min_score = 'three'.*; change it"),
