@@ -92,6 +92,9 @@ def _prepare(eval_set: EvalSet, source: Source, stage: Stage) -> dict[str, Any]:
         pairs: list[Pair] = []
     else:
         chosen, pairs = _choose(eval_set, examples, params, seed)
+    if not chosen:
+        paths = ", ".join(str(file.path) for file in files.values())
+        return {"not_available": f"{paths}: no example left to score; give a fuller file"}
     if eval_set.read_pairs is not None:
         pairs = list(islice(eval_set.read_pairs(pair_files), NUM_PAIRS))
     path = stage.staging / "test" / f"{eval_set.name}.parquet"
