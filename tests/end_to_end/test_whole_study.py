@@ -35,7 +35,7 @@ def test_every_stage_runs_once_in_an_order_that_dvc_chooses(study: Checkout) -> 
 
 
 def test_figure_4_has_a_row_a_size_in_the_promised_columns(study: Checkout) -> None:
-    rows = list(csv.DictReader(_data(study, "report", "figure4.csv").open()))
+    rows = list(csv.DictReader(_data(study, "report", "figure4.csv").read_text().splitlines()))
     assert [row["size"] for row in rows] == list(SIZES)
     assert list(rows[0])[:6] == [
         "size",

@@ -98,9 +98,8 @@ def test_a_missing_set_is_told_and_the_others_are_made(project: Path, tmp_path: 
 def test_a_file_without_examples_is_told_and_not_scored_as_an_empty_set(
     project: Path, tmp_path: Path
 ) -> None:
-    runs = make_runs(project, tmp_path, source="folder", location=str(tmp_path / "mine"))
-    mine = write_published_files(tmp_path / "mine")
-    (mine / "lambada" / "lambada_test.jsonl").write_text("")
+    runs = make_runs(project, tmp_path)
+    (runs.inputs["sample_web"] / "lambada" / "lambada_test.jsonl").write_text("")
     out = runs.run()
     missing = json.loads((out / "metrics.json").read_text())["not_available"]
     assert "lambada_test.jsonl: no example left to score" in missing["lambada"]
