@@ -28,7 +28,14 @@ from pipeline.files import read_json, remove_path, replace_path, write_json
 from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import Study, load_params
 from pipeline.progress import Progress, format_seconds
-from pipeline.work_folder import COMPLETE, fingerprint, loaded_modules, locked, sweep_stale
+from pipeline.work_folder import (
+    COMPLETE,
+    fingerprint,
+    list_files,
+    loaded_modules,
+    locked,
+    sweep_stale,
+)
 
 METRICS = "metrics.json"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -184,6 +191,11 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
     """The parameters the result depends on; the profile's name and hardware are none of them."""
     data = params.model_dump(mode="json")
     settings = {name: data[name] for name in definition.sections}
+    for name in definition.sections:
+        section = data[name]
+        if isinstance(section, dict) and section.get("location"):
+            # A folder outside the chain, which neither DVC nor an input's hash watches.
+            settings[f"{name}.location"] = list_files(Path(section["location"]))
     if size is not None and "models" in settings:
         settings["models"] = data["models"][size]
     return settings

@@ -64,6 +64,16 @@ def hash_input(path: Path) -> str:
     return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
 
 
+def list_files(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, bytes and time of change (ns) of every file of a user's own folder.
+
+    Such a folder may hold terabytes, so its files are not read to tell whether they changed.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    stats = [(str(path.relative_to(folder)), path.stat()) for path in files]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
 def loaded_modules() -> list[str]:
     """The project's modules that this process has imported and that shape a result."""
     names = [name for name in sys.modules if name.split(".")[0] in {"pipeline", "models"}]

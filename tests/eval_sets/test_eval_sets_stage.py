@@ -129,3 +129,18 @@ def test_killed_and_started_again_it_writes_the_same_bytes(
     out = runs.run()
     assert json.loads((out / "metrics.json").read_text())["attempts"] == 2
     assert read_bytes(out) == read_bytes(whole)
+
+
+def test_a_file_added_to_the_users_folder_is_noticed_after_a_finished_run(
+    project: Path, tmp_path: Path
+) -> None:
+    mine = write_published_files(tmp_path / "mine")
+    text8 = (mine / "text8" / "text8").rename(tmp_path / "text8")
+    runs = make_runs(project, tmp_path, source="folder", location=str(mine))
+    for path in mine.rglob("*"):  # the published hashes are not these files'
+        if path.is_file() and path.name != "cnn_dailymail_test.jsonl":
+            path.unlink()
+    before = json.loads((runs.run() / "metrics.json").read_text())["not_available"]
+    text8.rename(mine / "text8" / "text8")
+    after = json.loads((runs.run() / "metrics.json").read_text())["not_available"]
+    assert set(before) - set(after) == {"text8"}
