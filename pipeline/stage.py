@@ -264,8 +264,20 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 def _end_with_dvc() -> None:
     """Have a stage that DVC started end when DVC is gone, kill -9 included (Linux)."""
-    if "DVC_STAGE" in os.environ:
-        end_with_parent(signal.SIGTERM)
+    if "DVC_STAGE" not in os.environ:
+        return
+    end_with_parent(signal.SIGTERM)
+    if _is_orphan():  # DVC was killed while this process was still importing
+        sys.exit(EXIT_TERMINATED)
+
+
+def _is_orphan() -> bool:
+    """Whether the parent is neither DVC nor the shell it runs commands in; init took its place."""
+    try:
+        command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+    except OSError:  # not Linux, or not ours to read
+        return False
+    return b"dvc" not in command and b"pipeline." not in command
 
 
 def _make_log(title: str) -> logging.Logger:

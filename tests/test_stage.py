@@ -311,8 +311,8 @@ def test_metrics_appear_last(made: MadeStage) -> None:
 def test_a_stage_of_dvc_ends_when_dvc_is_killed(made: MadeStage) -> None:
     made.does(HANG)
     options = ["--profile", "tiny", "--documents", "documents", "--out", "out"]
-    parent = (
-        "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True);"
+    parent = (  # a command line that names dvc, as the real one does
+        "dvc = 0; import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True);"
         "p.wait()"
     )
     process = subprocess.Popen(
@@ -329,6 +329,21 @@ def test_a_stage_of_dvc_ends_when_dvc_is_killed(made: MadeStage) -> None:
     process.kill()
     process.communicate()
     until(lambda: not alive(stage), seconds=5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent is looked up as Linux shows it")
+def test_a_stage_whose_dvc_was_killed_before_it_began_does_no_work(made: MadeStage) -> None:
+    made.does(HANG)
+    options = ["--profile", "tiny", "--documents", "documents", "--out", "out"]
+    started = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"  # names no dvc
+    code = subprocess.call(
+        [sys.executable, "-c", started, sys.executable, str(SCRIPT), *options],
+        cwd=made.folder,
+        env=os.environ | {"MADE_STAGE_DOES": "does.py", "DVC_STAGE": "dedup"},
+        timeout=60,
+    )
+    assert code == 143
+    assert not (made.folder / "there").exists()
 
 
 # The fingerprint
