@@ -312,7 +312,8 @@ def test_a_stage_of_dvc_ends_when_dvc_is_killed(made: MadeStage) -> None:
     made.does(HANG)
     options = ["--profile", "tiny", "--documents", "documents", "--out", "out"]
     parent = (  # a command line that names dvc, as the real one does
-        "dvc = 0; import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True);"
+        "dvc = 0; import subprocess, sys; p = subprocess.Popen(sys.argv[1:]);"
+        "print(p.pid, flush=True);"
         "p.wait()"
     )
     process = subprocess.Popen(
