@@ -28,7 +28,9 @@ class ComputeParams(_Section):
     """Where the study runs. Never part of what a stage's result depends on."""
 
     workers: PositiveCount
-    """Processes of a data stage, and threads of a training on the CPU."""
+    """Processes of a data stage."""
+    threads: PositiveCount
+    """Of one training or evaluation on the CPU; the smallest models are fastest with one."""
     accelerator: Literal["cpu", "gpu"]
     devices: PositiveCount
     """GPUs of one training (1 for the CPU)."""

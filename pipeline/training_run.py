@@ -91,7 +91,7 @@ def _train(
 def _fit(job: Job, rank: int, listeners: Listeners) -> None:
     """Train on one device, in this process, from the newest checkpoint to the last step."""
     if job.compute.accelerator == "cpu":
-        torch.set_num_threads(max(1, job.compute.workers // job.num_ranks))
+        torch.set_num_threads(max(1, job.compute.threads // job.num_ranks))
     step, state = load_state(job.folder, job.identity, _LOG) or (0, None)
     module = LanguageModelling(_make_model(job, fill=state is None), job.recipe, first_step=step)
     windows = held_out_windows(job.valid, job.config.n_positions, job.valid_tokens)

@@ -96,7 +96,7 @@ def open_session(
 
 def _device(compute: ComputeParams) -> torch.device:
     if compute.accelerator == "cpu":
-        torch.set_num_threads(compute.workers)
+        torch.set_num_threads(compute.threads)
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UserError(

@@ -56,7 +56,7 @@ def session(study: Study, project: Path) -> Session:
     small = params.evaluate.model_copy(
         update={"strides": [CONTEXT, 16], "figure4_stride": CONTEXT, "bootstrap_samples": 50}
     )
-    one_thread = params.compute.model_copy(update={"workers": 1})
+    one_thread = params.compute.model_copy(update={"threads": 1})
     return open_session(
         study.model, study.tokens / "tokenizer", params=small, compute=one_thread, seed=1
     )

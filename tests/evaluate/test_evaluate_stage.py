@@ -51,7 +51,7 @@ def make_runs(project: Path, folder: Path, study: Study, sets: Path) -> Evaluate
     """The stage on a study's folders."""
     inputs = {"model": study.model, "tokens": study.tokens, "eval_sets": sets}
     runs = EvaluateRuns("evaluate", project, folder, inputs)
-    runs.set_params(evaluate=PARAMS, compute={"workers": 1})
+    runs.set_params(evaluate=PARAMS, compute={"threads": 1})
     return runs
 
 
