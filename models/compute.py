@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
+from torch import Tensor
 
 from models.gpt2 import GPT2, GPT2Config
 
@@ -48,3 +51,29 @@ def training_flops_per_token(config: GPT2Config, context: int | None = None) -> 
 def model_flops_utilisation(tokens_per_s: float, flops_per_token: int, peak_flops: float) -> float:
     """MFU: the part of `peak_flops` (per second, of all devices) that the model itself uses."""
     return tokens_per_s * flops_per_token / peak_flops
+
+
+def matmul_flops_per_s(device: torch.device | str, dtype: torch.dtype) -> float:
+    """Operations per second of a large square matrix product: the peak that MFU refers to.
+
+    Measured, not looked up: a data sheet's peak is of no clock or power limit that lasts. The best
+    of several; takes about half a second.
+    """
+    device = torch.device(device)
+    best, until_s = 0.0, time.perf_counter() + 0.5
+    size = 256  # and growing: a processor without the type's instructions needs minutes for 2048
+    while time.perf_counter() < until_s:
+        left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+        seconds = min(_time_product(left, right) for _ in range(3))
+        best = max(best, 2.0 * size**3 / seconds)
+        if seconds < 0.02 and size < 16_384:
+            size *= 2
+    return best
+
+
+def _time_product(left: Tensor, right: Tensor) -> float:
+    began_s = time.perf_counter()
+    torch.mm(left, right)
+    if left.device.type == "cuda":
+        torch.cuda.synchronize(left.device)
+    return time.perf_counter() - began_s

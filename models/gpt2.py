@@ -194,6 +194,16 @@ class GPT2(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self._compiled = False
+
+    def compile_parts(self) -> None:
+        """Have `torch.compile` fuse each block and the head's loss, in place: names stay.
+
+        By parts, since compiling one block serves all of them. Compiled at the first use.
+        """
+        for block in self.h:
+            block.compile()
+        self._compiled = True
 
     def forward(self, tokens_BT: Tensor, cache: KVCache | None = None) -> Tensor:
         """Hidden states after the final LayerNorm, [B, T, D].
@@ -240,7 +250,8 @@ class GPT2(nn.Module):
 
     def mean_loss(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
         """Mean of -log p(target) in nats, a scalar with gradients: what training minimises."""
-        return mean_loss(self(tokens_BT).flatten(0, 1), self.wte.weight, targets_BT.flatten())
+        hidden_ND = self(tokens_BT).flatten(0, 1)
+        return mean_loss(hidden_ND, self.wte.weight, targets_BT.flatten(), compiled=self._compiled)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator, residual_init: ResidualInit) -> None:

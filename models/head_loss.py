@@ -9,7 +9,8 @@ Shapes: N positions, C positions of a chunk, D width, V vocabulary, P vocabulary
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -18,16 +19,22 @@ from torch.nn import functional as F
 
 _PAD_TO = 64  # matrix units like it; odd sizes such as 50,257 fall off their fast path
 _CHUNK_SCORES_CPU = 2**19  # 2 MiB: stays in a core's cache
+_LEAST_CHUNK_CPU = 256  # positions: with fewer, matrix products wait for the embedding's bytes
 _CHUNK_SCORES_GPU = 2**27  # 512 MiB: fills a GPU
 IGNORED = -100  # torch's own value of a target that does not count
 
 
-def mean_loss(hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor) -> Tensor:
+def mean_loss(
+    hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, *, compiled: bool = False
+) -> Tensor:
     """Mean of -log softmax(hidden @ embedding.T)[target] in nats, differentiable.
 
-    Inside autocast the products run in its type; sums and exponentials are float32.
+    Inside autocast the products run in its type; sums and exponentials are float32. `compiled`
+    fuses what happens between the products (`torch.compile`).
     """
-    loss: Tensor = _MeanLoss.apply(hidden_ND, embedding_VD, targets_N)  # type: ignore[no-untyped-call]
+    loss: Tensor = _MeanLoss.apply(  # type: ignore[no-untyped-call]
+        hidden_ND, embedding_VD, targets_N, compiled
+    )
     return loss
 
 
@@ -43,7 +50,9 @@ def token_losses(hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor) -> 
     padded_PD = _padded(embedding_VD, _product_dtype(hidden_ND))
     pieces = [
         F.cross_entropy(
-            _scores(hidden_ND[rows], padded_PD, len(embedding_VD)), targets[rows], reduction="none"
+            _masked(hidden_ND[rows].to(padded_PD.dtype) @ padded_PD.T, len(embedding_VD)),
+            targets[rows],
+            reduction="none",
         )
         for rows in _chunks(hidden_ND, padded_PD)
     ]
@@ -56,8 +65,11 @@ class _MeanLoss(torch.autograd.Function):
     """Loss and gradients chunk by chunk in the forward pass; backward only scales them."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, compiled: bool
+    ) -> Tensor:
         dtype = _product_dtype(hidden_ND)
+        differentiate = _differentiate_fused() if compiled else _differentiate
         with torch.autocast(hidden_ND.device.type, enabled=False):
             padded_PD = _padded(embedding_VD, dtype)
             grad_padded_PD = torch.zeros_like(padded_PD, dtype=torch.float32)
@@ -65,25 +77,53 @@ class _MeanLoss(torch.autograd.Function):
             loss = torch.zeros((), device=hidden_ND.device)
             for rows in _chunks(hidden_ND, padded_PD):
                 hidden_CD = hidden_ND[rows].to(dtype)
-                scores_CP = _scores(hidden_CD, padded_PD, len(embedding_VD))
-                chosen_C1 = targets_N[rows, None]
-                softmax_CP = scores_CP.softmax(1)
-                # log sum exp = greatest score - log of its probability, which is 1 / V or more:
-                # as exact as logsumexp, which would take all exponentials a second time.
-                total_C1 = scores_CP.amax(1, keepdim=True) - softmax_CP.amax(1, keepdim=True).log()
-                loss += (total_C1 - scores_CP.gather(1, chosen_C1)).sum()
-                # d loss / d scores = softmax - one-hot, over the count of positions
-                softmax_CP.scatter_add_(1, chosen_C1, -torch.ones_like(total_C1))
-                grad_CP = softmax_CP.div_(len(hidden_ND)).to(dtype)
+                scores_CP = hidden_CD @ padded_PD.T
+                sum_of_losses, grad_CP = differentiate(
+                    scores_CP, targets_N[rows, None], len(embedding_VD), len(hidden_ND)
+                )
+                loss += sum_of_losses
                 grad_hidden_ND[rows] = (grad_CP @ padded_PD).to(grad_hidden_ND.dtype)
                 _add_product(grad_padded_PD, grad_CP.T, hidden_CD)
         ctx.save_for_backward(grad_hidden_ND, grad_padded_PD[: len(embedding_VD)])
         return loss / len(hidden_ND)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_hidden_ND, grad_embedding_VD = ctx.saved_tensors
-        return grad_hidden_ND * gradients[0], grad_embedding_VD * gradients[0], None
+        return grad_hidden_ND * gradients[0], grad_embedding_VD * gradients[0], None, None
+
+
+def _differentiate(
+    scores_CP: Tensor, targets_C1: Tensor, vocab_size: int, num_positions: int
+) -> tuple[Tensor, Tensor]:
+    """Sum of a chunk's losses, and d mean loss / d scores, [C, P] in the scores' type."""
+    dtype, scores_CP = scores_CP.dtype, _masked(scores_CP, vocab_size)
+    softmax_CP = scores_CP.softmax(1)
+    # log sum exp = greatest score - log of its probability, which is 1 / V or more: as exact as
+    # logsumexp, which would take all exponentials a second time.
+    total_C1 = scores_CP.amax(1, keepdim=True) - softmax_CP.amax(1, keepdim=True).log()
+    loss = (total_C1 - scores_CP.gather(1, targets_C1)).sum()
+    softmax_CP.scatter_add_(1, targets_C1, -torch.ones_like(total_C1))  # less one-hot, in place
+    return loss, softmax_CP.div_(num_positions).to(dtype)
+
+
+def _differentiate_in_one_pass(
+    scores_CP: Tensor, targets_C1: Tensor, vocab_size: int, num_positions: int
+) -> tuple[Tensor, Tensor]:
+    """The same without a step in place, which the compiler could not fuse with the others."""
+    dtype = scores_CP.dtype
+    token_P = torch.arange(scores_CP.shape[1], device=scores_CP.device)
+    scores_CP = torch.where(token_P < vocab_size, scores_CP.float(), -torch.inf)
+    is_target_CP = token_P == targets_C1
+    total_C1 = scores_CP.logsumexp(1, keepdim=True)
+    loss = (total_C1 - torch.where(is_target_CP, scores_CP, 0.0).sum(1, keepdim=True)).sum()
+    softmax_CP = (scores_CP - total_C1).exp()
+    return loss, ((softmax_CP - is_target_CP.float()) / num_positions).to(dtype)
+
+
+@functools.cache
+def _differentiate_fused() -> Callable[..., tuple[Tensor, Tensor]]:
+    return torch.compile(_differentiate_in_one_pass)
 
 
 def _product_dtype(hidden_ND: Tensor) -> torch.dtype:
@@ -102,15 +142,17 @@ def _padded(embedding_VD: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _chunks(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[slice]:
-    budget = _CHUNK_SCORES_CPU if hidden_ND.device.type == "cpu" else _CHUNK_SCORES_GPU
-    size = max(1, budget // len(padded_PD))
+    if hidden_ND.device.type == "cpu":
+        size = max(_LEAST_CHUNK_CPU, _CHUNK_SCORES_CPU // len(padded_PD))
+    else:
+        size = max(1, _CHUNK_SCORES_GPU // len(padded_PD))
     for start in range(0, len(hidden_ND), size):
         yield slice(start, start + size)
 
 
-def _scores(hidden_CD: Tensor, padded_PD: Tensor, vocab_size: int) -> Tensor:
-    """Scores [C, P] in float32, the padding's at minus infinity."""
-    scores_CP = (hidden_CD.to(padded_PD.dtype) @ padded_PD.T).float()
+def _masked(scores_CP: Tensor, vocab_size: int) -> Tensor:
+    """The scores in float32, the padding's at minus infinity."""
+    scores_CP = scores_CP.float()
     scores_CP[:, vocab_size:] = -torch.inf
     return scores_CP
 

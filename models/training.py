@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.gpt2 import GPT2, ResidualInit
+from models.loss_spikes import SpikeDetector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,8 @@ class LanguageModelling(pl.LightningModule):
     """Of the micro-batches of this rank since the last point of the loss curve."""
     bad_step: Tensor
     """The first step whose loss or gradient was no number, or -1."""
+    spikes: SpikeDetector
+    """Sees this rank's share of each step's loss."""
 
     def __init__(self, model: GPT2, recipe: Recipe, *, first_step: int = 0) -> None:
         """`first_step` is the number of the next optimiser step: 0, or a checkpoint's."""
@@ -82,6 +85,8 @@ class LanguageModelling(pl.LightningModule):
         # Kept on the device and read seldom: asking for a number makes the host wait for it.
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.bad_step = torch.full((), -1, device=self.device)
+        self.spikes = SpikeDetector(self.device)
+        self._step_loss = torch.zeros((), device=self.device)
 
     def configure_model(self) -> None:
         """Split the parameters over the devices, where the strategy (FSDP2) brings a mesh."""
@@ -109,6 +114,7 @@ class LanguageModelling(pl.LightningModule):
         """Mean loss of a micro-batch in nats per token."""
         loss = self.model.mean_loss(batch_BT[:, :-1], batch_BT[:, 1:])
         self.loss_sum += loss.detach()
+        self._step_loss += loss.detach()
         return loss
 
     def configure_gradient_clipping(
@@ -126,5 +132,8 @@ class LanguageModelling(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Count optimiser steps (callbacks run before this and see the step's own number)."""
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+        num_micro_batches = self.trainer.accumulate_grad_batches
+        if (batch_idx + 1) % num_micro_batches == 0:
+            self.spikes.update(self.step, self._step_loss / num_micro_batches)
+            self._step_loss.zero_()
             self.step += 1

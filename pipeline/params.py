@@ -31,6 +31,8 @@ class ComputeParams(_Section):
     """Processes of a data stage."""
     threads: PositiveCount
     """Of one training or evaluation on the CPU; the smallest models are fastest with one."""
+    data_workers: Count
+    """Processes of each training's device that read batches ahead; 0 reads them in between."""
     accelerator: Literal["cpu", "gpu"]
     devices: PositiveCount
     """GPUs of one training (1 for the CPU)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.gpt2 import GPT2, GPT2Config
+from models.loss_spikes import Spike
 from models.training import Recipe
 from pipeline.batches import BatchLayout, DataOrder, plan_batches
 from pipeline.errors import CorruptDataError
@@ -86,6 +87,8 @@ class Listeners:
     """Each new point of the loss curve."""
     on_progress: Callable[[int, str], None]
     """Tokens trained so far, and a note."""
+    on_spike: Callable[[Spike], None]
+    """Each leap of the loss."""
 
 
 class Outcome(NamedTuple):
@@ -93,8 +96,12 @@ class Outcome(NamedTuple):
 
     model: GPT2
     curve: list[Point]
+    spikes: list[Spike]
+    """Leaps of the loss."""
     start_up_s: float
     """From the process's start to the end of its first step, in the last attempt."""
+    first_step_s: float
+    """The part of it that the first step took; with `train.compile`, mostly compilation."""
     step_s: float
     """Spent in steps, over all attempts; validation and checkpoints are not counted."""
     timed_tokens: int

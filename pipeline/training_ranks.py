@@ -16,6 +16,7 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from models.loss_spikes import Spike
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_TERMINATED, UserError
 from pipeline.training_job import Job, Listeners, Point
 
@@ -71,6 +72,8 @@ def _listen(ranks: list[BaseProcess], events: Any, listeners: Listeners) -> None
                 event = events.get(timeout=_LISTEN_S)
                 if isinstance(event, Point):
                     listeners.on_point(event)
+                elif isinstance(event, Spike):
+                    listeners.on_spike(event)
                 elif isinstance(event, UserError | OSError):
                     raise event
                 else:
@@ -95,7 +98,7 @@ def _run_rank(work: Work, job: Job, rank: int, address: dict[str, str], events: 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     place = {"LOCAL_RANK": rank, "RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": job.num_ranks}
     os.environ.update(address | {name: str(value) for name, value in place.items()})
-    listeners = Listeners(events.put, lambda tokens, note: events.put((tokens, note)))
+    listeners = Listeners(events.put, lambda *progress: events.put(progress), events.put)
     try:
         work(job, rank, listeners)
     except (UserError, OSError) as error:

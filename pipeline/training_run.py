@@ -8,6 +8,7 @@ itself ends a SIGTERM as if it were a success.
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from models.gpt2 import GPT2, empty_model
+from models.loss_spikes import Spike
 from models.training import LanguageModelling
 from pipeline.batches import MicroBatches, held_out_windows
 from pipeline.errors import UserError
@@ -58,7 +60,9 @@ def train_to_end(
     return Outcome(
         model=model.eval(),
         curve=[Point(int(row[0]), *row[1:]) for row in state["curve"]],
+        spikes=[Spike(int(row[0]), *row[1:]) for row in state["spikes"]],
         start_up_s=state["start_up_s"],
+        first_step_s=state["first_step_s"],
         step_s=state["step_s"],
         timed_tokens=state["timed_tokens"],
     )
@@ -81,7 +85,12 @@ def _train(
         def on_progress(tokens: int, note: str) -> None:
             progress.update(tokens - progress.done, note)
 
-        listeners = Listeners(on_point, on_progress)
+        def on_spike(spike: Spike) -> None:
+            stage.log.warning(
+                "the loss leapt at step %s to %.3f from about %.3f", spike.step, *spike[1:]
+            )
+
+        listeners = Listeners(on_point, on_progress, on_spike)
         if job.num_ranks == 1:
             _fit(job, 0, listeners)
         else:
@@ -93,26 +102,26 @@ def _fit(job: Job, rank: int, listeners: Listeners) -> None:
     if job.compute.accelerator == "cpu":
         torch.set_num_threads(max(1, job.compute.threads // job.num_ranks))
     step, state = load_state(job.folder, job.identity, _LOG) or (0, None)
-    module = LanguageModelling(_make_model(job, fill=state is None), job.recipe, first_step=step)
+    module = LanguageModelling(make_model(job, fill=state is None), job.recipe, first_step=step)
     windows = held_out_windows(job.valid, job.config.n_positions, job.valid_tokens)
     watch = TrainingWatch(job, windows, state, listeners)
     del state  # the watch lets go of it when it is used, and nobody else holds it
     with _quiet():
-        _make_trainer(job, watch).fit(module, _make_loader(job, step, rank))
+        make_trainer(job, [watch]).fit(module, make_loader(job, step, rank))
 
 
-def _make_model(job: Job, *, fill: bool) -> GPT2:
+def make_model(job: Job, *, fill: bool) -> GPT2:
+    """The job's model; `fill` initialises its weights, which a checkpoint would overwrite."""
     model = empty_model(job.config)
     if fill:
         generator = torch.Generator().manual_seed(job.recipe.seed)
         model.initialise(generator, job.recipe.residual_init)
     if job.params.compile:
-        for block in model.h:
-            block.compile()  # in place: parameter names stay
+        model.compile_parts()
     return model
 
 
-def _make_trainer(job: Job, watch: TrainingWatch) -> pl.Trainer:
+def make_trainer(job: Job, callbacks: list[pl.Callback]) -> pl.Trainer:
     """A Trainer that does nothing but train: no files, no bars, no advice."""
     return pl.Trainer(
         accelerator=job.compute.accelerator,
@@ -122,7 +131,7 @@ def _make_trainer(job: Job, watch: TrainingWatch) -> pl.Trainer:
         precision=_PRECISIONS[job.params.precision],
         accumulate_grad_batches=job.layout.num_micro_batches,
         max_epochs=1,  # one pass over the steps that are left; epochs of the data are `batches`'
-        callbacks=[watch],
+        callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -138,7 +147,8 @@ def _make_strategy(job: Job) -> str | Strategy:
     return job.compute.strategy
 
 
-def _make_loader(job: Job, first_step: int, rank: int) -> DataLoader[Tensor]:
+def make_loader(job: Job, first_step: int, rank: int) -> DataLoader[Tensor]:
+    """The micro-batches of one rank from `first_step` on; its workers read ahead."""
     batches = MicroBatches(
         job.order, job.layout, first_step=first_step, num_steps=job.recipe.num_steps, rank=rank
     )
@@ -146,11 +156,18 @@ def _make_loader(job: Job, first_step: int, rank: int) -> DataLoader[Tensor]:
     return DataLoader(
         batches,
         batch_size=None,
-        num_workers=min(2, job.compute.workers) if gpu else 0,
+        num_workers=job.compute.data_workers,
+        worker_init_fn=_leave_signals_to_parent,
         pin_memory=gpu,
         # Its own generator: the loader must draw nothing from the one that dropout uses.
         generator=torch.Generator(),
     )
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """A signal reaches the whole group; the training needs its batches until it has saved."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from models.loss_spikes import Spike
 from models.training import LanguageModelling
 from pipeline.batches import documents_of_step
 from pipeline.errors import EXIT_TERMINATED, NonFiniteLossError
@@ -44,7 +45,9 @@ class TrainingWatch(pl.Callback):
         self._job, self._windows, self._state = job, windows, state
         self._listeners = listeners
         self._curve: list[list[float]] = list(state["curve"]) if state else []
-        self._start_up_s, self._timed_tokens = 0.0, state["timed_tokens"] if state else 0
+        self._spikes = [Spike(int(row[0]), *row[1:]) for row in state["spikes"]] if state else []
+        self._start_up_s = self._first_step_s = 0.0
+        self._timed_tokens = state["timed_tokens"] if state else 0
         self._step_s = state["step_s"] if state else 0.0
         self._clock_s = self._saved_s = time.monotonic()
         self._seen_step = 0
@@ -59,6 +62,7 @@ class TrainingWatch(pl.Callback):
             restore_state(trainer, module.model, self._state)
             if trainer.is_global_zero:  # the sum of all ranks
                 module.loss_sum += self._state["loss_sum"].to(module.device)
+                module.spikes.load(self._state["spike_detector"])
             self._state = None  # twice the model's memory
         self._seen_step = module.step
         self._saved_s = self._clock_s = time.monotonic()
@@ -85,6 +89,7 @@ class TrainingWatch(pl.Callback):
         if not self._start_up_s:
             _wait_for_device(trainer)
             self._start_up_s = process_age_s()
+            self._first_step_s = time.monotonic() - self._clock_s
             self._clock_s, self._seen_step = time.monotonic(), step
         look = point or step % _LOOK_EVERY_STEPS == 0
         if not (look or (trainer.world_size == 1 and (self._late or self._terminated))):
@@ -117,6 +122,9 @@ class TrainingWatch(pl.Callback):
         self._timed_tokens += tokens
         self._clock_s = time.monotonic()
         if trainer.is_global_zero:
+            if spike := module.spikes.take():
+                self._spikes.append(spike)
+                self._listeners.on_spike(spike)
             note = f"loss {self._curve[-1][1]:.3f}" if self._curve else ""
             self._listeners.on_progress(step * self._job.recipe.batch_tokens, note)
         self._seen_step = step
@@ -150,7 +158,9 @@ class TrainingWatch(pl.Callback):
         state["random"] = random_states(trainer)
         state["loss_sum"] = _sum_over_ranks(trainer, module.loss_sum).cpu()
         state["curve"] = self._curve
-        state["start_up_s"] = self._start_up_s
+        state["spikes"] = [list(spike) for spike in self._spikes]
+        state["spike_detector"] = module.spikes.state()
+        state["start_up_s"], state["first_step_s"] = self._start_up_s, self._first_step_s
         state["step_s"], state["timed_tokens"] = self._step_s, self._timed_tokens
         if trainer.is_global_zero:
             save_state(self._job.folder, step, self._job.identity, state)

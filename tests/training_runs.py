@@ -127,8 +127,11 @@ def _enter(name: str, argv: list[str], log: Path, max_file_bytes: int | None) ->
     stage.main(definition, argv)
 
 
-def make_tokens(folder: Path) -> None:
-    """Token shards of English text, one token a byte, as the tokenize stage leaves them."""
+def make_tokens(folder: Path, *, noise_documents: int = 0) -> None:
+    """Token shards of English text, one token a byte, as the tokenize stage leaves them.
+
+    Noise is bytes at random that no English has, in documents of one sequence, amid the others.
+    """
     tokenizer = Tokenizer("trained", {bytes([byte]): byte for byte in range(256)})
     tokenizer.save(folder / "tokenizer")
     documents = [
@@ -138,6 +141,11 @@ def make_tokens(folder: Path) -> None:
         )
         for number, text in enumerate(english_passages(60))
     ]
-    splits = {"train": documents[:50], "valid": documents[50:]}
+    random = np.random.default_rng(1)
+    noise = [
+        TokenDocument(f"noise{number}", random.integers(128, 256, 128, dtype=np.uint16))
+        for number in range(noise_documents)
+    ]
+    splits = {"train": documents[:25] + noise + documents[25:50], "valid": documents[50:]}
     for split, chosen in splits.items():
         write_token_shards(folder / split, chosen, tokenizer_sha256=tokenizer.sha256)

@@ -6,9 +6,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from models.checkpoints import save_pretrained
 from models.compute import (
     FLOPS_CONVENTION,
+    matmul_flops_per_s,
+    model_flops_utilisation,
     num_non_embedding_parameters,
     num_parameters,
     training_flops_per_token,
@@ -42,6 +46,9 @@ def run(stage: Stage) -> dict[str, Any]:
             tracked.log_metrics(values, tokens=values.pop("tokens"))
 
         outcome = train_to_end(stage, job, stage.title, on_point)
+        for spike in outcome.spikes:
+            done_tokens = (spike.step + 1) * job.recipe.batch_tokens
+            tracked.log_metrics({"loss_spike": spike.loss}, tokens=done_tokens)
     save_pretrained(outcome.model, stage.staging)
     write_hugging_face_files(data.tokenizer, stage.staging)
     _write_curve(stage, outcome.curve)
@@ -67,6 +74,10 @@ def describe(stage: Stage, job: Job, outcome: Outcome) -> dict[str, Any]:
     last = outcome.curve[-1]
     flops_per_token = training_flops_per_token(job.config)
     rate = outcome.timed_tokens / outcome.step_s if outcome.timed_tokens else None
+    peak = job.num_ranks * matmul_flops_per_s(
+        "cuda" if job.compute.accelerator == "gpu" else "cpu",
+        torch.bfloat16 if job.params.precision == "bfloat16" else torch.float32,
+    )
     assert stage.size is not None
     return {
         "label": stage.params.models.of(stage.size).label,
@@ -80,9 +91,14 @@ def describe(stage: Stage, job: Job, outcome: Outcome) -> dict[str, Any]:
         "learning_rate": job.recipe.learning_rate,
         "tokens_per_s": rate and round(rate, 1),
         "start_up_s": round(outcome.start_up_s, 3),
+        "first_step_s": round(outcome.first_step_s, 3),
         "flops_per_token": flops_per_token,
         "flops_convention": FLOPS_CONVENTION,
         "model_flops_per_s": rate and round(rate * flops_per_token),
+        "peak_flops_per_s": round(peak),
+        "peak_convention": "a large matrix product on each device, in the training's precision",
+        "mfu": rate and round(model_flops_utilisation(rate, flops_per_token, peak), 4),
+        "loss_spikes": [spike._asdict() for spike in outcome.spikes],
         "devices": job.num_ranks,
         "tokenizer_sha256": job.train.tokenizer_sha256,
         "train_sha256": hash_input(job.train.folder),

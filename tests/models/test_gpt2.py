@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models import head_loss
 from models.checkpoints import load_pretrained, save_pretrained
 from models.compute import num_non_embedding_parameters, num_parameters
 from models.gpt2 import GPT2, GPT2Config, KVCache, ResidualInit, empty_model
@@ -116,6 +117,7 @@ def test_chunked_head_gives_the_loss_and_gradients_of_plain_cross_entropy(
     vocab_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.head_loss._CHUNK_SCORES_CPU", 700)  # 5 positions of 128
+    monkeypatch.setattr("models.head_loss._LEAST_CHUNK_CPU", 1)
     model = make_model(dataclasses.replace(TINY, vocab_size=vocab_size))
     tokens_BT, targets_BT = random_tokens(TINY, 2, 16), random_tokens(TINY, 2, 16, seed=2)
     plain = F.cross_entropy(model.logits(model(tokens_BT)).flatten(0, 1), targets_BT.flatten())
@@ -128,6 +130,35 @@ def test_chunked_head_gives_the_loss_and_gradients_of_plain_cross_entropy(
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, 2.0 * expected[name], atol=1e-6), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_form_that_compiles_into_one_pass_is_the_same_sum(dtype: torch.dtype) -> None:
+    scores_CP = (5 * torch.randn(7, 128, generator=torch.Generator().manual_seed(1))).to(dtype)
+    targets_C1 = torch.tensor([[0], [5], [100], [100], [7], [8], [9]])
+    one, other = (
+        form(scores_CP.clone(), targets_C1, 101, 21)
+        for form in (head_loss._differentiate, head_loss._differentiate_in_one_pass)
+    )
+    assert torch.allclose(one[0], other[0], rtol=1e-6)
+    assert one[1].dtype == other[1].dtype == dtype
+    assert torch.allclose(one[1], other[1], atol=1e-6 if dtype == torch.float32 else 2e-4)
+    assert not other[1][:, 101:].any()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own, as it compiles
+def test_compiled_parts_give_the_same_loss_and_gradients() -> None:
+    plain, compiled = make_model().train(), make_model().train()
+    compiled.compile_parts()
+    tokens_BT, targets_BT = random_tokens(TINY, 2, 16), random_tokens(TINY, 2, 16, seed=2)
+    losses = [model.mean_loss(tokens_BT, targets_BT) for model in (plain, compiled)]
+    assert torch.allclose(*losses, rtol=1e-6)
+    for loss in losses:
+        loss.backward()  # type: ignore[no-untyped-call]
+    assert list(plain.state_dict()) == list(compiled.state_dict())
+    for (name, one), other in zip(plain.named_parameters(), compiled.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, atol=1e-6), name
 
 
 def test_token_losses_are_in_nats_and_ignore_what_they_are_told_to() -> None:

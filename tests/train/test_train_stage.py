@@ -83,13 +83,17 @@ def test_its_metrics_say_what_was_trained(undisturbed: Path) -> None:
     assert metrics["tokens"] == 46 * 512
     assert metrics["steps"] == 46
     assert metrics["tokens_per_s"] > 0
-    assert metrics["start_up_s"] > 0
+    assert metrics["start_up_s"] > metrics["first_step_s"] > 0
+    assert 0 < metrics["mfu"] < 1
+    assert metrics["loss_spikes"] == []
     assert metrics["learning_rate"] == RATE
 
 
+@pytest.mark.parametrize("data_workers", [0, 1])
 def test_killed_at_any_moment_it_ends_with_the_bytes_of_an_undisturbed_training(
-    runs: TrainingRuns, undisturbed: Path
+    runs: TrainingRuns, undisturbed: Path, data_workers: int
 ) -> None:
+    runs.set_params(compute={"data_workers": data_workers})
     generator = random.Random(5)
     for _ in range(2):
         least = (int(runs.checkpoints[-1].name[:8]) if runs.checkpoints else 0) + 1
@@ -110,10 +114,12 @@ def test_killed_at_any_moment_it_ends_with_the_bytes_of_an_undisturbed_training(
     assert_same_artefacts(runs.folder / "out", undisturbed)
 
 
+@pytest.mark.parametrize("data_workers", [0, 1])
 def test_sigterm_saves_the_last_step_and_is_no_success(
-    runs: TrainingRuns, undisturbed: Path
+    runs: TrainingRuns, undisturbed: Path, data_workers: int
 ) -> None:
-    runs.set_params(train={"checkpoint_every_s": 1e6})  # none by the clock
+    # No checkpoint by the clock.
+    runs.set_params(train={"checkpoint_every_s": 1e6}, compute={"data_workers": data_workers})
 
     def first_point() -> bool:
         return any(runs.work.glob("*/tracking.jsonl"))
@@ -153,6 +159,18 @@ def test_a_full_disk_ends_it_with_the_reason_and_leaves_the_checkpoint_before(
     assert runs.checkpoints == before
     assert runs.run() == EXIT_DONE, runs.log()
     assert_same_artefacts(runs.folder / "out", undisturbed)
+
+
+def test_a_leap_of_the_loss_is_an_event_of_log_and_metrics(project: Path, tmp_path: Path) -> None:
+    runs = TrainingRuns("train", project, tmp_path)
+    make_tokens(tmp_path / "tokens", noise_documents=1)
+    runs.set_params(train={"batch_tokens": 256, "tokens": 50_000, "checkpoint_every_s": 1e6})
+    runs.set_learning_rate(RATE)
+    assert runs.run() == EXIT_DONE, runs.log()
+    spikes = json.loads((tmp_path / "out" / "metrics.json").read_text())["loss_spikes"]
+    assert spikes
+    assert all(spike["step"] >= 50 and spike["loss"] > spike["usual"] + 0.3 for spike in spikes)
+    assert f"the loss leapt at step {spikes[0]['step']}" in runs.log()
 
 
 def test_a_loss_that_is_no_number_ends_it_with_step_and_documents(runs: TrainingRuns) -> None:
