@@ -25,6 +25,7 @@ from models.loss_spikes import Spike
 from models.training import LanguageModelling
 from pipeline.batches import MicroBatches, held_out_windows
 from pipeline.errors import UserError
+from pipeline.executor import end_with_parent
 from pipeline.params import Precision
 from pipeline.stage import Stage
 from pipeline.training_job import Job, Listeners, Outcome, Point
@@ -157,17 +158,20 @@ def make_loader(job: Job, first_step: int, rank: int) -> DataLoader[Tensor]:
         batches,
         batch_size=None,
         num_workers=job.compute.data_workers,
-        worker_init_fn=_leave_signals_to_parent,
+        worker_init_fn=_begin_data_worker,
+        # Forked by this process itself, whose end they then see; a rank's default is a server.
+        multiprocessing_context="fork" if job.compute.data_workers else None,
         pin_memory=gpu,
         # Its own generator: the loader must draw nothing from the one that dropout uses.
         generator=torch.Generator(),
     )
 
 
-def _leave_signals_to_parent(worker: int) -> None:
+def _begin_data_worker(worker: int) -> None:
     """A signal reaches the whole group; the training needs its batches until it has saved."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    end_with_parent(signal.SIGKILL)
 
 
 @contextmanager

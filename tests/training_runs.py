@@ -111,9 +111,17 @@ class TrainingRuns:
             time.sleep(0.001)
         assert process.pid is not None
         assert process.is_alive(), f"ended before the signal: {self.log(out)}"
+        children = _children(process.pid)
         os.kill(process.pid, signum)
         process.join()
+        while any(Path(f"/proc/{child}").exists() for child in children):
+            assert time.monotonic() < deadline_s, f"left behind: {children}"
+            time.sleep(0.01)
         return process.exitcode
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def _enter(name: str, argv: list[str], log: Path, max_file_bytes: int | None) -> None:
