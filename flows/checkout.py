@@ -122,18 +122,20 @@ def visible_gpus(compute: dict[str, Any]) -> list[str]:
 def device_slots(
     compute: dict[str, Any], gpus: Sequence[str], max_parallel: int | None
 ) -> list[str | None]:
-    """CUDA_VISIBLE_DEVICES of each stage at a time: a training's GPUs are its own.
+    """CUDA_VISIBLE_DEVICES of each stage at a time: a training's GPUs or threads are its own.
 
-    >>> device_slots({"devices": 2}, ["0", "1", "2", "3"], None)
+    >>> device_slots({"accelerator": "gpu", "devices": 2}, ["0", "1", "2", "3"], None)
     ['0,1', '2,3']
-    >>> device_slots({"devices": 1}, [], 2)
+    >>> device_slots({"accelerator": "cpu", "workers": 4, "threads": 2}, [], None)
     [None, None]
     """
-    each = int(compute["devices"])
-    whole = len(gpus) - len(gpus) % each
-    slots: list[str | None] = [
-        ",".join(gpus[start : start + each]) for start in range(0, whole, each)
-    ]
+    slots: list[str | None]
+    if compute["accelerator"] == "gpu":
+        each = int(compute["devices"])
+        whole = len(gpus) - len(gpus) % each
+        slots = [",".join(gpus[start : start + each]) for start in range(0, whole, each)]
+    else:
+        slots = [None] * (int(compute["workers"]) // int(compute["threads"]))
     slots = slots or [None]
     return list(itertools.islice(itertools.cycle(slots), max_parallel or len(slots)))
 

@@ -44,7 +44,7 @@ def study(profile: str | None = None, max_parallel: int | None = None) -> State[
 
     Args:
         profile: Study of params.yaml to make the active one; by default the file's own choice.
-        max_parallel: Stages at a time; by default as many as there are GPUs for, one on a CPU.
+        max_parallel: Stages at a time; by default as many as have GPUs or threads of their own.
     """
     try:
         with prepare(Path.cwd(), profile, max_parallel, get_run_logger()) as (
@@ -139,7 +139,7 @@ PREFECT_API_URL names a server elsewhere. `python -m flows.schedule` runs the st
         "--max-parallel",
         type=int,
         metavar="N",
-        help="stages at a time (default: as many as there are GPUs for, 1 on a CPU)",
+        help="stages at a time (default: as many as have GPUs or threads of their own)",
     )
     options = parser.parse_args(arguments)
     if options.max_parallel is not None and options.max_parallel < 1:

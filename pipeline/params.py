@@ -30,7 +30,8 @@ class ComputeParams(_Section):
     workers: PositiveCount
     """Processes of a data stage."""
     threads: PositiveCount
-    """Of one training or evaluation on the CPU; the smallest models are fastest with one."""
+    """Of one training or evaluation on the CPU; the smallest models are fastest with one. As many
+    sizes run side by side as `workers` allows."""
     data_workers: Count
     """Processes of each training's device that read batches ahead; 0 reads them in between."""
     accelerator: Literal["cpu", "gpu"]

@@ -63,7 +63,7 @@ for name in ("figure4.png", "figure4.csv"): shutil.copy(name, out)
 def write_checkout(root: Path, params: str | None = None) -> None:
     """A DVC repository without Git, which makes it quick; with two sizes or those of `params`."""
     (root / "work.py").write_text(WORK)
-    profile = {"compute": {"accelerator": "cpu", "devices": 1}}
+    profile = {"compute": {"accelerator": "cpu", "workers": 1, "threads": 1}}
     two = {"profile": "tiny", "sizes": SIZES, "profiles": {"tiny": profile, "other": profile}}
     params = params or yaml.safe_dump(two, sort_keys=False)
     (root / "params.yaml").write_text(params)

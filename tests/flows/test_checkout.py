@@ -65,7 +65,7 @@ def test_broken_parameters_are_an_error_with_the_place(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("each", "gpus", "wanted", "slots"),
     [
-        (1, [], None, [None]),
+        (1, [], None, [None]),  # no NVIDIA's: the training finds its device itself
         (1, [], 2, [None, None]),
         (1, ["0", "1"], None, ["0", "1"]),
         (2, ["0", "1", "2"], None, ["0,1"]),  # the third GPU is no pair
@@ -77,7 +77,18 @@ def test_broken_parameters_are_an_error_with_the_place(checkout: Path) -> None:
 def test_a_training_has_its_gpus_for_itself(
     each: int, gpus: list[str], wanted: int | None, slots: list[str | None]
 ) -> None:
-    assert device_slots({"devices": each}, gpus, wanted) == slots
+    assert device_slots({"accelerator": "gpu", "devices": each}, gpus, wanted) == slots
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "wanted", "at_a_time"),
+    [(2, 1, None, 2), (2, 2, None, 1), (1, 2, None, 1), (8, 2, None, 4), (8, 2, 3, 3)],
+)
+def test_on_a_cpu_as_many_stages_run_as_have_threads_of_their_own(
+    workers: int, threads: int, wanted: int | None, at_a_time: int
+) -> None:
+    compute = {"accelerator": "cpu", "workers": workers, "threads": threads}
+    assert device_slots(compute, [], wanted) == [None] * at_a_time
 
 
 def test_gpus_are_those_the_environment_leaves_visible(monkeypatch: pytest.MonkeyPatch) -> None:
