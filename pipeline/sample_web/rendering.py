@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import docutils.core
-import docutils.utils
 import jinja2
 from docutils import nodes
 from docutils.parsers.rst import roles
@@ -121,8 +120,9 @@ def render_article(article: Article, *, as_rest: bool) -> tuple[Markup, bool]:
                 source, writer="html5", settings_overrides=_SETTINGS
             )
             return Markup(parts["body"]), True
-        except docutils.utils.SystemMessage:
-            pass  # not reST but Markdown, or broken: its plain text will do
+        except Exception:
+            pass  # Not reST but Markdown, or broken: its plain text will do. A SystemMessage says
+            # so as a rule, but formulas make docutils fall over its own feet in several ways.
     return Markup("\n".join(_to_html(block) for block in blocks)), False
 
 

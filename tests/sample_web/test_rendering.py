@@ -63,6 +63,13 @@ def test_broken_rest_is_shown_as_plain_paragraphs() -> None:
     assert "<p>Use x for an *unclosed emphasis and more.</p>" in body
 
 
+@pytest.mark.parametrize("formula", [r"a \\ b", r"\sqrt{a \\ b}", r"a \over b"])
+def test_a_formula_that_docutils_cannot_read_is_shown_as_text(formula: str) -> None:
+    source = f"The sum is taken over all of them and written as :math:`{formula}` in the books."
+    body, _ = render_article(article(source), as_rest=True)
+    assert "The sum is taken over all of them" in body
+
+
 def test_every_kind_of_block_has_its_element() -> None:
     blocks = [
         Block("heading", "H & H"),
