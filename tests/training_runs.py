@@ -128,6 +128,7 @@ def _enter(name: str, argv: list[str], log: Path, max_file_bytes: int | None) ->
     with log.open("a") as file:
         os.dup2(file.fileno(), 2)
     sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115 - for this process's life
+    os.chdir(log.parent)  # MLflow's database belongs there, not to the project's own studies
     if max_file_bytes is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
