@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,6 +67,42 @@ class Job:
             "train_tokens": self.train.num_tokens,
             "tokenizer": self.train.tokenizer_sha256,
         }
+
+    def to_json(self) -> str:
+        """The job as text, for another node that sees the same files; see `job_from_json`."""
+        return json.dumps({
+            "config": asdict(self.config),
+            "recipe": asdict(self.recipe),
+            "params": self.params.model_dump(mode="json"),
+            "compute": self.compute.model_dump(mode="json"),
+            "train": str(self.train.folder),
+            "valid": str(self.valid.folder),
+            "valid_tokens": self.valid_tokens,
+            "eval_every_tokens": self.eval_every_tokens,
+            "folder": str(self.folder),
+        })
+
+
+def job_from_json(text: str) -> Job:
+    """Open what `Job.to_json` wrote.
+
+    Raises:
+        OSError, CorruptDataError: this node does not see the token shards.
+    """
+    fields = json.loads(text)
+    betas = tuple(fields["recipe"]["adam_betas"])
+    return Job(
+        **fields
+        | {
+            "config": GPT2Config(**fields["config"]),
+            "recipe": Recipe(**fields["recipe"] | {"adam_betas": betas}),
+            "params": TrainParams.model_validate(fields["params"]),
+            "compute": ComputeParams.model_validate(fields["compute"]),
+            "train": open_split(Path(fields["train"]), verify=False),
+            "valid": open_split(Path(fields["valid"]), verify=False),
+            "folder": Path(fields["folder"]),
+        }
+    )
 
 
 class Point(NamedTuple):

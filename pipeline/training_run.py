@@ -16,6 +16,7 @@ from typing import Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -24,10 +25,10 @@ from models.gpt2 import GPT2, empty_model
 from models.loss_spikes import Spike
 from models.training import LanguageModelling
 from pipeline.batches import MicroBatches, held_out_windows
-from pipeline.errors import UserError
 from pipeline.executor import end_with_parent
 from pipeline.params import Precision
 from pipeline.stage import Stage
+from pipeline.training_group import check_start, joined_group
 from pipeline.training_job import Job, Listeners, Outcome, Point
 from pipeline.training_ranks import run_ranks
 from pipeline.training_state import load_state, newest_step
@@ -72,11 +73,8 @@ def train_to_end(
 def _train(
     stage: Stage, job: Job, name: str, *, done_steps: int, on_point: Callable[[Point], None]
 ) -> None:
-    if job.compute.nodes > 1:
-        raise UserError(
-            f"params.yaml: compute.nodes = {job.compute.nodes}, but a training runs on the devices "
-            "of one machine; set compute.nodes = 1"
-        )
+    group = joined_group()
+    check_start(stage, job, group)
     if done_steps:
         stage.log.info("going on after step %s of %s", done_steps, job.recipe.num_steps)
     batch_tokens = job.recipe.batch_tokens
@@ -92,16 +90,19 @@ def _train(
             )
 
         listeners = Listeners(on_point, on_progress, on_spike)
-        if job.num_ranks == 1:
-            _fit(job, 0, listeners)
+        if group:
+            group.hand_out(job)
+            fit(job, 0, listeners)
+        elif job.num_ranks == 1:
+            fit(job, 0, listeners)
         else:
-            run_ranks(_fit, job, listeners)
+            run_ranks(fit, job, listeners)
 
 
-def _fit(job: Job, rank: int, listeners: Listeners) -> None:
+def fit(job: Job, rank: int, listeners: Listeners) -> None:
     """Train on one device, in this process, from the newest checkpoint to the last step."""
     if job.compute.accelerator == "cpu":
-        torch.set_num_threads(max(1, job.compute.threads // job.num_ranks))
+        torch.set_num_threads(max(1, job.compute.threads // job.compute.devices))
     step, state = load_state(job.folder, job.identity, _LOG) or (0, None)
     module = LanguageModelling(make_model(job, fill=state is None), job.recipe, first_step=step)
     windows = held_out_windows(job.valid, job.config.n_positions, job.valid_tokens)
@@ -124,7 +125,10 @@ def make_model(job: Job, *, fill: bool) -> GPT2:
 
 def make_trainer(job: Job, callbacks: list[pl.Callback]) -> pl.Trainer:
     """A Trainer that does nothing but train: no files, no bars, no advice."""
+    group = joined_group()
     return pl.Trainer(
+        # By itself Lightning takes a script of sbatch that was not started by srun for one rank.
+        plugins=[group.environment if group else LightningEnvironment()],
         accelerator=job.compute.accelerator,
         devices=job.compute.devices,
         num_nodes=job.compute.nodes,

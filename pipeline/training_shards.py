@@ -14,6 +14,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import FSDPModule
 
 from models.gpt2 import GPT2
+from pipeline.errors import RetryableError
 from pipeline.training_state import State
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -42,6 +43,19 @@ def restore_state(trainer: pl.Trainer, model: GPT2, state: State) -> None:
         trainer.optimizers[0].load_state_dict(state["optimizer"])
     if len(state["random"]) == trainer.world_size:  # else: another number of devices
         _set_random_state(state["random"][trainer.global_rank])
+
+
+def check_same_step(trainer: pl.Trainer, step: int) -> None:
+    """See that all ranks go on from one checkpoint; all must call.
+
+    Raises:
+        RetryableError: this rank sees other files than rank 0.
+    """
+    if trainer.world_size > 1 and step != (first := trainer.strategy.broadcast(step)):
+        raise RetryableError(
+            f"the newest checkpoint here is of step {step}, that of rank 0 of step {first}; see "
+            "that the work folder is on a file system that all nodes share, and start again"
+        )
 
 
 def seed_rank(seed: int, rank: int, step: int) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -72,7 +73,8 @@ def load_state(
         assert match is not None
         if not sha256_file(path).startswith(match[2]):
             log.warning("%s: damaged, its SHA-256 is not that of its name; put aside", path)
-            path.rename(path.with_suffix(".damaged"))
+            with suppress(FileNotFoundError):  # another rank was first
+                path.rename(path.with_suffix(".damaged"))
             continue
         content = torch.load(path, map_location="cpu", weights_only=True)
         _check_identity(path, content["identity"], identity)

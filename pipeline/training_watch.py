@@ -24,7 +24,13 @@ from models.training import LanguageModelling
 from pipeline.batches import documents_of_step
 from pipeline.errors import EXIT_TERMINATED, NonFiniteLossError
 from pipeline.training_job import Job, Listeners, Point
-from pipeline.training_shards import gather_state, random_states, restore_state, seed_rank
+from pipeline.training_shards import (
+    check_same_step,
+    gather_state,
+    random_states,
+    restore_state,
+    seed_rank,
+)
 from pipeline.training_state import State, save_state
 
 _LOOK_EVERY_STEPS = 10
@@ -57,6 +63,7 @@ class TrainingWatch(pl.Callback):
         """Take up the checkpoint's optimiser and random state; answer SIGTERM ourselves."""
         module = _own(pl_module)
         signal.signal(signal.SIGTERM, self._terminate)
+        check_same_step(trainer, module.step)
         seed_rank(self._job.recipe.seed, trainer.global_rank, module.step)
         if self._state is not None:
             restore_state(trainer, module.model, self._state)

@@ -1,15 +1,15 @@
 """Runs the train and tune stages on a small corpus, in processes that can be killed.
 
 Importing torch and Lightning takes longer than these trainings, so the processes are forked from
-a server that has imported them; what they run is the stage's own `main`.
+a server that has imported them; what they run is the stage's own `__main__`.
 """
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import resource
+import runpy
 import signal
 import sys
 import time
@@ -23,7 +23,6 @@ import numpy as np
 import yaml
 from made_documents import english_passages
 
-from pipeline import stage
 from pipeline.files import write_json
 from pipeline.token_shards import TokenDocument, write_token_shards
 from pipeline.tokenizer import Tokenizer
@@ -78,15 +77,24 @@ class TrainingRuns:
         """Write what the tune stage would have."""
         write_json(self.folder / "learning_rate.json", {"learning_rate": rate})
 
-    def start(self, out: str, *, max_file_bytes: int | None = None) -> BaseProcess:
-        """Start the stage; its log is `<out>.log`."""
+    def arguments(self, out: str) -> list[str]:
+        """What follows `python -m pipeline.<name>`."""
         argv = ["--profile", "tiny", "--size", SIZE, f"--params={self.folder / 'params.yaml'}"]
         argv += [f"--work={self.folder / 'work'}", f"--tokens={self.folder / 'tokens'}"]
         if self.name == "train":
             argv += [f"--learning-rate={self.folder / 'learning_rate.json'}"]
-        argv += [f"--out={self.folder / out}"]
-        log = self.folder / f"{out}.log"
-        process = _FORKS.Process(target=_enter, args=(self.name, argv, log, max_file_bytes))
+        return [*argv, f"--out={self.folder / out}"]
+
+    def start(
+        self,
+        out: str,
+        *,
+        max_file_bytes: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> BaseProcess:
+        """Start the stage; its log is `<out>.log`, which processes can share."""
+        given = (self.name, self.arguments(out), environment or {}, max_file_bytes)
+        process = _FORKS.Process(target=_enter, args=(self.folder / f"{out}.log", *given))
         process.start()
         return process
 
@@ -124,7 +132,13 @@ def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-def _enter(name: str, argv: list[str], log: Path, max_file_bytes: int | None) -> None:
+def _enter(
+    log: Path,
+    name: str,
+    argv: list[str],
+    environment: Mapping[str, str],
+    max_file_bytes: int | None,
+) -> None:
     with log.open("a") as file:
         os.dup2(file.fileno(), 2)
     sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115 - for this process's life
@@ -132,8 +146,9 @@ def _enter(name: str, argv: list[str], log: Path, max_file_bytes: int | None) ->
     if max_file_bytes is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
-    definition = importlib.import_module(f"pipeline.{name}.__main__").DEFINITION
-    stage.main(definition, argv)
+    os.environ.update(environment)
+    sys.argv[1:] = argv
+    runpy.run_module(f"pipeline.{name}", run_name="__main__")
 
 
 def make_tokens(folder: Path, *, noise_documents: int = 0) -> None:

@@ -3,6 +3,8 @@
 import pipeline.before_torch  # noqa: F401 - as it says
 from pipeline import stage
 from pipeline.train.run import run
+from pipeline.training_group import main
+from pipeline.training_run import fit
 
 DEFINITION = stage.Definition(
     name="train",
@@ -15,4 +17,4 @@ DEFINITION = stage.Definition(
 )
 
 if __name__ == "__main__":
-    stage.main(DEFINITION)
+    main(DEFINITION, fit)
