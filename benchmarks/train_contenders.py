@@ -132,6 +132,8 @@ def transformers(setting: Setting) -> Contender:
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         use_cache=False,
+        bos_token_id=None,
+        eos_token_id=None,
     )
     model = GPT2LMHeadModel(config).to(setting.device)
     model.train()
@@ -171,7 +173,7 @@ def read_batches(setting: Setting) -> Callable[[], tuple[Tensor, Tensor]]:
         batch = torch.from_numpy(np.stack(rows))
         if setting.device == "cuda":
             batch = batch.pin_memory().to("cuda", non_blocking=True)
-        return batch[:, :-1], batch[:, 1:]
+        return batch[:, :-1].contiguous(), batch[:, 1:].contiguous()
 
     return read
 

@@ -140,9 +140,11 @@ def _take_turns(
             case.compile_s[label] = time.perf_counter() - began_s
             print(f"{case.name}: {label}: first step after {case.compile_s[label]:.1f} s")
         steps = {label: _steps(worker, options.round_s) for label, worker in workers.items()}
-        for _ in range(options.rounds):
-            for label, worker in workers.items():
-                rate = worker.run(steps[label]).tokens_per_s
+        labels = list(workers)
+        for number in range(options.rounds):
+            first = number % len(labels)  # nobody always follows the same other
+            for label in labels[first:] + labels[:first]:
+                rate = workers[label].run(steps[label]).tokens_per_s
                 case.rounds.setdefault(label, []).append(rate)
         for label, worker in workers.items():
             case.split[label] = worker.run(steps[label], split=True)

@@ -7,6 +7,7 @@ figures of the same moment can be compared.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import resource
@@ -63,6 +64,7 @@ class Worker:
 
 def _serve(name: str, setting: Setting, threads: int, channel: Connection) -> None:
     torch.set_num_threads(threads)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     serve = _serve_lightning if name == OURS else _serve_loop
     with (
@@ -83,6 +85,7 @@ def _serve_loop(name: str, setting: Setting, channel: Connection) -> None:
         began_s = time.perf_counter()
         for _ in range(steps):
             clock = _phases(setting.device, split)
+            next(clock)
             x_BT, y_BT = read()
             phase_s["data"] += next(clock)
             with torch.autocast(setting.device, torch.bfloat16, enabled=bf16):

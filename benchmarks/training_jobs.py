@@ -16,8 +16,10 @@ from pipeline.training_job import Job
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 
 
-def write_tokens(folder: Path, vocab_size: int, num_tokens: int = 4_000_000) -> Path:
-    """Token shards whose tokens are as unequally common as words are (Zipf); returns `folder`."""
+def write_tokens(
+    folder: Path, vocab_size: int, num_tokens: int = 4_000_000, *, tokenizer_sha256: str = "0" * 64
+) -> None:
+    """Token shards whose tokens are as unequally common as words are (Zipf)."""
     weights = 1.0 / (np.arange(vocab_size) + 2.7)
     random = np.random.default_rng(1)
     tokens = random.choice(vocab_size, num_tokens, p=weights / weights.sum()).astype(np.uint16)
@@ -25,8 +27,7 @@ def write_tokens(folder: Path, vocab_size: int, num_tokens: int = 4_000_000) -> 
         TokenDocument(f"made-{number}", part)
         for number, part in enumerate(np.array_split(tokens, num_tokens // 1000))
     ]
-    write_token_shards(folder, documents, tokenizer_sha256="0" * 64)
-    return folder
+    write_token_shards(folder, documents, tokenizer_sha256=tokenizer_sha256)
 
 
 def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
