@@ -75,3 +75,18 @@ def test_a_checkpoint_that_runs_code_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="Weights only load failed"):
         load_state(tmp_path, IDENTITY, LOG)
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak")
+def test_saving_needs_little_memory_beside_the_state(tmp_path: Path) -> None:
+    state = {f"tensor{number}": torch.ones(2**21) for number in range(8)}  # 64 MiB
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: man 5 proc
+    before_kib = _memory_kib("VmRSS")
+    path = save_state(tmp_path, 1, IDENTITY, state)
+    needed_bytes = 1024 * (_memory_kib("VmHWM") - before_kib)
+    assert needed_bytes < 0.2 * path.stat().st_size
+
+
+def _memory_kib(key: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key))
