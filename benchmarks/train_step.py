@@ -47,6 +47,7 @@ SHAPES = {
     "1542M": (48, 25, 1600, 1024, 8),
 }
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_EMULATED = 4  # times slower than float32: nobody trains in such a precision
 NAMES = (OURS, *CONTENDERS)
 
 
@@ -77,15 +78,18 @@ def main() -> None:
     options = _parse()
     cases, peaks = [], {}
     with tempfile.TemporaryDirectory() as folder:
-        for precision in options.precisions:
-            peaks[precision] = matmul_flops_per_s(options.device, DTYPES[precision])
+        for precision, dtype in DTYPES.items():
+            peaks[precision] = matmul_flops_per_s(options.device, dtype)
             print(f"{precision}: a large matrix product reaches {peaks[precision]:.3g} FLOP/s")
+        precisions = [p for p in options.precisions if peaks[p] > peaks["float32"] / _EMULATED]
+        if precisions != options.precisions:
+            print("left out: bfloat16: this processor has no instructions for it")
         for shape in options.shapes:
             for vocab_size in options.vocab_sizes:
                 tokens = Path(folder, str(vocab_size))
                 if not tokens.exists():
                     write_tokens(tokens, vocab_size)
-                for precision in options.precisions:
+                for precision in precisions:
                     cases.append(_measure_case(options, shape, vocab_size, precision, tokens))
                     _print_case(cases[-1])
     rows = [row for case in cases for row in _rows(case)]
@@ -189,12 +193,14 @@ def _notes(cases: Sequence[Case], peaks: dict[str, float]) -> str:
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("torch", "lightning", "transformers", "litgpt")
     )
+    left_out = [name for name, value in peaks.items() if value < peaks["float32"] / _EMULATED]
     peak = "; ".join(f"{name} {value:.4g} FLOP/s" for name, value in peaks.items())
     lines = [
         f"`{' '.join(['python', *sys.argv])}`; Python {platform.python_version()}, {packages}.",
         "A step is forward, backward, clipping and AdamW. Ratios: median of paired rounds; above "
         "1 figure4 is faster (or smaller). figure4 is the train stage's own training.",
         f"MFU is of a large matrix product on this machine: {peak}. FLOPs {FLOPS_CONVENTION}.",
+        *(f"{name} is left out: this processor has no instructions for it." for name in left_out),
         "Milliseconds of a step by phase; figure4 computes the head's gradients in its forward.",
         "",
         "| case | contender | tokens/s | MFU | "
