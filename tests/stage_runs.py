@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
+from stage_processes import start_stage
 
 from pipeline.documents import Document, write_manifest, write_shard
+
+
+class Ended(NamedTuple):
+    """A run that is over."""
+
+    returncode: int
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -35,42 +43,53 @@ class StageRuns:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
 
-    def command(self, out: str = "out") -> list[str]:
-        """What DVC would start."""
+    def arguments(self, out: str = "out") -> list[str]:
+        """What follows `python -m pipeline.<name>`."""
         options = [f"--{name.replace('_', '-')}={path}" for name, path in self.inputs.items()]
         return [
-            *(sys.executable, "-m", f"pipeline.{self.name}", "--profile", "tiny"),
-            *(f"--params={self.folder / 'params.yaml'}", f"--work={self.folder / 'work'}"),
-            *(*options, f"--out={self.folder / out}"),
+            *("--profile", "tiny", f"--params={self.folder / 'params.yaml'}"),
+            *(f"--work={self.folder / 'work'}", *options, f"--out={self.folder / out}"),
         ]
+
+    def command(self, out: str = "out") -> list[str]:
+        """What DVC would start."""
+        return [sys.executable, "-m", f"pipeline.{self.name}", *self.arguments(out)]
 
     def run(self, out: str = "out") -> Path:
         """Run to the end; returns the out folder."""
-        subprocess.run(self.command(out), cwd=self.project, check=True, capture_output=True)
+        run = self._end(out)
+        assert run.returncode == 0, run.stderr
         return self.folder / out
 
-    def fail(self) -> subprocess.CompletedProcess[str]:
+    def fail(self) -> Ended:
         """Run a stage that must not succeed."""
-        run = subprocess.run(
-            self.command(), cwd=self.project, check=False, capture_output=True, text=True
-        )
+        run = self._end("out")
         assert run.returncode != 0
         return run
 
     def kill_when(self, condition: Callable[[Path], bool], out: str = "out") -> None:
         """Start the stage and `kill -9` it as soon as its work folder is as described."""
-        process = subprocess.Popen(
-            self.command(out), cwd=self.project, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        process = self._start(out)
         deadline_s = time.monotonic() + 60
         try:
-            while process.poll() is None and not any(map(condition, self.work_folders())):
+            while process.is_alive() and not any(map(condition, self.work_folders())):
                 assert time.monotonic() < deadline_s, "the work folder never got there"
                 time.sleep(0.002)
         finally:
-            if process.poll() is None:
+            if process.is_alive() and process.pid is not None:
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.join()
+
+    def _start(self, out: str) -> BaseProcess:
+        log = self.folder / f"{out}.log"
+        log.unlink(missing_ok=True)
+        return start_stage(self.name, self.arguments(out), folder=self.project, log=log)
+
+    def _end(self, out: str) -> Ended:
+        process = self._start(out)
+        process.join()
+        assert process.exitcode is not None
+        return Ended(process.exitcode, (self.folder / f"{out}.log").read_text())
 
     def work_folders(self) -> list[Path]:
         """The stage's work folders, one per fingerprint."""

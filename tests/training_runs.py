@@ -1,17 +1,9 @@
-"""Runs the train and tune stages on a small corpus, in processes that can be killed.
-
-Importing torch and Lightning takes longer than these trainings, so the processes are forked from
-a server that has imported them; what they run is the stage's own `__main__`.
-"""
+"""Runs the train and tune stages on a small corpus, in processes that can be killed."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import resource
-import runpy
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,14 +14,13 @@ from typing import Any
 import numpy as np
 import yaml
 from made_documents import english_passages
+from stage_processes import start_stage
 
 from pipeline.files import write_json
 from pipeline.token_shards import TokenDocument, write_token_shards
 from pipeline.tokenizer import Tokenizer
 
 SIZE = "small"
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pipeline.train.run", "pipeline.tune.run"])
 
 TRAIN: Mapping[str, Any] = {
     "tokens": 24_000,  # 46 steps of 512
@@ -93,10 +84,14 @@ class TrainingRuns:
         environment: Mapping[str, str] | None = None,
     ) -> BaseProcess:
         """Start the stage; its log is `<out>.log`, which processes can share."""
-        given = (self.name, self.arguments(out), environment or {}, max_file_bytes)
-        process = _FORKS.Process(target=_enter, args=(self.folder / f"{out}.log", *given))
-        process.start()
-        return process
+        return start_stage(
+            self.name,
+            self.arguments(out),
+            folder=self.folder,  # for MLflow's database, which else were the project's own
+            log=self.folder / f"{out}.log",
+            environment=environment,
+            max_file_bytes=max_file_bytes,
+        )
 
     def run(self, out: str = "out", *, max_file_bytes: int | None = None) -> int | None:
         """Run to its end; returns the exit code."""
@@ -130,25 +125,6 @@ class TrainingRuns:
 
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def _enter(
-    log: Path,
-    name: str,
-    argv: list[str],
-    environment: Mapping[str, str],
-    max_file_bytes: int | None,
-) -> None:
-    with log.open("a") as file:
-        os.dup2(file.fileno(), 2)
-    sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115 - for this process's life
-    os.chdir(log.parent)  # MLflow's database belongs there, not to the project's own studies
-    if max_file_bytes is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
-    os.environ.update(environment)
-    sys.argv[1:] = argv
-    runpy.run_module(f"pipeline.{name}", run_name="__main__")
 
 
 def make_tokens(folder: Path, *, noise_documents: int = 0) -> None:

@@ -38,9 +38,9 @@ PARAMS = {
 class EvaluateRuns(StageRuns):
     """Runs of evaluate@small."""
 
-    def command(self, out: str = "out") -> list[str]:
-        """What DVC would start."""
-        return [*super().command(out), "--size=small"]
+    def arguments(self, out: str = "out") -> list[str]:
+        """The stage's own, and the size."""
+        return [*super().arguments(out), "--size=small"]
 
     def work_folders(self) -> list[Path]:
         """The work folders of this size."""
