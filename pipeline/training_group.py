@@ -156,11 +156,14 @@ class Group:
         # Torchrun's, who sees other ranks end and means well.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         word = json.dumps([self.rank, code, reason])
-        until_s = time.monotonic() + _GOODBYE_S
         with suppress(DistError):  # the others are gone
             self._store.compare_set(_END, "", word)
-            while self._store.add(_HEARD, 0) < self.size and time.monotonic() < until_s:
-                time.sleep(_LISTEN_S / 4)
+            self._wait_until_all_have_heard()
+
+    def _wait_until_all_have_heard(self) -> None:
+        until_s = time.monotonic() + _GOODBYE_S
+        while self._store.add(_HEARD, 0) < self.size and time.monotonic() < until_s:
+            time.sleep(_LISTEN_S / 4)
 
     def _listen(self) -> None:
         """Pass on trainings and end the process at another's last word, whatever it is doing.
@@ -171,6 +174,8 @@ class Group:
             self._pass_on_jobs()
             rank, code, reason = json.loads(self._store.get(_END))
             self._store.add(_HEARD, 1)
+            if self.rank == 0 != rank:  # the store falls with this process
+                self._wait_until_all_have_heard()
         except DistError:  # killed, torchrun perhaps, and this process must not live on for ever
             _LOG.error("rank %s: lost the others; the same command goes on from here", self.rank)
             os._exit(EXIT_FATAL)

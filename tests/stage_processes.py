@@ -50,6 +50,17 @@ def start_stage(
     return process
 
 
+def kill_stage(process: BaseProcess) -> None:
+    """`kill -9` a stage with all its processes, if it still runs, and wait for its end."""
+    assert process.pid is not None
+    if process.is_alive():
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # forked just now: no group yet, and nothing started
+            process.kill()
+    process.join()
+
+
 def _run(
     stage: str,
     arguments: list[str],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from stage_processes import start_stage
+from stage_processes import kill_stage, start_stage
 
 from pipeline.documents import Document, write_manifest, write_shard
 
@@ -76,9 +74,7 @@ class StageRuns:
                 assert time.monotonic() < deadline_s, "the work folder never got there"
                 time.sleep(0.002)
         finally:
-            if process.is_alive() and process.pid is not None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.join()
+            kill_stage(process)
 
     def _start(self, out: str) -> BaseProcess:
         log = self.folder / f"{out}.log"
