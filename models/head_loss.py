@@ -79,7 +79,7 @@ class _MeanLoss(torch.autograd.Function):
                 hidden_CD = hidden_ND[rows].to(dtype)
                 scores_CP = hidden_CD @ padded_PD.T
                 sum_of_losses, grad_CP = differentiate(
-                    scores_CP, targets_N[rows, None], len(embedding_VD), len(hidden_ND)
+                    scores_CP, targets_N[rows, None], len(embedding_VD)
                 )
                 loss += sum_of_losses
                 grad_hidden_ND[rows] = (grad_CP @ padded_PD).to(grad_hidden_ND.dtype)
@@ -90,13 +90,12 @@ class _MeanLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_hidden_ND, grad_embedding_VD = ctx.saved_tensors
-        return grad_hidden_ND * gradients[0], grad_embedding_VD * gradients[0], None, None
+        scale = gradients[0] / len(grad_hidden_ND)  # of a sum to a mean, with no pass of its own
+        return grad_hidden_ND * scale, grad_embedding_VD * scale, None, None
 
 
-def _differentiate(
-    scores_CP: Tensor, targets_C1: Tensor, vocab_size: int, num_positions: int
-) -> tuple[Tensor, Tensor]:
-    """Sum of a chunk's losses, and d mean loss / d scores, [C, P] in the scores' type."""
+def _differentiate(scores_CP: Tensor, targets_C1: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
+    """Sum of a chunk's losses, and d sum / d scores, [C, P] in the scores' type."""
     dtype, scores_CP = scores_CP.dtype, _masked(scores_CP, vocab_size)
     softmax_CP = scores_CP.softmax(1)
     # log sum exp = greatest score - log of its probability, which is 1 / V or more: as exact as
@@ -104,11 +103,11 @@ def _differentiate(
     total_C1 = scores_CP.amax(1, keepdim=True) - softmax_CP.amax(1, keepdim=True).log()
     loss = (total_C1 - scores_CP.gather(1, targets_C1)).sum()
     softmax_CP.scatter_add_(1, targets_C1, -torch.ones_like(total_C1))  # less one-hot, in place
-    return loss, softmax_CP.div_(num_positions).to(dtype)
+    return loss, softmax_CP.to(dtype)
 
 
 def _differentiate_in_one_pass(
-    scores_CP: Tensor, targets_C1: Tensor, vocab_size: int, num_positions: int
+    scores_CP: Tensor, targets_C1: Tensor, vocab_size: int
 ) -> tuple[Tensor, Tensor]:
     """The same without a step in place, which the compiler could not fuse with the others."""
     dtype = scores_CP.dtype
@@ -118,7 +117,7 @@ def _differentiate_in_one_pass(
     total_C1 = scores_CP.logsumexp(1, keepdim=True)
     loss = (total_C1 - torch.where(is_target_CP, scores_CP, 0.0).sum(1, keepdim=True)).sum()
     softmax_CP = (scores_CP - total_C1).exp()
-    return loss, ((softmax_CP - is_target_CP.float()) / num_positions).to(dtype)
+    return loss, (softmax_CP - is_target_CP.float()).to(dtype)
 
 
 @functools.cache

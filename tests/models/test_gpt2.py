@@ -137,12 +137,12 @@ def test_the_form_that_compiles_into_one_pass_is_the_same_sum(dtype: torch.dtype
     scores_CP = (5 * torch.randn(7, 128, generator=torch.Generator().manual_seed(1))).to(dtype)
     targets_C1 = torch.tensor([[0], [5], [100], [100], [7], [8], [9]])
     one, other = (
-        form(scores_CP.clone(), targets_C1, 101, 21)
+        form(scores_CP.clone(), targets_C1, 101)
         for form in (head_loss._differentiate, head_loss._differentiate_in_one_pass)
     )
     assert torch.allclose(one[0], other[0], rtol=1e-6)
     assert one[1].dtype == other[1].dtype == dtype
-    assert torch.allclose(one[1], other[1], atol=1e-6 if dtype == torch.float32 else 2e-4)
+    assert torch.allclose(one[1], other[1], atol=1e-6 if dtype == torch.float32 else 2**-8)
     assert not other[1][:, 101:].any()
 
 
