@@ -46,18 +46,15 @@ def token_losses(hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor) -> 
     """
     counted = targets_N != IGNORED
     losses_N = torch.zeros(len(targets_N), device=hidden_ND.device)
-    hidden_ND, targets = hidden_ND[counted], targets_N[counted]
     padded_PD = _padded(embedding_VD, _product_dtype(hidden_ND))
-    pieces = [
-        F.cross_entropy(
-            _masked(hidden_ND[rows].to(padded_PD.dtype) @ padded_PD.T, len(embedding_VD)),
-            targets[rows],
-            reduction="none",
-        )
-        for rows in _chunks(hidden_ND, padded_PD)
-    ]
+    hidden_ND, targets_N1 = hidden_ND[counted].to(padded_PD.dtype), targets_N[counted, None]
+    with torch.autocast(hidden_ND.device.type, enabled=False):
+        pieces = [
+            _losses_and_softmax(scores_CP, targets_N1[rows], len(embedding_VD))[0]
+            for rows, scores_CP in _scores_by_chunk(hidden_ND, padded_PD)
+        ]
     if pieces:
-        losses_N[counted] = torch.cat(pieces)
+        losses_N[counted] = torch.cat(pieces)[:, 0]
     return losses_N
 
 
@@ -68,22 +65,18 @@ class _MeanLoss(torch.autograd.Function):
     def forward(
         ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, compiled: bool
     ) -> Tensor:
-        dtype = _product_dtype(hidden_ND)
         differentiate = _differentiate_fused() if compiled else _differentiate
+        grad_hidden_ND = torch.empty_like(hidden_ND)
+        loss = torch.zeros((), device=hidden_ND.device)
+        padded_PD = _padded(embedding_VD, _product_dtype(hidden_ND))
+        grad_padded_PD = torch.zeros_like(padded_PD, dtype=torch.float32)
+        hidden_ND = hidden_ND.to(padded_PD.dtype)
         with torch.autocast(hidden_ND.device.type, enabled=False):
-            padded_PD = _padded(embedding_VD, dtype)
-            grad_padded_PD = torch.zeros_like(padded_PD, dtype=torch.float32)
-            grad_hidden_ND = torch.empty_like(hidden_ND)
-            loss = torch.zeros((), device=hidden_ND.device)
-            for rows in _chunks(hidden_ND, padded_PD):
-                hidden_CD = hidden_ND[rows].to(dtype)
-                scores_CP = hidden_CD @ padded_PD.T
-                sum_of_losses, grad_CP = differentiate(
-                    scores_CP, targets_N[rows, None], len(embedding_VD)
-                )
-                loss += sum_of_losses
+            for rows, scores_CP in _scores_by_chunk(hidden_ND, padded_PD):
+                loss += differentiate(scores_CP, targets_N[rows, None], len(embedding_VD))
+                grad_CP = scores_CP  # by now
                 grad_hidden_ND[rows] = (grad_CP @ padded_PD).to(grad_hidden_ND.dtype)
-                _add_product(grad_padded_PD, grad_CP.T, hidden_CD)
+                _add_product(grad_padded_PD, grad_CP.T, hidden_ND[rows])
         ctx.save_for_backward(grad_hidden_ND, grad_padded_PD[: len(embedding_VD)])
         return loss / len(hidden_ND)
 
@@ -94,34 +87,43 @@ class _MeanLoss(torch.autograd.Function):
         return grad_hidden_ND * scale, grad_embedding_VD * scale, None, None
 
 
-def _differentiate(scores_CP: Tensor, targets_C1: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
-    """Sum of a chunk's losses, and d sum / d scores, [C, P] in the scores' type."""
-    dtype, scores_CP = scores_CP.dtype, _masked(scores_CP, vocab_size)
-    softmax_CP = scores_CP.softmax(1)
-    # log sum exp = greatest score - log of its probability, which is 1 / V or more: as exact as
-    # logsumexp, which would take all exponentials a second time.
-    total_C1 = scores_CP.amax(1, keepdim=True) - softmax_CP.amax(1, keepdim=True).log()
-    loss = (total_C1 - scores_CP.gather(1, targets_C1)).sum()
-    softmax_CP.scatter_add_(1, targets_C1, -torch.ones_like(total_C1))  # less one-hot, in place
-    return loss, softmax_CP.to(dtype)
+def _differentiate(scores_CP: Tensor, targets_C1: Tensor, vocab_size: int) -> Tensor:
+    """Sum of a chunk's losses; d sum / d scores takes the place of the scores."""
+    losses_C1, softmax_CP = _losses_and_softmax(scores_CP, targets_C1, vocab_size)
+    softmax_CP.scatter_add_(1, targets_C1, -torch.ones_like(losses_C1))  # less one-hot, in place
+    scores_CP.copy_(softmax_CP)
+    return losses_C1.sum()
 
 
-def _differentiate_in_one_pass(
+def _losses_and_softmax(
     scores_CP: Tensor, targets_C1: Tensor, vocab_size: int
 ) -> tuple[Tensor, Tensor]:
-    """The same without a step in place, which the compiler could not fuse with the others."""
-    dtype = scores_CP.dtype
+    """-log softmax[target], [C, 1], and the softmax, [C, P], both float32; the scores are lost."""
+    scores_CP = scores_CP.float()
+    scores_CP[:, vocab_size:] = -torch.inf
+    greatest_C1, target_C1 = scores_CP.amax(1, keepdim=True), scores_CP.gather(1, targets_C1)
+    # In place on a CPU, where memory that a program sees for the first time is slow.
+    place = scores_CP if scores_CP.device.type == "cpu" else None
+    softmax_CP = torch.softmax(scores_CP, 1, out=place)
+    # log sum exp = greatest score - log of its probability, which is 1 / V or more: as exact as
+    # logsumexp, which would take all exponentials a second time.
+    total_C1 = greatest_C1 - softmax_CP.amax(1, keepdim=True).log()
+    return total_C1 - target_C1, softmax_CP
+
+
+def _differentiate_in_one_pass(scores_CP: Tensor, targets_C1: Tensor, vocab_size: int) -> Tensor:
+    """The same in operations that the compiler fuses."""
     token_P = torch.arange(scores_CP.shape[1], device=scores_CP.device)
-    scores_CP = torch.where(token_P < vocab_size, scores_CP.float(), -torch.inf)
+    masked_CP = torch.where(token_P < vocab_size, scores_CP.float(), -torch.inf)
     is_target_CP = token_P == targets_C1
-    total_C1 = scores_CP.logsumexp(1, keepdim=True)
-    loss = (total_C1 - torch.where(is_target_CP, scores_CP, 0.0).sum(1, keepdim=True)).sum()
-    softmax_CP = (scores_CP - total_C1).exp()
-    return loss, (softmax_CP - is_target_CP.float()).to(dtype)
+    total_C1 = masked_CP.logsumexp(1, keepdim=True)
+    loss = (total_C1 - torch.where(is_target_CP, masked_CP, 0.0).sum(1, keepdim=True)).sum()
+    scores_CP.copy_((masked_CP - total_C1).exp() - is_target_CP.float())
+    return loss
 
 
 @functools.cache
-def _differentiate_fused() -> Callable[..., tuple[Tensor, Tensor]]:
+def _differentiate_fused() -> Callable[..., Tensor]:
     return torch.compile(_differentiate_in_one_pass)
 
 
@@ -140,20 +142,19 @@ def _padded(embedding_VD: Tensor, dtype: torch.dtype) -> Tensor:
     return F.pad(converted, (0, 0, 0, missing)) if missing else converted
 
 
-def _chunks(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[slice]:
+def _scores_by_chunk(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Rows and their scores, [C, P], in one place of memory: of use until the next chunk."""
     if hidden_ND.device.type == "cpu":
         size = max(_LEAST_CHUNK_CPU, _CHUNK_SCORES_CPU // len(padded_PD))
     else:
         size = max(1, _CHUNK_SCORES_GPU // len(padded_PD))
+    scores_CP = hidden_ND.new_empty(min(size, len(hidden_ND)), len(padded_PD))
     for start in range(0, len(hidden_ND), size):
-        yield slice(start, start + size)
-
-
-def _masked(scores_CP: Tensor, vocab_size: int) -> Tensor:
-    """The scores in float32, the padding's at minus infinity."""
-    scores_CP = scores_CP.float()
-    scores_CP[:, vocab_size:] = -torch.inf
-    return scores_CP
+        hidden_CD = hidden_ND[start : start + size]
+        yield (
+            slice(start, start + size),
+            torch.mm(hidden_CD, padded_PD.T, out=scores_CP[: len(hidden_CD)]),
+        )
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

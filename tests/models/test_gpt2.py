@@ -136,14 +136,15 @@ def test_chunked_head_gives_the_loss_and_gradients_of_plain_cross_entropy(
 def test_the_form_that_compiles_into_one_pass_is_the_same_sum(dtype: torch.dtype) -> None:
     scores_CP = (5 * torch.randn(7, 128, generator=torch.Generator().manual_seed(1))).to(dtype)
     targets_C1 = torch.tensor([[0], [5], [100], [100], [7], [8], [9]])
-    one, other = (
-        form(scores_CP.clone(), targets_C1, 101)
-        for form in (head_loss._differentiate, head_loss._differentiate_in_one_pass)
-    )
-    assert torch.allclose(one[0], other[0], rtol=1e-6)
-    assert one[1].dtype == other[1].dtype == dtype
-    assert torch.allclose(one[1], other[1], atol=1e-6 if dtype == torch.float32 else 2**-8)
-    assert not other[1][:, 101:].any()
+    forms = (head_loss._differentiate, head_loss._differentiate_in_one_pass)
+    gradients_CP = [scores_CP.clone() for _ in forms]
+    losses = [
+        form(gradient_CP, targets_C1, 101)
+        for form, gradient_CP in zip(forms, gradients_CP, strict=True)
+    ]
+    assert torch.allclose(*losses, rtol=1e-6)
+    assert torch.allclose(*gradients_CP, atol=1e-6 if dtype == torch.float32 else 2**-8)
+    assert not gradients_CP[1][:, 101:].any()
 
 
 @pytest.mark.slow
