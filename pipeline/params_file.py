@@ -30,7 +30,13 @@ class Study(NamedTuple):
     params: ProfileParams
 
 
-def load_params(path: Path, profile: str | None = None) -> Study:
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Section -> key -> value, in place of the file's."""
+
+
+def load_params(
+    path: Path, profile: str | None = None, overrides: Overrides | None = None
+) -> Study:
     """Read and check `path`; `profile` overrides the file's own choice.
 
     Raises:
@@ -52,8 +58,11 @@ def load_params(path: Path, profile: str | None = None) -> Study:
         raise ParamsError(
             f"{path}: profile = {name!r} is not under profiles; choose one of {sorted(profiles)}"
         )
+    values = dict(profiles[name])
+    for section, changes in (overrides or {}).items():
+        values[section] = {**values[section], **changes}
     try:
-        return Study(name, ProfileParams.model_validate(profiles[name]))
+        return Study(name, ProfileParams.model_validate(values))
     except ValidationError as error:
         lines = [_explain(path, name, detail) for detail in error.errors()]
         raise ParamsError("\n".join(lines)) from None

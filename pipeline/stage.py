@@ -94,12 +94,28 @@ class Definition:
 def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
     """Run a stage from the command line and exit with its code."""
     arguments = _parse(definition, argv)
+
+    def run(log: logging.Logger) -> None:
+        run_stage(
+            definition,
+            load_params(arguments.params, arguments.profile),
+            log,
+            inputs={name: getattr(arguments, name) for name in definition.inputs},
+            out=arguments.out,
+            work=arguments.work,
+            size=arguments.size,
+        )
+
+    run_command(definition.name + (f"@{arguments.size}" if definition.sized else ""), run)
+
+
+def run_command(title: str, run: Callable[[logging.Logger], None]) -> NoReturn:
+    """Run a resumable command and exit: a log under its title, one line for what is expected."""
     signal.signal(signal.SIGTERM, _terminate)
     _end_with_dvc()
-    log = _make_log(definition.name + (f"@{arguments.size}" if definition.sized else ""))
+    log = _make_log(title)
     try:
-        study = load_params(arguments.params, arguments.profile)
-        _run_locked(definition, arguments, study, log)
+        run(log)
     except UserError as error:
         log.error("%s", error)
         sys.exit(error.exit_code)
@@ -139,28 +155,37 @@ def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Names
     return parser.parse_args(argv)
 
 
-def _run_locked(
-    definition: Definition, arguments: argparse.Namespace, study: Study, log: logging.Logger
+def run_stage(
+    definition: Definition,
+    study: Study,
+    log: logging.Logger,
+    *,
+    inputs: Mapping[str, Path],
+    out: Path,
+    work: Path,
+    size: str | None = None,
 ) -> None:
-    inputs = {name: getattr(arguments, name) for name in definition.inputs}
+    """One attempt, which goes on where the last one stopped, and publication into `out`.
+
+    `size` tells apart what runs side by side in one study: a rung of Figure 4, or any model's name.
+    """
     for name, path in inputs.items():
         if not path.exists():
             raise UserError(
                 f"--{name.replace('_', '-')} {path}: no such file or folder; "
                 "run the stage that makes it (dvc repro)"
             )
-    title = definition.name + (f"@{arguments.size}" if arguments.size else "")
-    folder = arguments.work / study.profile / title
-    settings = _settings(definition, study.params, arguments.size)
+    folder = work / study.profile / (definition.name + (f"@{size}" if size else ""))
+    settings = _settings(definition, study.params, size)
     with locked(folder):
         print_ = fingerprint(settings, _read_files(definition, inputs), loaded_modules())
         sweep_stale(folder, print_, log)
         stage = Stage(
             name=definition.name,
             profile=study.profile,
-            size=arguments.size,
+            size=size,
             params=study.params,
-            inputs=inputs,
+            inputs=dict(inputs),
             work=folder / print_,
             staging=folder / print_ / "out",
             fingerprint=print_,
@@ -171,7 +196,7 @@ def _run_locked(
             _attempt(definition.run, stage)
         else:
             log.info("already done by an earlier attempt; publishing it")
-        publish(stage, arguments.out)
+        publish(stage, out)
 
 
 def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str, Path]:

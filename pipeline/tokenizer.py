@@ -183,6 +183,34 @@ def write_hugging_face_files(tokenizer: Tokenizer, folder: Path) -> None:
     write_json(folder / "tokenizer_config.json", settings | special)
 
 
+def read_hugging_face_files(folder: Path) -> Tokenizer:
+    """The inverse of `write_hugging_face_files`, for its files or those of the released weights.
+
+    Raises:
+        CorruptDataError: a file is missing or damaged, or ids do not follow the order of merges,
+            so that tiktoken would give other ids than `transformers`.
+    """
+    path = folder / "vocab.json"
+    vocabulary = read_json(path)
+    try:
+        ids = {to_bytes(token): id_ for token, id_ in vocabulary.items() if token != END_OF_TEXT}
+        lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
+        merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise CorruptDataError(
+            f"{path}: not the vocabulary of a byte-level BPE, or no merges.txt beside it "
+            f"({error!r}); fetch both again"
+        ) from None
+    in_order = sorted(ids.values()) == list(range(len(ids)))
+    expected = [[to_text(left), to_text(right)] for left, right in find_merges(ids)]
+    if not in_order or vocabulary.get(END_OF_TEXT) != len(ids) or merges != expected:
+        raise CorruptDataError(
+            f"{path}: ids that do not follow the merges of merges.txt with {END_OF_TEXT} last, as "
+            "GPT-2's do; such a tokenizer is not supported"
+        )
+    return Tokenizer("hugging_face", ids)
+
+
 def find_merges(ranks: Ranks) -> Iterator[tuple[bytes, bytes]]:
     """The merge behind each token of two bytes or more, by rank.
 

@@ -20,6 +20,7 @@ from pipeline.tokenizer import (
     find_merges,
     gpt2_tokenizer,
     load_tokenizer,
+    read_hugging_face_files,
     to_bytes,
     to_text,
     write_hugging_face_files,
@@ -140,6 +141,31 @@ def test_transformers_gives_the_same_ids(small: Tokenizer, tmp_path: Path) -> No
     for text in TRICKY:
         if END_OF_TEXT not in text:
             assert theirs(text)["input_ids"] == small.encode(text)
+
+
+def test_files_of_transformers_give_the_same_tokenizer_back(
+    small: Tokenizer, tmp_path: Path
+) -> None:
+    write_hugging_face_files(small, tmp_path)
+    assert read_hugging_face_files(tmp_path).ranks == small.ranks
+
+
+@pytest.mark.parametrize("damage", ["merges", "vocabulary", "missing"])
+def test_files_whose_ids_tiktoken_would_not_give_are_refused(
+    small: Tokenizer, tmp_path: Path, damage: str
+) -> None:
+    write_hugging_face_files(small, tmp_path)
+    merges = tmp_path / "merges.txt"
+    if damage == "missing":
+        merges.unlink()
+    elif damage == "merges":
+        first, second, *others = merges.read_text().splitlines()[1:]
+        merges.write_text("\n".join([second, first, *others]))
+    else:
+        path = tmp_path / "vocab.json"
+        path.write_text(path.read_text().replace('"<|endoftext|>"', '"<pad>"'))
+    with pytest.raises(CorruptDataError, match=r"vocab\.json: "):
+        read_hugging_face_files(tmp_path)
 
 
 @pytest.mark.shared_data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.eval_sets.childrens_books import LICENCE, ODD, questions_file, read_questions
 from pipeline.eval_sets.detokenizers import CHILDRENS_BOOKS
-from pipeline.eval_sets.eval_set import EvalSet, by_size
+from pipeline.eval_sets.eval_set import EvalSet, Reproduction, by_size
 
 CBT_CN = EvalSet(
     name="cbt_cn",
@@ -18,5 +18,6 @@ CBT_CN = EvalSet(
     read_test=read_questions,
     detokenizer=CHILDRENS_BOOKS,
     paper={"accuracy": by_size(0.8765, 0.9235, 0.9345, 0.9330)},
+    reproductions=(Reproduction("accuracy", "117M", 0.8435, "transformers#13761"),),
     baselines={"accuracy": {"state of the art": 0.857}},
 )

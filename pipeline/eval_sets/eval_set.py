@@ -28,6 +28,7 @@ Files = Mapping[str, SourceFile]
 Numbers = Mapping[str, Mapping[str, float]]
 """Metric -> label of a size, or name of a baseline -> number."""
 PAPER_LABELS = ("117M", "345M", "762M", "1542M")
+OPENAI_AGAIN = "OpenAI's own second run, told by C. Leahy, 2019-06-13"
 
 
 class Pair(NamedTuple):
@@ -35,6 +36,17 @@ class Pair(NamedTuple):
 
     source: str
     target: str
+
+
+class Reproduction(NamedTuple):
+    """What somebody else measured on GPT-2's released weights, and said in public."""
+
+    metric: str
+    """The metric of ours that it is nearest to."""
+    label: str
+    value: float
+    source: str
+    """Who and where, and how it was measured where that differs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +79,7 @@ class EvalSet:
     detokenizer: Detokenizer | None = None
     paper: Numbers = field(default_factory=dict)
     """What GPT-2 got: metric -> label of the size -> number."""
+    reproductions: tuple[Reproduction, ...] = ()
     baselines: Numbers = field(default_factory=dict)
     """What the paper sets beside it: metric -> system -> number."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.eval_sets.eval_set import EvalSet, Files, by_size
+from pipeline.eval_sets.eval_set import OPENAI_AGAIN, EvalSet, Files, Reproduction, by_size
 from pipeline.eval_sets.sources import Form, PublishedFile
 from pipeline.examples import Example
+
+_LM_EVAL = "lm-eval#{}, without <|endoftext|> before the passage"
 
 
 def _read(files: Files) -> Iterator[Example]:
@@ -48,6 +50,15 @@ LAMBADA = EvalSet(
         "accuracy@stop_word_filter": by_size(0.4599, 0.5548, 0.6012, 0.6324),
         "accuracy": {"1542M": 0.5266},
     },
+    reproductions=(
+        Reproduction("perplexity", "117M", 40.0554, _LM_EVAL.format("2159")),
+        Reproduction("perplexity", "1542M", 10.634, _LM_EVAL.format("911")),
+        Reproduction("perplexity", "1542M", 8.63, OPENAI_AGAIN),
+        Reproduction("accuracy", "117M", 0.3256, _LM_EVAL.format("2159")),
+        Reproduction("accuracy", "1542M", 0.5121, _LM_EVAL.format("911")),
+        Reproduction("accuracy@last_token", "117M", 0.4667, "transformers#13761"),
+        Reproduction("accuracy@last_token", "117M", 0.4689, "gpt-neo#75, quoting gpt-2#131"),
+    ),
     baselines={
         "perplexity": {"state of the art": 99.8},
         "accuracy": {"state of the art": 0.5923},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.eval_sets.detokenizers import PENN_TREEBANK
-from pipeline.eval_sets.eval_set import EvalSet, by_size
+from pipeline.eval_sets.eval_set import OPENAI_AGAIN, EvalSet, Reproduction, by_size
 from pipeline.eval_sets.running_text import sentences
 from pipeline.eval_sets.sources import Form, PublishedFile
 
@@ -43,5 +43,6 @@ PTB = EvalSet(
     read_train=lambda files: sentences(files["train"], PENN_TREEBANK),
     detokenizer=PENN_TREEBANK,
     paper={"perplexity": by_size(65.85, 47.33, 40.31, 35.76)},
+    reproductions=(Reproduction("perplexity", "1542M", 36.51, OPENAI_AGAIN),),
     baselines={"perplexity": {"state of the art": 46.54}},
 )

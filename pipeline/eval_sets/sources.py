@@ -229,3 +229,10 @@ class Folder:
 
 def _where(file: PublishedFile) -> str:
     return f"{file.url} (its {file.member})" if file.member else file.url
+
+
+def departures(sources: Mapping[str, Mapping[str, Any]]) -> str:
+    """How the files of a set's record depart from the publisher's; empty where they do not."""
+    if not sources:
+        return "its source is not recorded"
+    return "; ".join(str(source["note"]) for source in sources.values() if source.get("note"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.eval_sets.detokenizers import WIKITEXT
-from pipeline.eval_sets.eval_set import EvalSet, by_size
+from pipeline.eval_sets.eval_set import OPENAI_AGAIN, EvalSet, Reproduction, by_size
 from pipeline.eval_sets.running_text import articles
 from pipeline.eval_sets.sources import Form, PublishedFile
 
@@ -46,5 +46,14 @@ WIKITEXT2 = EvalSet(
     read_train=lambda files: articles(files["train"], WIKITEXT),
     detokenizer=WIKITEXT,
     paper={"perplexity": by_size(29.41, 22.76, 19.93, 18.34)},
+    reproductions=(
+        Reproduction(
+            "perplexity",
+            "117M",
+            37.3698,
+            "ml-by-hand, by lm-eval: text without <unk>, a de-tokenizer of its own, page by page",
+        ),
+        Reproduction("perplexity", "1542M", 18.67, OPENAI_AGAIN),
+    ),
     baselines={"perplexity": {"state of the art": 39.14}},
 )

@@ -10,14 +10,21 @@ import numpy as np
 
 from pipeline.errors import CorruptDataError
 from pipeline.evaluate.metrics import perplexity
-from pipeline.evaluate.outcome import Outcome
+from pipeline.evaluate.outcome import CannotRun, Outcome
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.windows import score_texts
 from pipeline.token_shards import TokenDocument, open_split
 
 
 def evaluate(session: Session, folder: Path, *, num_documents: int) -> Outcome:
-    """Score documents of one split; their closing <|endoftext|> is scored like any token."""
+    """Score documents of one split; their closing <|endoftext|> is scored like any token.
+
+    Raises:
+        CannotRun: there is no such split: the model comes from elsewhere.
+        CorruptDataError: the split is damaged, empty, or of another tokenizer.
+    """
+    if not folder.is_dir():
+        raise CannotRun("no token shards stand beside this model; those of a study do (dvc repro)")
     documents = choose_documents(session, folder, num_documents)
     stride = session.params.figure4_stride
     losses = score_texts(session, [document.tokens for document in documents], stride=stride)

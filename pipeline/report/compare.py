@@ -8,11 +8,11 @@ has the paper's label and the set was read from the published file; a file that 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 
 from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.eval_sets.sources import departures
 from pipeline.params import SIZES
 from pipeline.report.study import Study
 
@@ -33,11 +33,7 @@ def why_not_comparable(study: Study, eval_set: str) -> str:
     if study.is_sample:
         return "a sample made from documentation"
     record = study.stages["eval_sets"].get("sets", {}).get(eval_set, {})
-    sources: dict[str, dict[str, Any]] = record.get("sources", {})
-    notes = [source["note"] for source in sources.values() if source.get("note")]
-    if not sources:
-        return "its source is not recorded"
-    return "; ".join(notes)
+    return departures(record.get("sources", {}))
 
 
 def comparison(study: Study) -> pd.DataFrame | None:

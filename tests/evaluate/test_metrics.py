@@ -21,6 +21,8 @@ from pipeline.evaluate.summary import _add, _scorer
 from pipeline.evaluate.translation import _sacrebleu, bleu, bleu_counts
 from pipeline.examples import Example
 
+WORDS = ["the", "a", "Tiber", "tiber,", "white", "cat", "no", "Yes!", "1,000", "-"]
+
 
 def test_perplexity_divides_all_losses_by_all_units_before_the_exponential() -> None:
     # two examples of 2 and 6 nats over 1 and 3 words: exp(8 / 4), not the mean of exp(2), exp(2)
@@ -67,6 +69,21 @@ def test_conversation_f1_leaves_each_reference_out_in_turn() -> None:
     references = ["white cat", "dog", "a white"]
     assert conversation_f1("white cat", references) == pytest.approx((2 / 3 + 1 + 1) / 3)
     assert conversation_f1("white cat", ["cat"]) == pytest.approx(2 / 3)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join), min_size=3, max_size=6))
+def test_conversation_f1_is_squads_best_f1_over_the_references_left(answers: list[str]) -> None:
+    from torchmetrics.functional.text import squad
+
+    answer, *references = answers
+    prediction = [{"id": "0", "prediction_text": answer}]
+    best = []
+    for n in range(len(references)):
+        left = references[:n] + references[n + 1 :]
+        target = [{"id": "0", "answers": {"text": left, "answer_start": [0] * len(left)}}]
+        best.append(float(squad(prediction, target)["f1"]) / 100)
+    assert conversation_f1(answer, references) == pytest.approx(sum(best) / len(best), abs=1e-6)
 
 
 SENTENCES = [

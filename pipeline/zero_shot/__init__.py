@@ -1,0 +1,1 @@
+"""Score ready weights, released or one's own, and hold them against the paper."""

@@ -1,0 +1,98 @@
+"""What is asked for on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.params_file import Study, load_params
+
+_EXAMPLES = """\
+OpenAI's four sizes from the hub, the sets from their publishers:
+  python -m pipeline.zero_shot openai-community/gpt2 openai-community/gpt2-medium \\
+      openai-community/gpt2-large openai-community/gpt2-xl
+Without a network: a folder of models and a folder of downloaded sets, one subfolder each:
+  python -m pipeline.zero_shot ~/weights --eval-sets ~/eval_sets
+A model trained here, quickly:
+  python -m pipeline.zero_shot data/tiny/train/xl --eval-sets ~/eval_sets \\
+      --strides 128 --max-examples 100 --max-text-bytes 30000
+
+Stopped at any moment, the same command goes on at the set where it was.
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call of the command."""
+
+    models: list[str]
+    """Folders, folders of folders, or names on the hub."""
+    study: Study
+    """The parameters of a profile, with what the options say in its place."""
+    out: Path
+
+    @property
+    def work(self) -> Path:
+        """Resumable state, beside the results: other results have their own."""
+        return self.out / ".work"
+
+
+def parse(argv: Sequence[str] | None = None) -> Asked:
+    """Read the command line and the profile whose evaluation it takes for its own.
+
+    Raises:
+        ParamsError: params.yaml does not say what is needed.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.zero_shot",
+        description="Score GPT-2s in the Hugging Face layout, zero-shot, on every evaluation set "
+        "of the paper, and print the differences from the paper and from public reproductions.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
+    )
+    add = parser.add_argument
+    add("models", nargs="+", metavar="MODEL", help="folder, folder of folders, or name on the hub")
+    add("--eval-sets", type=Path, metavar="FOLDER", help="of published files (default: fetch them)")
+    add("--out", type=Path, default=Path("data/zero_shot"), metavar="FOLDER")
+    add("--params", type=Path, default=Path("params.yaml"), metavar="FILE")
+    add("--profile", default="paper", help="whose `evaluate` and `seed` to take (default: paper)")
+    add("--accelerator", choices=["cpu", "gpu"], help="default: gpu where torch sees one")
+    add("--threads", type=int, help="on the CPU (default: all cores)")
+    add("--precision", choices=["float32", "bfloat16"], default="float32")
+    add(
+        "--strides", type=int, nargs="+", metavar="TOKENS", help="of the window, reported one first"
+    )
+    add("--max-examples", type=int, metavar="N", help="most of a set of questions (default: all)")
+    add("--max-text-bytes", type=int, metavar="N", help="most of a running text (default: all)")
+    arguments = parser.parse_args(argv)
+    return Asked(arguments.models, _study(arguments), arguments.out)
+
+
+def _study(arguments: argparse.Namespace) -> Study:
+    evaluate: dict[str, Any] = {"precision": arguments.precision}
+    if arguments.strides:
+        evaluate |= {"strides": arguments.strides, "figure4_stride": arguments.strides[0]}
+    folder = arguments.eval_sets
+    overrides = {
+        "compute": _compute(arguments.accelerator, arguments.threads),
+        "evaluate": evaluate,
+        "eval_sets": {
+            "source": "published" if folder is None else "folder",
+            "location": None if folder is None else str(folder),
+            "max_examples": arguments.max_examples,
+            "max_text_bytes": arguments.max_text_bytes,
+        },
+    }
+    study = load_params(arguments.params, arguments.profile, overrides)
+    return Study("zero_shot", study.params)
+
+
+def _compute(accelerator: str | None, threads: int | None) -> dict[str, Any]:
+    import torch  # here: `--help` need not wait for it
+
+    if accelerator is None:
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    return {"accelerator": accelerator, "threads": threads or torch.get_num_threads()}

@@ -1,0 +1,222 @@
+"""`python -m pipeline.zero_shot`: ready weights in, differences from the paper out."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import CONTEXT, Study
+from made_documents import english_passages
+
+from models.checkpoints import save_pretrained
+from models.gpt2 import GPT2, GPT2Config
+from pipeline.errors import CorruptDataError, UserError
+from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.eval_sets.sources import Folder
+from pipeline.evaluate import running_text
+from pipeline.evaluate.outcome import Task
+from pipeline.evaluate.session import Session
+from pipeline.results import Interval, Result
+from pipeline.tokenizer import write_hugging_face_files
+from pipeline.zero_shot.differences import as_text, differences
+from pipeline.zero_shot.weights import Weights, find_weights, tokenizer_of
+
+SMALL = GPT2Config(512, CONTEXT, n_embd=16, n_layer=1, n_head=2)
+RELEASED = Weights("gpt2-xl", Path("gpt2-xl"), GPT2Config(50_257, 1024, 1600, 48, 25))
+
+
+@pytest.fixture(scope="module")
+def weights(study: Study, session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two models with their tokenizer, as one downloads them."""
+    folder = tmp_path_factory.mktemp("weights")
+    shutil.copytree(study.model, folder / "a-larger-one")
+    model = GPT2(SMALL)
+    model.initialise(torch.Generator().manual_seed(2), "twice_layers")
+    save_pretrained(model, folder / "small-one")
+    for name in ("a-larger-one", "small-one"):
+        write_hugging_face_files(session.tokenizer, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two sets of which any file is taken; all others are missing."""
+    folder = tmp_path_factory.mktemp("sets")
+    passages = english_passages(20, words=30)
+    for name in ("text8", "cnndm"):
+        (folder / name).mkdir()
+    (folder / "text8" / "text8").write_text(" ".join(passages).lower() * 2)
+    articles = [{"article": ". ".join(passages[:9]), "highlights": p} for p in passages[:4]]
+    lines = "".join(f"{json.dumps({'id': str(n), **a})}\n" for n, a in enumerate(articles))
+    (folder / "cnndm" / "cnn_dailymail_test.jsonl").write_text(lines)
+    return folder
+
+
+def start(
+    project: Path, out: Path, *arguments: object, stride: int = CONTEXT
+) -> subprocess.Popen[str]:
+    """The command as its users give it, from the project's folder."""
+    command = [sys.executable, "-m", "pipeline.zero_shot", *map(str, arguments)]
+    limits = ["--max-examples=2", "--max-text-bytes=3000", "--profile=tiny", "--threads=1"]
+    return subprocess.Popen(
+        [*command, *limits, f"--strides={stride}", f"--out={out}"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    project: Path, weights: Path, sets: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """The results of one call on both models, and what it printed."""
+    out = tmp_path_factory.mktemp("zero_shot") / "out"
+    process = start(project, out, weights, f"--eval-sets={sets}")
+    printed, log = process.communicate()
+    assert process.returncode == 0, log
+    return out, printed
+
+
+@pytest.mark.slow
+def test_every_model_of_a_folder_is_scored_by_the_studys_own_methods(
+    undisturbed: tuple[Path, str], session: Session, sets: Path
+) -> None:
+    out, printed = undisturbed
+    table = pd.read_csv(out / "differences.csv")
+    assert table["model"].unique().tolist() == ["small-one", "a-larger-one"]  # by size
+    assert set(table["set"]) == set(EVAL_SETS)
+    text8 = EVAL_SETS["text8"]
+    assert text8.read_test is not None
+    source = Folder(sets)
+    files = {role: source.locate(file) for role, file in text8.test.items()}
+    examples = list(text8.read_test(files))
+    params = session.params.model_copy(update={"strides": [CONTEXT]})
+    kept = pd.read_parquet(out / "eval_sets" / "test" / "text8.parquet")["id"].tolist()
+    chosen = [example for example in examples if example.id in kept]
+    ours = running_text.evaluate(replace(session, params=params), Task(text8, chosen))
+    row = table[(table["model"] == "a-larger-one") & (table["metric"] == "bits_per_character")]
+    assert row["ours"].item() == pytest.approx(ours.metrics["bits_per_character"], rel=1e-5)
+    assert "text8" in printed
+    assert "small-one: " in printed
+
+
+@pytest.mark.slow
+def test_what_was_not_run_says_why_and_what_would_help(undisturbed: tuple[Path, str]) -> None:
+    out, printed = undisturbed
+    table = pd.read_csv(out / "differences.csv")
+    missing = table[table["ours"].isna()].set_index("set")["remark"]
+    assert set(missing.index) == set(EVAL_SETS) - {"text8", "cnn_dm"}
+    assert "no such file; put there what" in missing["lambada"].iloc[0]
+    assert "no token shards" in missing["webtext_test"].iloc[0]
+    assert "LAMBADA: not run: " in printed
+
+
+@pytest.mark.slow
+def test_killed_at_the_second_model_it_goes_on_there(
+    project: Path, weights: Path, sets: Path, undisturbed: tuple[Path, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process = start(project, out, weights, f"--eval-sets={sets}")
+    until = time.monotonic() + 120
+    while not list(out.glob(".work/zero_shot/evaluate@a-larger-one/*/out/text8.json")):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (half_done,) = out.glob(".work/zero_shot/evaluate@a-larger-one/*/out/text8.json")
+    before = half_done.stat().st_mtime_ns
+    again = start(project, out, weights, f"--eval-sets={sets}")
+    _, log = again.communicate()
+    assert again.returncode == 0, log
+    assert log.count("already done by an earlier attempt") == 2  # the sets and the first model
+    assert half_done.stat().st_mtime_ns == before
+    assert (out / "differences.csv").read_bytes() == (
+        undisturbed[0] / "differences.csv"
+    ).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_stride_longer_than_the_context_is_one_clear_error(
+    project: Path, weights: Path, sets: Path, tmp_path: Path
+) -> None:
+    process = start(project, tmp_path / "out", weights, f"--eval-sets={sets}", stride=128)
+    _, log = process.communicate()
+    assert process.returncode == 1
+    assert f"a context of {CONTEXT} tokens cannot be read in strides of 128" in log
+    assert f"give --strides {CONTEXT}" in log
+    assert "Traceback" not in log
+
+
+def result_of(name: str, **metrics: float) -> dict[str, Result]:
+    """One set's result."""
+    intervals = {metric: Interval(value - 1, value + 1) for metric, value in metrics.items()}
+    return {name: Result(set=name, metrics=metrics, intervals=intervals, num_examples=5)}
+
+
+def row_of(table: pd.DataFrame, metric: str) -> pd.Series:
+    """The row of a metric that was run."""
+    return table[(table["metric"] == metric) & table["ours"].notna()].iloc[0]
+
+
+def test_a_released_size_stands_beside_the_paper_and_those_who_measured_it_again() -> None:
+    results = result_of("lambada", perplexity=9.0, accuracy=0.5)
+    table = differences(RELEASED, results, {"lambada": {"sources": {"test": {"note": ""}}}})
+    row = row_of(table, "perplexity")
+    assert (row["label"], row["paper"]) == ("1542M", 8.63)
+    assert row["difference"] == pytest.approx(9.0 - 8.63)
+    assert "10.634 (lm-eval#911" in row["reproductions"]
+    assert "8.63 (OpenAI's own second run" in row["reproductions"]
+    assert row_of(table, "accuracy")["paper"] == 0.5266
+    text = as_text(table)
+    assert "gpt2-xl: 1,557,611,200 parameters, 1542M in the paper" in text
+    assert "+0.37" in text
+
+
+def test_a_file_that_departs_from_the_published_one_has_no_difference() -> None:
+    record = {"lambada": {"sources": {"test": {"note": "the first half only"}}}}
+    table = differences(RELEASED, result_of("lambada", perplexity=9.0), record)
+    row = row_of(table, "perplexity")
+    assert row["paper"] == 8.63
+    assert math.isnan(row["difference"])
+    assert "LAMBADA: the first half only" in as_text(table)
+
+
+def test_a_size_that_the_paper_has_not_is_compared_with_nothing() -> None:
+    other = replace(RELEASED, config=GPT2Config(50_257, 1024, 1600, 47, 25))
+    table = differences(other, result_of("lambada", perplexity=9.0), {})
+    row = row_of(table, "perplexity")
+    assert row["label"] is None
+    assert math.isnan(row["paper"])
+    assert row["reproductions"] == ""
+
+
+def test_models_of_one_name_are_refused(weights: Path, tmp_path: Path) -> None:
+    shutil.copytree(weights / "small-one", tmp_path / "small-one")
+    with pytest.raises(UserError, match="both would be called small-one; rename one"):
+        find_weights([str(weights), str(tmp_path / "small-one")])
+
+
+def test_a_folder_without_weights_is_told_what_belongs_there(tmp_path: Path) -> None:
+    with pytest.raises(CorruptDataError, match=r"config\.json"):
+        find_weights([str(tmp_path)])
+
+
+def test_a_vocabulary_without_its_tokenizer_is_refused(weights: Path, tmp_path: Path) -> None:
+    shutil.copytree(weights / "small-one", tmp_path / "bare")
+    (tmp_path / "bare" / "vocab.json").unlink()
+    (found,) = find_weights([str(tmp_path / "bare")])
+    with pytest.raises(CorruptDataError, match="512 tokens is not GPT-2's"):
+        tokenizer_of(found)
