@@ -201,9 +201,9 @@ def read_hugging_face_files(folder: Path) -> Tokenizer:
             f"{path}: not the vocabulary of a byte-level BPE, or no merges.txt beside it "
             f"({error!r}); fetch both again"
         ) from None
-    in_order = sorted(ids.values()) == list(range(len(ids)))
-    expected = [[to_text(left), to_text(right)] for left, right in find_merges(ids)]
-    if not in_order or vocabulary.get(END_OF_TEXT) != len(ids) or merges != expected:
+    ordered = sorted(vocabulary.values()) == list(range(len(vocabulary)))
+    ends_right = ordered and vocabulary.get(END_OF_TEXT) == len(ids)
+    if not ends_right or merges != [[to_text(a), to_text(b)] for a, b in find_merges(ids)]:
         raise CorruptDataError(
             f"{path}: ids that do not follow the merges of merges.txt with {END_OF_TEXT} last, as "
             "GPT-2's do; such a tokenizer is not supported"
