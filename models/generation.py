@@ -50,9 +50,74 @@ def generate(
     if top_k > 1 and seed is None:
         raise ValueError(f"top_k = {top_k} draws at random and needs a seed; give one")
     streams = [_stream(seed, prompt) for prompt in prompts] if seed is not None else []
-    results = [Generated([], []) for _ in prompts]
-    logits_BV, cache = _read_prompts(model, prompts, max_new_tokens)
-    running = list(range(len(prompts)))  # prompts not stopped yet, in the order of the cache
+    longest = max(len(prompt) for prompt in prompts)
+    cache = new_cache(model, len(prompts), longest + max_new_tokens)
+    logits_BV = _read(model, cache, prompts)
+    return _go_on(
+        *(model, cache, logits_BV, max_new_tokens),
+        top_k=top_k,
+        streams=streams,
+        stop_token=stop_token,
+    )
+
+
+@torch.inference_mode()
+def generate_after(
+    model: GPT2,
+    cache: KVCache,
+    pieces: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    stop_token: int | None = None,
+) -> list[Generated]:
+    """Continue greedily what `cache` holds and, row by row, a piece of one token or more after it.
+
+    The cache then holds the pieces too, but nothing that was generated.
+    """
+    logits_BV = _read(model, cache, pieces)
+    return _go_on(
+        *(model, cache.fork(), logits_BV, max_new_tokens),
+        top_k=1,
+        streams=[],
+        stop_token=stop_token,
+    )
+
+
+def new_cache(model: GPT2, num_sequences: int, max_tokens: int) -> KVCache:
+    """An empty cache on the model's device, in the type that attention has here."""
+    device = model.wte.weight.device
+    dtype = torch.float32
+    if torch.is_autocast_enabled(device.type):
+        dtype = torch.get_autocast_dtype(device.type)
+    return KVCache(model.config, num_sequences, max_tokens, device=device, dtype=dtype)
+
+
+def _read(model: GPT2, cache: KVCache, pieces: Sequence[Sequence[int]]) -> Tensor:
+    """Scores of the token after each piece, [B, V]; the cache holds the pieces afterwards."""
+    device = cache.lengths_B.device
+    lengths_B = torch.tensor([len(piece) for piece in pieces], device=device)
+    tokens_BT = torch.zeros((len(pieces), max(map(len, pieces))), dtype=torch.long)
+    for row, piece in enumerate(pieces):
+        tokens_BT[row, : len(piece)] = torch.tensor(piece)
+    after_B = cache.lengths_B + lengths_B
+    hidden_BTD = model(tokens_BT.to(device), cache)
+    cache.truncate(after_B.tolist())
+    return model.logits(hidden_BTD[torch.arange(len(pieces), device=device), lengths_B - 1])
+
+
+def _go_on(
+    model: GPT2,
+    cache: KVCache,
+    logits_BV: Tensor,
+    max_new_tokens: int,
+    *,
+    top_k: int,
+    streams: list[torch.Generator],
+    stop_token: int | None,
+) -> list[Generated]:
+    """Choose token after token, each sequence until it stops."""
+    results = [Generated([], []) for _ in logits_BV]
+    running = list(range(len(results)))  # sequences not stopped yet, in the order of the cache
     for step in range(max_new_tokens):
         log_probabilities_BV = logits_BV.float().log_softmax(dim=1)
         chosen_B = _choose(log_probabilities_BV, top_k, [streams[i] for i in running if streams])
@@ -70,29 +135,6 @@ def generate(
             running = [running[row] for row in going_on]
         logits_BV = model.logits(model(chosen_B[:, None], cache)[:, -1])
     return results
-
-
-def _read_prompts(
-    model: GPT2, prompts: Sequence[Sequence[int]], max_new_tokens: int
-) -> tuple[Tensor, KVCache]:
-    """Scores of the first new token, [B, V], and the cache that holds the prompts."""
-    device = model.wte.weight.device
-    lengths = [len(prompt) for prompt in prompts]
-    longest = max(lengths)
-    tokens_BT = torch.zeros((len(prompts), longest), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        tokens_BT[row, : len(prompt)] = torch.tensor(prompt)
-    dtype = torch.float32
-    if torch.is_autocast_enabled(device.type):
-        dtype = torch.get_autocast_dtype(device.type)
-    cache = KVCache(
-        model.config, len(prompts), longest + max_new_tokens, device=device, dtype=dtype
-    )
-    hidden_BTD = model(tokens_BT.to(device), cache)
-    cache.truncate(lengths)
-    last_B = torch.tensor(lengths, device=device) - 1
-    rows_B = torch.arange(len(prompts), device=device)
-    return model.logits(hidden_BTD[rows_B, last_B]), cache
 
 
 def _choose(log_probabilities_BV: Tensor, top_k: int, streams: list[torch.Generator]) -> Tensor:

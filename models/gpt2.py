@@ -9,6 +9,7 @@ of use (`models.head_loss`), so that no parameter, count or file ever shows the 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,6 +79,13 @@ class KVCache:
         """Forget what follows the first `lengths[b]` tokens of sequence b (its padding)."""
         self.lengths_B = torch.tensor(lengths, device=self.lengths_B.device)
         self.max_length = max(lengths)
+
+    def fork(self) -> KVCache:
+        """The same tokens, to go on with in another way; nothing is copied.
+
+        What the fork adds lies beyond the lengths of this cache, which overwrites it.
+        """
+        return copy.copy(self)
 
     def select(self, rows: Tensor) -> None:
         """Keep only these sequences, in this order."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from models.generation import generate
+import torch
+
+from models.generation import Generated, generate, generate_after, new_cache
 from pipeline.evaluate.likelihood import pack
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example
@@ -60,10 +62,90 @@ def continue_prompts(
                 seed=session.seed if top_k > 1 else None,
                 stop_token=stop_token,
             )
-        for row, (tokens, log_probabilities) in zip(rows, generated, strict=True):
-            results[row] = Continuation(list(tokens), [float(p) for p in log_probabilities])
+        for row, found in zip(rows, generated, strict=True):
+            results[row] = _continuation(found)
             session.tick(lengths[row])
     return [result for result in results if result is not None]
+
+
+def continue_chains(
+    session: Session, chains: Sequence[Sequence[Prompt]], *, new_tokens: int
+) -> list[list[Continuation]]:
+    """Greedy continuations, up to the end of the line, of prompts that extend one another.
+
+    Each prompt of a chain begins with the one before it and is longer, so no token is read twice.
+    """
+    results: list[list[Continuation]] = [[] for _ in chains]
+    lengths = [len(chain[-1].tokens) + new_tokens for chain in chains]
+    for rows in pack(lengths, session.params.batch_tokens):
+        for part in _fitting(session.context, [[len(p.tokens) for p in chains[n]] for n in rows]):
+            together = {rows[n]: chains[rows[n]] for n in part}
+            _continue_together(session, together, new_tokens, results)
+    return results
+
+
+def _fitting(context: int, lengths: Sequence[Sequence[int]]) -> Iterator[Sequence[int]]:
+    """Split chains so that those read together never reach beyond the context with their padding.
+
+    A batch begins where its longest sequence ends and is as wide as its longest new piece.
+    """
+    parts = [list(range(len(lengths)))]
+    while parts:
+        part = parts.pop()
+        if len(part) > 1 and _reach([lengths[n] for n in part]) > context:
+            parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+        else:
+            yield part
+
+
+def _reach(lengths: Sequence[Sequence[int]]) -> int:
+    """Most positions that reading these chains together takes, padding included."""
+    reach = 0
+    for turn in range(max(map(len, lengths))):
+        chains = [chain for chain in lengths if len(chain) > turn]
+        known = [chain[turn - 1] if turn else 0 for chain in chains]
+        widest = max(chain[turn] - start for chain, start in zip(chains, known, strict=True))
+        reach = max(reach, max(known) + widest)
+    return reach
+
+
+def _continue_together(
+    session: Session,
+    chains: Mapping[int, Sequence[Prompt]],
+    new_tokens: int,
+    results: list[list[Continuation]],
+) -> None:
+    """One batch of chains, turn by turn; adds to `results` under the chains' numbers."""
+    lengths = [[len(prompt.tokens) for prompt in chain] for chain in chains.values()]
+    max_tokens = max(_reach(lengths), max(chain[-1] for chain in lengths) + new_tokens)
+    running = list(chains)
+    with session.autocast():
+        cache = new_cache(session.model, len(chains), max_tokens)
+        for turn in range(max(map(len, lengths))):
+            kept = [row for row, number in enumerate(running) if len(chains[number]) > turn]
+            if len(kept) < len(running):
+                cache.select(torch.tensor(kept, device=session.device))
+                cache.truncate(cache.lengths_B.tolist())  # so that its longest is one of these
+                running = [running[row] for row in kept]
+            starts = cache.lengths_B.tolist()
+            pieces = [
+                chains[number][turn].tokens[start:]
+                for number, start in zip(running, starts, strict=True)
+            ]
+            generated = generate_after(
+                session.model,
+                cache,
+                pieces,
+                max_new_tokens=new_tokens,
+                stop_token=session.tokenizer.ranks[b"\n"],
+            )
+            for number, found in zip(running, generated, strict=True):
+                results[number].append(_continuation(found))
+            session.tick(sum(len(piece) + new_tokens for piece in pieces))
+
+
+def _continuation(generated: Generated) -> Continuation:
+    return Continuation(list(generated.tokens), [float(p) for p in generated.log_probabilities])
 
 
 def first_line(session: Session, continuation: Continuation) -> tuple[str, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.evaluate.answers import conversation_f1
-from pipeline.evaluate.continuation import choose, continue_prompts, first_line, make_prompt
+from pipeline.evaluate.continuation import Prompt, choose, continue_chains, first_line, make_prompt
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
 
@@ -13,8 +15,9 @@ def evaluate(session: Session, task: Task) -> Outcome:
     examples = choose(session, task.examples)
     new_tokens = session.params.answer_tokens
     prompts = [make_prompt(session, e.context, new_tokens=new_tokens) for e in examples]
-    generated = continue_prompts(session, prompts, new_tokens=new_tokens, to_line_end=True)
-    answers = [first_line(session, continuation)[0] for continuation in generated]
+    chains = _chains(prompts)
+    generated = continue_chains(session, chains, new_tokens=new_tokens)
+    answers = [first_line(session, found)[0] for chain in generated for found in chain]
     scores = [
         conversation_f1(answer, example.references)
         for answer, example in zip(answers, examples, strict=True)
@@ -33,3 +36,19 @@ def evaluate(session: Session, task: Task) -> Outcome:
         "prompts_cut_from_left": sum(prompt.cut for prompt in prompts),
     }
     return outcome
+
+
+def _chains(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
+    """The prompts in their order, where one begins with the one before it in the same chain.
+
+    The questions about a story follow one another, so a story is one chain unless it is too long
+    for the context: then its beginning is cut, each time by another length.
+    """
+    chains: list[list[Prompt]] = []
+    for prompt in prompts:
+        last = chains[-1][-1].tokens if chains else prompt.tokens
+        if len(last) < len(prompt.tokens) and prompt.tokens[: len(last)] == last:
+            chains[-1].append(prompt)
+        else:
+            chains.append([prompt])
+    return chains

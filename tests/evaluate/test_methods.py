@@ -19,6 +19,7 @@ from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder
 from pipeline.evaluate import (
     cloze,
+    continuation,
     conversation,
     documents,
     last_word,
@@ -220,6 +221,55 @@ def test_conversations_are_answered_greedily_to_the_end_of_the_line(
     expected = [greedy_line(small, example.context, 6)[0] for example in task.examples]
     assert outcome.columns["answer"] == expected
     assert outcome.protocol["prompts_cut_from_left"] == 3
+
+
+def make_conversations() -> list[Example]:
+    """Stories of many lengths; some questions are as long as a story, some stories have but one."""
+    words = " ".join(english_passages(9, words=30)).replace("\n", " ").split(" ")
+    examples = []
+    for story in range(9):
+        prompt = " ".join(words[20 * story :][: 2 + 2 * (story % 4)]) + "\n\n"
+        for turn in range(1 + story % 3):
+            question = " ".join(words[7 * story + turn :][: 1 + 5 * ((story + turn) % 2)])
+            prompt += f"Q: {question}\nA:"
+            id_ = f"story{story}:{turn + 1}"
+            examples.append(Example(id=id_, text=prompt, context=prompt, references=["it"]))
+            prompt += " it\n"
+    return examples
+
+
+def test_a_story_is_read_once_for_all_its_questions(session: Session, one_by_one: Session) -> None:
+    examples = make_conversations()
+    task = Task(EVAL_SETS["coqa"], examples)
+    counts: dict[str, int] = {"alone": 0, "together": 0}
+    answers = {}
+    for name, one in (("alone", one_by_one), ("together", session)):
+
+        def tick(tokens: int, name: str = name) -> None:
+            counts[name] += tokens
+
+        small = replace(with_params(one, answer_tokens=5), tick=tick)
+        outcome = conversation.evaluate(small, task)
+        answers[name] = outcome.columns["answer"]
+    expected = [greedy_line(small, example.context, 5)[0] for example in examples]
+    assert answers["alone"] == answers["together"] == expected
+    lengths = [1 + len(session.tokenizer.encode(example.context)) for example in examples]
+    cut = outcome.protocol["prompts_cut_from_left"]
+    assert 0 < cut < len(examples) / 2  # both kinds are here
+    assert counts["alone"] < 0.8 * sum(length + 5 for length in lengths)
+
+
+def test_chains_read_together_stay_within_the_context_with_their_padding() -> None:
+    lengths = [[40, 45], [10, 40], [5, 12, 20], [60]]
+    parts = [list(part) for part in continuation._fitting(64, lengths)]
+    assert sorted(n for part in parts for n in part) == [0, 1, 2, 3]
+    assert len(parts) > 1
+    for part in parts:
+        turns = max(len(lengths[n]) for n in part)
+        for turn in range(turns):
+            known = [lengths[n][turn - 1] if turn else 0 for n in part if len(lengths[n]) > turn]
+            new = [lengths[n][turn] for n in part if len(lengths[n]) > turn]
+            assert max(known) + max(b - a for a, b in zip(known, new, strict=True)) <= 64
 
 
 def test_questions_follow_their_pairs_and_know_their_confidence(
