@@ -46,6 +46,9 @@ def map_shards(
     )
     with pool:
         futures = [pool.submit(function, item) for item in items]
+        # The pool watches for the death of those workers that ran when it was last given work:
+        # without this last piece, which finds them all running, the newest would die unseen.
+        pool.submit(_nothing)
         try:
             for future in futures:
                 result = future.result()
@@ -62,6 +65,10 @@ def map_shards(
             for worker in multiprocessing.active_children():  # leaving the pool waits for them
                 worker.terminate()
             raise
+
+
+def _nothing() -> None:
+    """Work that is none."""
 
 
 def _leave_signals_to_parent() -> None:

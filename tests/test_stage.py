@@ -196,12 +196,13 @@ def test_kill_9_ends_the_workers_of_a_pool_too(made: MadeStage) -> None:
     until(lambda: not any(map(alive, workers)), seconds=5)
 
 
-def test_a_killed_worker_is_an_error_that_names_the_remedy(made: MadeStage) -> None:
+@pytest.mark.parametrize("which", [0, 1], ids=["oldest", "newest"])
+def test_a_killed_worker_is_an_error_that_names_the_remedy(made: MadeStage, which: int) -> None:
     made.does("import made_stage; made_stage.in_workers([60.0, 60.0])")
     process = made.start()
     until(lambda: len(list(made.folder.glob("waiting-*"))) == 2)
-    worker = next(made.folder.glob("waiting-*")).name.removeprefix("waiting-")
-    os.kill(int(worker), signal.SIGKILL)
+    workers = [int(path.name.removeprefix("waiting-")) for path in made.folder.glob("waiting-*")]
+    os.kill(sorted(workers)[which], signal.SIGKILL)
     log = process.communicate(timeout=20)[1]
     assert process.returncode == 1
     assert "lower compute.workers" in log
