@@ -60,7 +60,7 @@ class Figure4:
     def __init__(self, folder: Path, tokenizer: Tokenizer, device: str) -> None:
         from pipeline.evaluate.session import load_pretrained
 
-        params = load_params(_PARAMS, "paper").params
+        params = load_params(_PARAMS, "tiny" if device == "cpu" else "paper").params
         evaluate = params.evaluate.model_copy(update={"precision": "float32"})
         model = load_pretrained(folder, device)
         self._session = Session(model, tokenizer, evaluate, 1, torch.device(device))

@@ -99,10 +99,11 @@ def _read(model: GPT2, cache: KVCache, pieces: Sequence[Sequence[int]]) -> Tenso
     tokens_BT = torch.zeros((len(pieces), max(map(len, pieces))), dtype=torch.long)
     for row, piece in enumerate(pieces):
         tokens_BT[row, : len(piece)] = torch.tensor(piece)
+    last_BT = torch.arange(tokens_BT.shape[1], device=device) == lengths_B[:, None] - 1
     after_B = cache.lengths_B + lengths_B
-    hidden_BTD = model(tokens_BT.to(device), cache)
+    hidden_BD = model(tokens_BT.to(device), cache, wanted_BT=last_BT)
     cache.truncate(after_B.tolist())
-    return model.logits(hidden_BTD[torch.arange(len(pieces), device=device), lengths_B - 1])
+    return model.logits(hidden_BD)
 
 
 def _go_on(

@@ -184,11 +184,14 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x_BTD: Tensor, reading: _Reading | None = None) -> Tensor:
-        """Returns the residual stream after this block, [B, T, D]."""
+    def forward(
+        self, x_BTD: Tensor, reading: _Reading | None = None, wanted_BT: Tensor | None = None
+    ) -> Tensor:
+        """The residual stream after this block: [B, T, D], or of the wanted positions, [W, D]."""
         x_BTD = x_BTD + self.drop(self.attn(self.ln_1(x_BTD), reading))
-        x_BTD = x_BTD + self.drop(self.mlp(self.ln_2(x_BTD)))
-        return x_BTD
+        x = x_BTD if wanted_BT is None else x_BTD[wanted_BT]
+        y: Tensor = x + self.drop(self.mlp(self.ln_2(x)))
+        return y
 
 
 class GPT2(nn.Module):
@@ -213,10 +216,18 @@ class GPT2(nn.Module):
             block.compile()
         self._compiled = True
 
-    def forward(self, tokens_BT: Tensor, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens_BT: Tensor,
+        cache: KVCache | None = None,
+        *,
+        wanted_BT: Tensor | None = None,
+    ) -> Tensor:
         """Hidden states after the final LayerNorm, [B, T, D].
 
-        With a cache, the tokens follow those it holds, and join them.
+        With a cache, the tokens follow those it holds, and join them. With `wanted_BT` (bool),
+        only the states of the positions where it is true, [W, D], row after row: the last MLP
+        is spared the others.
 
         Raises:
             ValueError: the tokens reach beyond the model's positions.
@@ -234,12 +245,14 @@ class GPT2(nn.Module):
             reading = _begin_reading(cache, tokens_BT.shape[1])
             positions = reading.positions_BT
         x_BTD = self.drop(self.wte(tokens_BT) + self.wpe(positions))
-        for block in self.h:
+        *blocks, last = self.h
+        for block in blocks:
             x_BTD = block(x_BTD, reading)
+        x = last(x_BTD, reading, wanted_BT)
         if cache is not None:
             cache.advance(tokens_BT.shape[1])
-        hidden_BTD: Tensor = self.ln_f(x_BTD)
-        return hidden_BTD
+        hidden: Tensor = self.ln_f(x)
+        return hidden
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
         """Scores of every token of the vocabulary, [..., V]; the head is the embedding."""

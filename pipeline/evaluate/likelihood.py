@@ -80,9 +80,10 @@ def guess(
         batch = [sequences[row] for row in rows]
         tokens_BT, targets_BT = _to_tensors(batch, session.device)
         with session.autocast():
-            hidden_ND = session.model(tokens_BT)[targets_BT != IGNORED]
+            scored_BT = targets_BT != IGNORED
+            hidden_ND = session.model(tokens_BT, wanted_BT=scored_BT)
             logits_NV = session.model.logits(hidden_ND).float()
-        targets_N = targets_BT[targets_BT != IGNORED]
+        targets_N = targets_BT[scored_BT]
         losses_N = torch.nn.functional.cross_entropy(logits_NV, targets_N, reduction="none")
         best_N = logits_NV.argmax(dim=-1)
         counts = torch.tensor([s.num_scored for s in batch], device=session.device)
@@ -147,7 +148,8 @@ def _read_prefixes(session: Session, prefixes: Sequence[Tokens], room: int) -> K
     )
     if max(lengths):
         tokens_BT = _pad(prefixes, 0, session.device)
-        session.model(tokens_BT, cache)
+        none_BT = torch.zeros_like(tokens_BT, dtype=torch.bool)
+        session.model(tokens_BT, cache, wanted_BT=none_BT)
         cache.truncate(lengths)
         session.tick(tokens_BT.numel())
     return cache

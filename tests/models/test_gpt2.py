@@ -70,6 +70,19 @@ def test_logits_agree_with_transformers_at_each_released_width(
     assert (torch.cat(pieces, 1) - expected).abs().max() < 1e-4
 
 
+def test_the_states_of_wanted_positions_are_those_of_a_whole_pass() -> None:
+    model, tokens_BT = make_model(), random_tokens(TINY, 3, 20)
+    wanted_BT = torch.rand(3, 20, generator=torch.Generator().manual_seed(2)) < 0.3
+    caches = [KVCache(TINY, 3, 20) for _ in range(2)]
+    with torch.no_grad():
+        whole_BTD = model(tokens_BT, caches[0])
+        for cache in (None, caches[1]):
+            wanted_WD = model(tokens_BT, cache, wanted_BT=wanted_BT)
+            assert (wanted_WD - whole_BTD[wanted_BT]).abs().max() < 1e-5
+    assert 0 < wanted_WD.shape[0] < 60
+    assert torch.equal(caches[0].keys_LBHSK, caches[1].keys_LBHSK)
+
+
 def test_a_folder_written_by_transformers_loads_with_the_same_logits(tmp_path: Path) -> None:
     from transformers import GPT2Config as PeerConfig
     from transformers import GPT2LMHeadModel
