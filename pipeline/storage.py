@@ -1,6 +1,6 @@
 """Places that a stage reads or writes: local paths, and URLs of whatever fsspec speaks.
 
-`s3://bucket/shards`, `gs://...`, `https://...`: each behaves as a `pathlib.Path` (universal_pathlib).
+`s3://bucket/shards`, `gs://...`, `https://...`: universal_pathlib makes each a `pathlib.Path`.
 Credentials and endpoints come from the environment, as the store's own tools read them.
 """
 
