@@ -4,7 +4,8 @@
 
 All three have the same random weights, the same examples and the same threads, and take turns. The
 forms are LAMBADA's (the last word of a passage), the Children's Book Test's (ten continuations of
-one context) and rolling perplexity (a long text in windows of 1024 tokens).
+one context) and rolling perplexity (a long text in windows of 1024 tokens; beside it, what the
+matrix products alone would take).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from matrix_products import time_matrix_products
 from result_table import Row, write_results
 from scoring_contenders import BareLoop, Choice, Contender, Figure4, LmEval, WordPair
 from scoring_texts import make_choices, make_passages, make_text
@@ -141,9 +143,12 @@ def _time_form(
     for peer in contenders[1:]:
         took_s = {size: _time(score, peer, work, size) for size in options.batch_sizes}
         peer.batch_size = min(took_s, key=lambda size: took_s[size])
+    floor_s: list[float] = []
     for _ in range(options.rounds):
         for contender in contenders:
             seconds[contender.name].append(_time(score, contender, work, contender.batch_size))
+        if form == "rolling":
+            floor_s.append(time_matrix_products(_SHAPES[shape], options.windows, options.device))
         took = ", ".join(f"{name} {values[-1]:.2f} s" for name, values in seconds.items())
         print(f"{shape}, {form}: {took}", flush=True)
     ours, *peers = contenders
@@ -168,10 +173,22 @@ def _time_form(
         for mine, theirs in zip(sums[ours.name], sums[peer.name], strict=True)
     )
     sizes = ", ".join(f"{peer.name} {peer.batch_size}" for peer in peers)
-    return rows, (
+    note = (
         f"{shape}, {form}: {amount:,} {unit.partition('/')[0]}; faster batch sizes: {sizes}; "
         f"log-likelihoods differ by {apart:.1e} at most (relative)."
     )
+    return rows, note + _floor_note(floor_s, seconds)
+
+
+def _floor_note(floor_s: list[float], seconds: dict[str, list[float]]) -> str:
+    """What part of each contender's time the matrix products alone would take."""
+    if not floor_s:
+        return ""
+    parts = [
+        f"{statistics.median(low / s for low, s in zip(floor_s, took, strict=True)):.0%} of {name}"
+        for name, took in seconds.items()
+    ]
+    return f" The products of the weights alone (body and head) take {', '.join(parts)}."
 
 
 def _time(score: Score, contender: Contender, work: Work, batch_size: int) -> float:
