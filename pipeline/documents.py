@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptDataError
-from pipeline.files import read_json, sha256_file, write_json
+from pipeline.files import open_atomic, read_json, sha256_file, write_json
 from pipeline.work_folder import MANIFEST
 
 _SHARD_TEXT_BYTES = 64 * 2**20  # of text; about 20 MiB on disk
@@ -93,10 +93,8 @@ def write_shard(
 ) -> dict[str, Any]:
     """Write one shard, atomically; returns its entry for the manifest."""
     table = pa.Table.from_pylist([asdict(document) for document in documents], schema=schema(kind))
-    temporary = path.with_name(f".{path.name}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, temporary, compression="zstd")
-    temporary.replace(path)
+    with open_atomic(path) as file:
+        pq.write_table(table, file, compression="zstd")
     return {
         "name": path.name,
         "documents": len(documents),

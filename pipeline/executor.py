@@ -1,4 +1,4 @@
-"""Map a function over shards in processes: results in order, one clear error, workers joined."""
+"""Map a function over shards, in processes or on a cluster: results in order, one clear error."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ctypes
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from typing import TypeVar
 
 from pipeline.errors import UserError
+from pipeline.params import ComputeParams
 from pipeline.progress import Progress
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -24,7 +26,7 @@ def map_shards(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
-    workers: int,
+    compute: ComputeParams,
     progress: Progress | None = None,
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in the order of `items`.
@@ -32,13 +34,26 @@ def map_shards(
     `function` must be importable (a module's top level, or a partial of one). With one worker it
     runs in this process. An exception of one item stops the rest and is raised here.
     """
-    if workers == 1 or len(items) <= 1:
-        for item in items:
-            result = function(item)
+    results: Generator[Result]
+    if compute.executor == "dask":
+        from pipeline.cluster import map_on_cluster  # its packages are an extra
+
+        assert compute.scheduler is not None
+        results = map_on_cluster(function, items, scheduler=compute.scheduler)
+    elif compute.workers == 1 or len(items) <= 1:
+        results = (function(item) for item in items)
+    else:
+        results = _map_in_processes(function, items, compute.workers)
+    with closing(results):
+        for result in results:
             if progress:
                 progress.update()
             yield result
-        return
+
+
+def _map_in_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int
+) -> Generator[Result]:
     # spawn: forking a process that holds threads (torch, Arrow) can deadlock.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
@@ -51,10 +66,7 @@ def map_shards(
         pool.submit(_nothing)
         try:
             for future in futures:
-                result = future.result()
-                if progress:
-                    progress.update()
-                yield result
+                yield future.result()
         except BrokenProcessPool:
             raise UserError(
                 "a worker process was killed, most likely for want of memory; lower "

@@ -6,12 +6,18 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import CorruptDataError
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside `path` for what is not whole yet, which no other writer anywhere has."""
+    return path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex[:12]}")
 
 
 @contextmanager
@@ -21,7 +27,7 @@ def open_atomic(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     On an error nothing appears and what stood there before stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary = temporary_name(path)
     encoding = None if "b" in mode else "utf-8"
     try:
         with temporary.open(mode, encoding=encoding) as file:
@@ -86,8 +92,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 def replace_path(source: Path, target: Path) -> None:
     """Publish a file or folder under `target` by rename, replacing what stands there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp-{os.getpid()}")
-    remove_path(temporary)
+    temporary = temporary_name(target)
     link_or_copy(source, temporary)
     if target.is_dir() or temporary.is_dir():
         remove_path(target)  # rename(2) replaces files and empty folders only

@@ -39,6 +39,19 @@ class ComputeParams(_Section):
     """GPUs of one training (1 for the CPU)."""
     nodes: PositiveCount
     strategy: Literal["auto", "ddp", "fsdp"]
+    executor: Literal["processes", "dask"]
+    """What maps a data stage over its shards: `workers` processes here, or a cluster's workers."""
+    scheduler: str | None
+    """Address of the cluster's Dask scheduler, for `executor: dask`."""
+
+    @model_validator(mode="after")
+    def _cluster_has_an_address(self) -> ComputeParams:
+        if self.executor == "dask" and self.scheduler is None:
+            raise ValueError(
+                "scheduler = null with executor = dask; give the address that `dask scheduler` "
+                "prints, e.g. tcp://10.0.0.1:8786"
+            )
+        return self
 
 
 class SampleWebParams(_Section):

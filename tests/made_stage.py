@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from compute_settings import compute
+
 from pipeline.executor import map_shards
 from pipeline.stage import Definition, Stage, main
 
@@ -35,7 +37,7 @@ def wait(item: float) -> float:
 
 def in_workers(items: list[float]) -> None:
     """Wait in two worker processes."""
-    list(map_shards(wait, items, workers=2))
+    list(map_shards(wait, items, compute=compute(workers=2)))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ PLUMBING = {
     "pipeline.params_file",
     "pipeline.yaml12",
     "pipeline.executor",
+    "pipeline.cluster",
+    "pipeline.storage",
     "pipeline.before_torch",
     "pipeline.errors",
     "pipeline.files",
@@ -142,6 +144,7 @@ def test_every_package_is_listed_as_a_dependency(project: Path) -> None:
         "rouge_score": "rouge_score",
         "markupsafe": "jinja2",
         "PIL": "pillow",
+        "upath": "universal_pathlib",
     }
     imported = set()
     for path in _sources(project):

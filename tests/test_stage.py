@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from pipeline.errors import EXIT_INTERRUPTED, EXIT_RETRY, EXIT_TERMINATED
-from pipeline.executor import map_shards
 from pipeline.files import open_atomic, replace_path
 from pipeline.progress import Progress
 from pipeline.work_folder import COMPLETE, fingerprint, hash_input, sweep_stale
@@ -86,13 +86,6 @@ def made(tmp_path: Path, project: Path) -> Iterator[MadeStage]:
     stage = MadeStage(tmp_path, project)
     yield stage
     stage.close()
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline_s = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never came to that"
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
@@ -417,15 +410,6 @@ def test_a_folder_replaces_a_folder_whole(tmp_path: Path) -> None:
     replace_path(tmp_path / "new", tmp_path / "old")
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["b"]
     assert (tmp_path / "new" / "b").exists()
-
-
-def test_results_come_in_the_order_of_the_items() -> None:
-    assert list(map_shards(abs, [-3, 2, -1, 0], workers=2)) == [3, 2, 1, 0]
-
-
-def test_the_error_of_one_item_is_raised_as_it_is() -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        list(map_shards(int, ["1", "x", "2"], workers=2))
 
 
 def test_a_progress_line_tells_rate_and_time_left() -> None:

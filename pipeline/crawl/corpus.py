@@ -72,7 +72,7 @@ def read_corpus(stage: Stage, location: Path) -> dict[str, Any]:
             map_shards(
                 partial(_read_file, folders, caps),
                 list(enumerate(files)),
-                workers=stage.params.compute.workers,
+                compute=stage.params.compute,
                 progress=progress,
             )
         )

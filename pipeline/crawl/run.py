@@ -177,7 +177,7 @@ def _extract(stage: Stage, frontier: Frontier) -> dict[str, Any]:
             places,
             num_links,
             Caps(params.max_body_bytes, params.min_document_words),
-            workers=stage.params.compute.workers,
+            compute=stage.params.compute,
             progress=progress,
         )
     return {

@@ -20,6 +20,7 @@ from pipeline.crawl.warc import read_response
 from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
 from pipeline.executor import map_shards
 from pipeline.files import read_json, write_json
+from pipeline.params import ComputeParams
 from pipeline.progress import Progress
 
 _SHARDS = 64  # aimed at, within:
@@ -69,18 +70,15 @@ Range(number=2, first=513, last=600)]
 
 
 def extract_all(
-    places: Places, num_links: int, caps: Caps, *, workers: int, progress: Progress
+    places: Places, num_links: int, caps: Caps, *, compute: ComputeParams, progress: Progress
 ) -> tuple[dict[str, int], Counter[str]]:
     """Write documents/ and rejected/; returns their totals and counts by reason."""
     places.done.mkdir(exist_ok=True)
-    for folder in (places.documents, places.rejected):
-        for leftover in folder.glob(".*.tmp"):
-            leftover.unlink()
     results = list(
         map_shards(
             partial(_extract_range, places, caps),
             cut_ranges(num_links) or [Range(0, 1, 0)],
-            workers=workers,
+            compute=compute,
             progress=progress,
         )
     )

@@ -21,7 +21,7 @@ from pipeline.dedup.near_duplicates import band_keys, choose_bands
 from pipeline.dedup.reasons import NON_ENGLISH, WIKIPEDIA
 from pipeline.dedup.wikipedia import wikipedia_sign
 from pipeline.documents import Document, Shard, read_verified_shard
-from pipeline.files import remove_path
+from pipeline.files import remove_path, temporary_name
 from pipeline.ngrams import ExactIndex, Hashes, NgramHasher, split_words
 from pipeline.params import DedupParams
 
@@ -49,14 +49,18 @@ class ComputeFeatures:
             rows.append(_describe(document, words))
             shingles.append(np.unique(hasher.combine_item(word_hashes)))
             matches.append(np.column_stack(index.match_hashes(word_hashes)))
-        temporary = self.folder / f".{shard.path.stem}"
-        remove_path(temporary)
+        temporary = temporary_name(target)
         temporary.mkdir(parents=True)
         _table(rows).to_parquet(temporary / "documents.parquet", index=False)
         np.save(temporary / "bands.npy", self._bands(shingles))
         _save_ragged(temporary / "shingles", shingles, np.empty(0, np.uint64))
         _save_ragged(temporary / "matches", matches, np.empty((0, 3), np.int64))
-        temporary.rename(target)
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            remove_path(temporary)  # another worker, taken for dead, was faster: with the same
         return target
 
     def _bands(self, shingles: list[Hashes]) -> Hashes:

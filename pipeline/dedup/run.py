@@ -62,9 +62,8 @@ def _compute_features(stage: Stage, shards: list[Shard], index: EvalIndex) -> li
         params=stage.params.dedup,
         seed=stage.params.seed,
     )
-    workers = stage.params.compute.workers
     with stage.progress("features", total=len(shards), unit="shards") as progress:
-        return list(map_shards(compute, shards, workers=workers, progress=progress))
+        return list(map_shards(compute, shards, compute=stage.params.compute, progress=progress))
 
 
 def _write(
@@ -75,9 +74,8 @@ def _write(
         kept=stage.staging / "kept", removed=stage.staging / "removed", done=stage.work / "written"
     )
     items = _split_by_shard(shards, index, verdicts)
-    workers = stage.params.compute.workers
     with stage.progress("write", total=len(shards), unit="shards") as progress:
-        results = list(map_shards(write, items, workers=workers, progress=progress))
+        results = list(map_shards(write, items, compute=stage.params.compute, progress=progress))
     totals = {
         name: write_manifest(stage.staging / name, [result[name] for result in results])
         for name in ("kept", "removed")

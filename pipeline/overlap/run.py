@@ -77,8 +77,7 @@ def _read_training_side(stage: Stage, side: SeenIndex) -> list[TrainingShard]:
     read = ReadShard(folder=stage.work / "train_ngrams", train_ids=train_ids, index=index)
     todo = list_shards(stage.inputs["documents"])
     with stage.progress("training text", total=len(todo), unit="shards") as progress:
-        workers = stage.params.compute.workers
-        shards = list(map_shards(read, todo, workers=workers, progress=progress))
+        shards = list(map_shards(read, todo, compute=stage.params.compute, progress=progress))
     for shard in shards:
         side.seen[np.load(shard.places)] = True
     return shards

@@ -94,7 +94,7 @@ def _read_articles(stage: Stage, found: dict[str, str]) -> tuple[list[Article], 
     left_out: Counter[str] = Counter()
     with stage.progress("documentation", total=params.max_text_bytes, unit="B") as progress:
         articles = make_articles(
-            map_shards(read_sources, chunks, workers=stage.params.compute.workers),
+            map_shards(read_sources, chunks, compute=stage.params.compute),
             max_text_bytes=params.max_text_bytes,
             max_articles=int(_ARTICLES_OF_PAGES * params.max_pages),
             left_out=left_out,
@@ -113,8 +113,7 @@ def _make_rows(stage: Stage, pages: Sequence[Page]) -> tuple[list[Row], list[Tru
     rows: list[Row] = []
     num_docutils = 0
     with stage.progress("pages", total=len(jobs), unit="pages") as progress:
-        workers = stage.params.compute.workers
-        rendered = map_shards(render_pages, chunks, workers=workers)
+        rendered = map_shards(render_pages, chunks, compute=stage.params.compute)
         for chunk, bodies in zip(chunks, rendered, strict=True):
             for (page, _), (body, used_docutils) in zip(chunk, bodies, strict=True):
                 kind = "text/html; charset=utf-8" if page.encoding == "utf-8" else _UNDECLARED

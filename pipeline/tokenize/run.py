@@ -90,7 +90,9 @@ def _encode(stage: Stage, shards: list[Shard]) -> EncodedCorpus:
         num_threads=max(1, workers // len(shards)),
     )
     with stage.progress("encode", total=len(shards), unit="shards") as progress:
-        return EncodedCorpus(list(map_shards(encode, shards, workers=workers, progress=progress)))
+        return EncodedCorpus(
+            list(map_shards(encode, shards, compute=stage.params.compute, progress=progress))
+        )
 
 
 def _require_documents(

@@ -6,25 +6,17 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from made_checkout import MAKE_FIGURE4, Pages, environment
+from waiting import until
 
 from flows.study import main
 
 HANG = "import os, time; pathlib.Path('there').write_text(str(os.getpid())); time.sleep(60)"
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline_s = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never came to that"
-        time.sleep(0.1)
 
 
 def alive(pid: int) -> bool:
