@@ -45,7 +45,7 @@ def map_on_cluster(
     """
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     task = _Task(function, os.getcwd(), os.stat(".").st_ino, hash_code())
     with _connected(scheduler) as client:

@@ -2,7 +2,7 @@
 
 A folder of shards holds `00000.parquet`, `00001.parquet`, ... (zstd) and, last, `_manifest.json`
 with the count and SHA-256 of each. pandas, Arrow, Polars and DuckDB read the folder as it is. The
-same documents in the same order give the same bytes.
+same documents in the same order give the same bytes. The folder may be a URL (`pipeline.storage`).
 """
 
 from __future__ import annotations
@@ -156,29 +156,26 @@ def read_verified_shard(shard: Shard, *, kind: type[Document] = Document) -> Ite
     Raises:
         CorruptDataError: it is missing or its bytes are not those the manifest lists.
     """
-    if not shard.path.is_file():
-        raise CorruptDataError(f"{shard.path}: listed in {MANIFEST} but missing; {_REMEDY}")
-    found = sha256_file(shard.path)
+    try:
+        data = shard.path.read_bytes()  # once: what is verified is what is read
+    except FileNotFoundError:
+        raise CorruptDataError(
+            f"{shard.path}: listed in {MANIFEST} but missing; {_REMEDY}"
+        ) from None
+    found = hashlib.sha256(data).hexdigest()
     if found != shard.sha256:
         raise CorruptDataError(
             f"{shard.path}: corrupted, SHA-256 {found[:12]}... where {MANIFEST} says "
             f"{shard.sha256[:12]}...; {_REMEDY}"
         )
-    yield from read_shard(shard.path, kind=kind)
+    try:
+        table = pq.read_table(pa.BufferReader(data), columns=[field.name for field in fields(kind)])
+    except pa.ArrowException as error:
+        raise CorruptDataError(
+            f"{shard.path}: not a shard of documents ({error}); {_REMEDY}"
+        ) from None
+    for row in table.to_pylist():
+        yield kind(**row)
 
 
 _REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"
-
-
-def read_shard(path: Path, *, kind: type[Document] = Document) -> Iterator[Document]:
-    """The documents of one shard.
-
-    Raises:
-        CorruptDataError: it is no Parquet file with these columns.
-    """
-    try:
-        table = pq.read_table(path, columns=[field.name for field in fields(kind)])
-    except (pa.ArrowException, OSError) as error:
-        raise CorruptDataError(f"{path}: not a shard of documents ({error}); {_REMEDY}") from None
-    for row in table.to_pylist():
-        yield kind(**row)

@@ -28,8 +28,10 @@ from pipeline.files import read_json, remove_path, replace_path, write_json
 from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import Study, load_params
 from pipeline.progress import Progress, format_seconds
+from pipeline.storage import exists, is_url, parse_place, upload
 from pipeline.work_folder import (
     COMPLETE,
+    METRICS,
     fingerprint,
     list_files,
     loaded_modules,
@@ -37,7 +39,6 @@ from pipeline.work_folder import (
     sweep_stale,
 )
 
-METRICS = "metrics.json"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Faults of the machine, not of the code: one line says enough. Others keep their traceback.
 _MACHINE_FAULTS = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EADDRINUSE, errno.EMFILE}
@@ -100,8 +101,8 @@ def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
             definition,
             load_params(arguments.params, arguments.profile),
             log,
-            inputs={name: getattr(arguments, name) for name in definition.inputs},
-            out=arguments.out,
+            inputs={name: parse_place(getattr(arguments, name)) for name in definition.inputs},
+            out=parse_place(arguments.out),
             work=arguments.work,
             size=arguments.size,
         )
@@ -150,8 +151,8 @@ def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Names
         parser.set_defaults(size=None)
     for name in definition.inputs:
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, dest=name, type=Path, required=True, metavar="PATH")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+        parser.add_argument(option, dest=name, required=True, metavar="PATH")
+    parser.add_argument("--out", required=True, metavar="FOLDER")
     return parser.parse_args(argv)
 
 
@@ -170,7 +171,7 @@ def run_stage(
     `size` tells apart what runs side by side in one study: a rung of Figure 4, or any model's name.
     """
     for name, path in inputs.items():
-        if not path.exists():
+        if not exists(path):
             raise UserError(
                 f"--{name.replace('_', '-')} {path}: no such file or folder; "
                 "run the stage that makes it (dvc repro)"
@@ -257,14 +258,21 @@ def publish(stage: Stage, out: Path) -> None:
     Intermediate state is dropped; `staging` stays (by hard links, so it costs no disk), because a
     kill before DVC has recorded the stage must not cost the work.
     """
-    for leftover in out.glob(".*.tmp-*"):
-        remove_path(leftover)
-    entries = sorted(stage.staging.iterdir(), key=lambda path: (path.name == METRICS, path.name))
-    for entry in entries:
-        replace_path(entry, out / entry.name)
+    if is_url(out):
+        upload(stage.staging, out)
+    else:
+        _publish_here(stage.staging, out)
     for path in stage.work.iterdir():
         if path.name not in {"out", "attempts", COMPLETE}:
             remove_path(path)
+
+
+def _publish_here(staging: Path, out: Path) -> None:
+    for leftover in out.glob(".*.tmp-*"):
+        remove_path(leftover)
+    entries = sorted(staging.iterdir(), key=lambda path: (path.name == METRICS, path.name))
+    for entry in entries:
+        replace_path(entry, out / entry.name)
 
 
 def peak_memory_mib() -> float:

@@ -7,9 +7,10 @@ Credentials and endpoints come from the environment, as the store's own tools re
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from pipeline.errors import UserError
+from pipeline.errors import RetryableError, UserError
+from pipeline.work_folder import MANIFEST, METRICS
 
 
 def parse_place(text: str) -> Path:
@@ -38,3 +39,43 @@ def parse_place(text: str) -> Path:
 def is_url(place: str | Path) -> bool:
     """Whether a place is one of fsspec's, not of the local file system."""
     return "://" in str(place)
+
+
+def exists(place: Path) -> bool:
+    """Whether there is a file or folder at a place.
+
+    Raises:
+        RetryableError: the store does not answer, or refuses.
+    """
+    try:
+        return place.exists()
+    except Exception as error:  # each store has errors of its own
+        if not is_url(place):
+            raise
+        raise RetryableError(
+            f"{place}: the store gives no answer ({type(error).__name__}: {error}); check address "
+            "and credentials and run the same command again"
+        ) from None
+
+
+def upload(folder: Path, place: Path) -> None:
+    """Replace what a store has under `place` by the entries of a local folder.
+
+    What lists the rest goes first and comes last: metrics.json of all entries, `_manifest.json` of
+    a folder of shards. So nobody reads half of it as whole, whenever this ends.
+    """
+    store: Any = place
+    _remove(store / METRICS)
+    for entry in sorted(folder.iterdir(), key=lambda path: (path.name == METRICS, path.name)):
+        target = store / entry.name
+        _remove(target / MANIFEST)
+        _remove(target)
+        files = [path for path in sorted(entry.rglob("*")) if path.is_file()] or [entry]
+        for file in sorted(files, key=lambda path: path.name == MANIFEST):
+            place_of_file = target.joinpath(*file.relative_to(entry).parts)
+            place_of_file.fs.put_file(str(file), place_of_file.path)
+
+
+def _remove(target: Any) -> None:
+    if target.exists():
+        target.fs.rm(target.path, recursive=True)

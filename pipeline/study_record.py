@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 from pipeline.files import read_json, sha256_file
 from pipeline.params import SIZES, ProfileParams
-from pipeline.stage import METRICS
-from pipeline.work_folder import MANIFEST
+from pipeline.work_folder import MANIFEST, METRICS
 from pipeline.yaml12 import load_yaml
 
 _FIGURES = ("figure*.png", "figure*.svg", "figure4.csv", "table*.csv", "index.html")

@@ -26,6 +26,7 @@ from pipeline.files import sha256_file
 
 # Of a folder of shards: lists each file with its hash. Arrow and pandas pass over a leading _.
 MANIFEST = "_manifest.json"
+METRICS = "metrics.json"  # of a stage's out: written last
 COMPLETE = "complete.json"  # its presence says that `out/` is whole
 
 _LOCK_WAIT_S = 5.0
@@ -61,7 +62,7 @@ def hash_input(path: Path) -> str:
     if (path / MANIFEST).is_file():
         return sha256_file(path / MANIFEST)
     children = [child for child in path.iterdir() if not child.name.startswith(".")]
-    names = {child.name: hash_input(child) for child in children if child.name != "metrics.json"}
+    names = {child.name: hash_input(child) for child in children if child.name != METRICS}
     return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
 
 

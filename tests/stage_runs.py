@@ -46,8 +46,11 @@ class StageRuns:
         options = [f"--{name.replace('_', '-')}={path}" for name, path in self.inputs.items()]
         return [
             *("--profile", "tiny", f"--params={self.folder / 'params.yaml'}"),
-            *(f"--work={self.folder / 'work'}", *options, f"--out={self.folder / out}"),
+            *(f"--work={self.folder / 'work'}", *options, f"--out={self._place(out)}"),
         ]
+
+    def _place(self, out: str) -> str:
+        return out if "://" in out else str(self.folder / out)
 
     def command(self, out: str = "out") -> list[str]:
         """What DVC would start."""
@@ -77,7 +80,7 @@ class StageRuns:
             kill_stage(process)
 
     def _start(self, out: str) -> BaseProcess:
-        log = self.folder / f"{out}.log"
+        log = self.folder / f"{Path(out).name}.log"
         log.unlink(missing_ok=True)
         return start_stage(self.name, self.arguments(out), folder=self.project, log=log)
 
@@ -85,7 +88,7 @@ class StageRuns:
         process = self._start(out)
         process.join()
         assert process.exitcode is not None
-        return Ended(process.exitcode, (self.folder / f"{out}.log").read_text())
+        return Ended(process.exitcode, (self.folder / f"{Path(out).name}.log").read_text())
 
     def work_folders(self) -> list[Path]:
         """The stage's work folders, one per fingerprint."""

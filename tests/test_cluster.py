@@ -96,7 +96,7 @@ def test_a_lost_scheduler_is_an_error_worth_a_retry(
 def test_no_scheduler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.cluster._CONNECT_S", 0.5)
     lost = compute(executor="dask", scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(UserError, match="tcp://127.0.0.1:9: no scheduler answers"):
+    with pytest.raises(UserError, match=r"tcp://127\.0\.0\.1:9: no scheduler answers"):
         list(map_shards(abs, [1], compute=lost))
 
 

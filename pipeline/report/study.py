@@ -11,7 +11,8 @@ import pandas as pd
 from pipeline.errors import CorruptDataError
 from pipeline.params import SIZES, ProfileParams
 from pipeline.results import Result, read_results
-from pipeline.stage import METRICS, read_metrics
+from pipeline.stage import read_metrics
+from pipeline.work_folder import METRICS
 
 STAGES = ("sample_web", "eval_sets", "crawl", "dedup", "tokenize")
 SIZED_STAGES = ("tune", "train", "evaluate")
