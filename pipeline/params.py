@@ -32,6 +32,8 @@ class ComputeParams(_Section):
     threads: PositiveCount
     """Of one training or evaluation on the CPU; the smallest models are fastest with one. As many
     sizes run side by side as `workers` allows."""
+    crawlers: PositiveCount
+    """Crawlers at once, which split the hosts; processes here, or a task each on a cluster."""
     data_workers: Count
     """Processes of each training's device that read batches ahead; 0 reads them in between."""
     accelerator: Literal["cpu", "gpu"]
@@ -98,7 +100,7 @@ class CrawlParams(_Section):
     user_agent: str
     """Names the crawler and a contact; required before any request leaves loopback."""
     max_connections: PositiveCount
-    """Hosts talked to at once, each over one connection."""
+    """Hosts that one crawler talks to at once, each over one connection."""
     per_host_delay_s: Seconds
     """Pause between two requests to one host; its Crawl-delay may lengthen it."""
     total_timeout_s: Seconds

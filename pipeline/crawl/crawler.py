@@ -10,21 +10,24 @@ import asyncio
 import heapq
 import logging
 import signal
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
+from pipeline.crawl.canonical import host_of
 from pipeline.crawl.exchange import Answer, FetchError, is_transient
-from pipeline.crawl.fetch import Fetcher, backoff_s
-from pipeline.crawl.frontier import FETCHED, Frontier, Result
+from pipeline.crawl.fetch import Fetcher, Moved, backoff_s
+from pipeline.crawl.frontier import FETCHED, MOVED
+from pipeline.crawl.share import Result, Share, Task
 from pipeline.crawl.warc import WarcFiles
-from pipeline.progress import Progress
 
 _LINKS_AT_ONCE = 64  # of one host in memory
 _MOST_AGAIN = 256  # failed links of one host that wait for another attempt
 _COMMIT_EVERY_S = 0.5
+_WATCH_EVERY_S = 5.0
 _MOST_WAITING_BYTES = 64 * 2**20  # of answers not yet in WARC; beyond, fetching waits
 _DOWN_AFTER = 20  # failures of a host in a row, from which its other links are not tried
 _DOWN_REASONS = frozenset({"timeout", "dns", "unreachable"})
@@ -32,19 +35,18 @@ HOST_DOWN = "host_down"
 
 
 class Finished(NamedTuple):
-    """A link with its final state, on its way to the frontier."""
+    """What became of a link, on its way to disk."""
 
-    position: int
-    state: str
-    attempts: int
-    answer: Answer | None
+    result: Result
+    answer: Answer | None = None
 
 
 class Ledger:
-    """Brings finished links to disk in batches: first WARC, then the frontier."""
+    """Brings finished links to disk in batches: first WARC, then the crawler's database."""
 
-    def __init__(self, frontier: Frontier, warc: WarcFiles, progress: Progress) -> None:
-        self._frontier, self._warc, self._progress = frontier, warc, progress
+    def __init__(self, share: Share, warc: WarcFiles, note: Callable[[int], None]) -> None:
+        """`note` is told, after each batch, how many links are finished."""
+        self._share, self._warc, self._note = share, warc, note
         self._waiting: list[Finished] = []
         self._waiting_bytes = 0
         self._room = asyncio.Event()
@@ -52,7 +54,9 @@ class Ledger:
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1)  # not asyncio's own, which slow DNS can fill
         self._error: BaseException | None = None
+        self.num_finished = 0
         self.body_bytes = 0
+        """Received, compressed as they came."""
 
     async def add(self, finished: Finished) -> None:
         """Take a finished link; waits while too much is in memory."""
@@ -92,7 +96,8 @@ class Ledger:
             except BaseException as error:
                 self._error = error
                 raise
-            self._progress.update(len(batch))
+            self.num_finished += len(batch)
+            self._note(self.num_finished)
 
     def close(self) -> None:
         """End the thread, once nothing more is committed."""
@@ -100,16 +105,11 @@ class Ledger:
 
     def _write(self, batch: list[Finished]) -> None:
         results = [
-            Result(
-                finished.position,
-                finished.state,
-                finished.attempts,
-                self._warc.add(finished.answer) if finished.answer else None,
-            )
-            for finished in batch
+            result._replace(place=self._warc.add(answer)) if answer else result
+            for result, answer in batch
         ]
         self._warc.sync()
-        self._frontier.finish(results)
+        self._share.finish(results)
 
 
 class Pace(NamedTuple):
@@ -123,70 +123,86 @@ class HostCrawl:
     """All links of one host, one after another; failed ones again after a while."""
 
     def __init__(
-        self, host: str, *, fetcher: Fetcher, frontier: Frontier, ledger: Ledger, max_attempts: int
+        self, host: str, *, fetcher: Fetcher, share: Share, ledger: Ledger, max_attempts: int
     ) -> None:
-        self._host, self._fetcher, self._frontier = host, fetcher, frontier
+        self._host, self._fetcher, self._share = host, fetcher, share
         self._ledger, self._max_attempts = ledger, max_attempts
-        self._again: list[tuple[float, int, str, int]] = []  # a heap: (when, position, url, tries)
+        self._again: list[tuple[float, Task, int]] = []  # a heap: (when, task, tries)
         self._failures_in_a_row = 0
 
     async def run(self) -> None:
         """Bring every pending link of the host to its final state."""
-        for position, url in self._pending():
+        for task in self._pending():
             await self._retry(leave=_MOST_AGAIN)
-            await self._try(position, url, tries=1)
+            await self._try(task, tries=1)
         await self._retry(leave=0)
 
-    def _pending(self) -> Iterator[tuple[int, str]]:
+    def _pending(self) -> Iterator[Task]:
         position = 0
-        while links := self._frontier.pending(self._host, after=position, most=_LINKS_AT_ONCE):
-            yield from links
-            position = links[-1][0]
+        while tasks := self._share.pending(self._host, after=position, most=_LINKS_AT_ONCE):
+            yield from tasks
+            position = tasks[-1].position
 
     async def _retry(self, *, leave: int) -> None:
         """Try again what is due, and wait for more until no more than `leave` are left."""
         while self._again and (len(self._again) > leave or self._again[0][0] <= _now_s()):
             await asyncio.sleep(max(0.0, self._again[0][0] - _now_s()))
-            _, position, url, tries = heapq.heappop(self._again)
-            await self._try(position, url, tries + 1)
+            _, task, tries = heapq.heappop(self._again)
+            await self._try(task, tries + 1)
 
-    async def _try(self, position: int, url: str, tries: int) -> None:
+    async def _try(self, task: Task, tries: int) -> None:
         if self._failures_in_a_row >= _DOWN_AFTER:
-            await self._ledger.add(Finished(position, HOST_DOWN, tries - 1, None))
+            await self._add(Result(task.position, HOST_DOWN, tries - 1))
             return
         try:
-            answer = await self._fetcher.fetch(url)
+            answer = await self._fetcher.fetch(*task.trail)
         except FetchError as error:
-            await self._failed(position, url, tries, error)
+            await self._failed(task, tries, error)
+            return
+        except Moved as moved:
+            moved_to = host_of(moved.trail[-1])
+            await self._add(
+                Result(task.position, MOVED, tries, trail=moved.trail, moved_to=moved_to)
+            )
             return
         self._failures_in_a_row = 0
-        await self._ledger.add(Finished(position, FETCHED, tries, answer))
+        await self._add(Result(task.position, FETCHED, tries), answer)
 
-    async def _failed(self, position: int, url: str, tries: int, error: FetchError) -> None:
+    async def _failed(self, task: Task, tries: int, error: FetchError) -> None:
         down = error.reason in _DOWN_REASONS and not error.final
         self._failures_in_a_row = self._failures_in_a_row + 1 if down else 0
         if is_transient(error.reason) and not error.final and tries < self._max_attempts:
-            when_s = _now_s() + backoff_s(tries)
-            heapq.heappush(self._again, (when_s, position, url, tries))
+            when_s = _now_s() + backoff_s(error.reason, tries)
+            heapq.heappush(self._again, (when_s, task, tries))
             return
-        await self._ledger.add(Finished(position, error.reason, tries, None))
+        await self._add(Result(task.position, error.reason, tries))
+
+    async def _add(self, result: Result, answer: Answer | None = None) -> None:
+        await self._ledger.add(Finished(result, answer))
 
 
 async def crawl(
-    frontier: Frontier, fetcher: Fetcher, ledger: Ledger, *, pace: Pace, log: logging.Logger
+    share: Share,
+    fetcher: Fetcher,
+    ledger: Ledger,
+    *,
+    pace: Pace,
+    log: logging.Logger,
+    is_alone: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Bring every pending link to its final state; False if a SIGTERM ended it before.
+    """Bring every pending link of a share to its state; False if it was ended before that.
 
-    Then as on Ctrl-C, what is finished is committed first.
+    SIGTERM ends it, or `is_alone`, asked now and then, once who started it is gone. Then as on
+    Ctrl-C, what is finished is committed first.
     """
-    hosts = frontier.hosts()
+    hosts = share.hosts()
 
     async def work() -> None:
         for host in hosts:  # shared: each host goes to one worker
             await HostCrawl(
                 host,
                 fetcher=fetcher,
-                frontier=frontier,
+                share=share,
                 ledger=ledger,
                 max_attempts=pace.max_attempts,
             ).run()
@@ -195,15 +211,23 @@ async def crawl(
         committer = asyncio.create_task(ledger.run())
         workers = [asyncio.create_task(work()) for _ in range(pace.hosts_at_once)]
         stop = asyncio.create_task(terminated.wait())
+        watch = asyncio.create_task(_watch(is_alone, terminated, log))
         try:
             await _first_error([*workers, committer], stop)
         finally:
-            await _cancel([*workers, committer, stop])
+            await _cancel([*workers, committer, stop, watch])
             try:
                 await ledger.commit()
             finally:
                 ledger.close()
     return not terminated.is_set()
+
+
+async def _watch(is_alone: Callable[[], bool], ended: asyncio.Event, log: logging.Logger) -> None:
+    while not is_alone():
+        await asyncio.sleep(_WATCH_EVERY_S)
+    log.warning("nobody waits for this crawler any more: writing what is fetched, then ending")
+    ended.set()
 
 
 async def _first_error(tasks: list[asyncio.Task[None]], stop: asyncio.Task[bool]) -> None:
@@ -233,6 +257,9 @@ async def _cancel(tasks: list[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
 async def _ended_by_sigterm(log: logging.Logger) -> AsyncIterator[asyncio.Event]:
     """Within the block SIGTERM sets the event instead of raising wherever the code is."""
     terminated = asyncio.Event()
+    if threading.current_thread() is not threading.main_thread():  # a cluster's worker
+        yield terminated
+        return
     loop = asyncio.get_running_loop()
     before = signal.getsignal(signal.SIGTERM)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -15,9 +15,12 @@ from pipeline.crawl.links import is_wikipedia
 from pipeline.crawl.politeness import HostGates, retry_after_s
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BACKOFF_S = 0.5  # before the second attempt; doubles with each
+_BACKOFF_S = {"broken": 0.5, "dns": 1.0, "timeout": 1.0, "unreachable": 1.0}
+_BUSY_BACKOFF_S = 2.0  # a server that says it has too much to do
+_MOST_BACKOFF_S = 300.0
 
 Ask = Callable[[str], Coroutine[Any, Any, Answer]]
+Owns = Callable[[str], bool]
 
 
 class Policy(NamedTuple):
@@ -28,38 +31,73 @@ class Policy(NamedTuple):
     max_redirects: int
 
 
-def backoff_s(attempts: int) -> float:
-    """Seconds to wait after so many failed attempts.
+def backoff_s(reason: str, attempts: int) -> float:
+    """Seconds to wait after so many failed attempts, by the class of the last failure.
 
-    >>> backoff_s(1), backoff_s(3)
-    (0.5, 2.0)
+    >>> backoff_s("broken", 1), backoff_s("timeout", 1), backoff_s("http_503", 3)
+    (0.5, 1.0, 8.0)
     """
-    return _BACKOFF_S * 2.0 ** (attempts - 1)
+    return min(_BACKOFF_S.get(reason, _BUSY_BACKOFF_S) * 2.0 ** (attempts - 1), _MOST_BACKOFF_S)
+
+
+def _any_host(host: str) -> bool:
+    return True
+
+
+class Moved(Exception):
+    """A redirect leads to a host that another crawler asks."""
+
+    def __init__(self, trail: tuple[str, ...]) -> None:
+        """`trail`: the URLs asked for, and the one to ask for next."""
+        super().__init__(trail[-1])
+        self.trail = trail
 
 
 class Fetcher:
     """Fetches pages; one for a whole crawl."""
 
-    def __init__(self, client: Client, gates: HostGates, policy: Policy) -> None:
+    def __init__(
+        self,
+        client: Client,
+        gates: HostGates,
+        policy: Policy,
+        *,
+        owns: Owns = _any_host,
+    ) -> None:
+        """`owns` tells which hosts are this crawler's to ask for pages."""
+        self._owns = owns
         self._client = client
         self._gates = gates
         self._policy = policy
         self._robots = robots.Robots(policy.user_agent.partition("/")[0], self._fetch_robots)
 
-    async def fetch(self, url: str) -> Answer:
+    async def fetch(self, *trail: str) -> Answer:
         """One attempt at a page, behind its redirects; the answer has status 200.
+
+        Args:
+            trail: its URL, or those that redirected and the one where they led to.
 
         Raises:
             FetchError: there is no page, and why.
+            Moved: it lies on another crawler's host.
         """
-        return await self._follow(url, self._ask_page, self._policy.max_redirects)
+        return await self._follow(
+            trail, self._ask_page, self._policy.max_redirects, owns=self._owns
+        )
 
     def close(self) -> None:
         """Give up what is still being fetched."""
         self._robots.close()
 
-    async def _follow(self, url: str, ask: Ask, max_redirects: int) -> Answer:
-        seen = {url}
+    async def _follow(
+        self,
+        trail: Sequence[str],
+        ask: Ask,
+        max_redirects: int,
+        *,
+        owns: Owns = _any_host,
+    ) -> Answer:
+        url, seen = trail[-1], dict.fromkeys(trail)  # in order
         while True:
             answer = await ask(url)
             if answer.status == 200:
@@ -71,12 +109,14 @@ class Fetcher:
                 raise FetchError("redirect_loop", url)
             if len(seen) > max_redirects:
                 raise FetchError("too_many_redirects", url)
-            seen.add(url)
+            if _is_web(url) and not owns(host_of(url)):
+                raise Moved((*seen, url))
+            seen[url] = None
 
     async def _ask_page(self, url: str) -> Answer:
         if is_wikipedia(host_of(url)):
             raise FetchError("wikipedia", url)
-        if url.startswith(("http://", "https://")):  # the client refuses others, with the reason
+        if _is_web(url):  # the client refuses others, with the reason
             rules = await self._robots.rules(url)
             self._gates.set_delay(host_of(url), rules.crawl_delay_s)
             refusal = await self._robots.refusal(url)
@@ -101,11 +141,15 @@ class Fetcher:
         while True:
             attempts += 1
             try:
-                return await self._follow(url, ask, robots.MAX_REDIRECTS)
+                return await self._follow((url,), ask, robots.MAX_REDIRECTS)
             except FetchError as error:
                 if attempts >= self._policy.max_attempts or not is_transient(error.reason):
                     raise
-            await asyncio.sleep(backoff_s(attempts))
+                await asyncio.sleep(backoff_s(error.reason, attempts))
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
 
 
 def _target(answer: Answer) -> str:

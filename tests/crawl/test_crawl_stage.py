@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +74,22 @@ def responses(out: Path) -> Counter[str]:
 
 def committed(work: Path) -> int:
     """Links with a final state, as another process sees them; -1 before there are any links."""
+    queries = {
+        "frontier.sqlite": "SELECT count(*) FROM links WHERE state != 'pending'",
+        "crawlers/*/results.sqlite": "SELECT count(*) FROM results WHERE state != 'moved'",
+    }
+    counts = [
+        _ask(path, query) for pattern, query in queries.items() for path in work.glob(pattern)
+    ]
+    return sum(counts) if counts and min(counts) >= 0 else -1
+
+
+def _ask(path: Path, query: str) -> int:
     try:
-        database = sqlite3.connect(f"file:{work / 'frontier.sqlite'}?mode=ro", uri=True)
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return int(database.execute(query).fetchone()[0])
     except sqlite3.OperationalError:
         return -1
-    try:
-        finished = database.execute("SELECT count(*) FROM links WHERE state != 'pending'")
-        return int(finished.fetchone()[0])
-    except sqlite3.OperationalError:
-        return -1
-    finally:
-        database.close()
 
 
 def test_every_url_becomes_a_document_or_is_rejected_with_its_reason(site: Site) -> None:
@@ -154,6 +160,16 @@ def test_killed_anywhere_again_and_again_the_same_command_gives_the_same_documen
     assert without_warc(out) == without_warc(site.out)
     assert responses(out) == responses(site.out)  # none fetched into WARC twice, none lost
     assert json.loads((out / "metrics.json").read_text())["attempts"] > 3
+
+
+def test_several_crawlers_killed_and_fewer_after_give_the_same_documents(site: Site) -> None:
+    runs = site.runs("several")
+    runs.set_params(crawl=CHANGES, compute={"workers": 2, "crawlers": 3})
+    runs.kill_when(_committed(100))
+    runs.set_params(crawl=CHANGES, compute={"workers": 1, "crawlers": 2})
+    out = runs.run()
+    assert without_warc(out) == without_warc(site.out)
+    assert responses(out) == responses(site.out)
 
 
 def test_sigterm_commits_what_is_fetched_and_exits_143(site: Site) -> None:

@@ -19,8 +19,8 @@ from pipeline.crawl.exchange import Limits, open_client
 from pipeline.crawl.fetch import Fetcher, Policy
 from pipeline.crawl.frontier import Frontier, Link
 from pipeline.crawl.politeness import HostGates
+from pipeline.crawl.share import Share
 from pipeline.crawl.warc import WarcFiles
-from pipeline.progress import Progress
 
 LOG = logging.getLogger("test")
 
@@ -31,7 +31,9 @@ def make_frontier(folder: Path, urls: list[str]) -> Frontier:
         with frontier.reading("RS"):
             for url in urls:
                 frontier.add(Link(url, host_of(url), url, 3, 0, ""))
-        frontier.close_list()
+    if (folder / "results.sqlite").exists():
+        frontier.take_over(folder / "results.sqlite")
+    frontier.begin_round()
     return frontier
 
 
@@ -45,7 +47,10 @@ def crawl_all(
 ) -> dict[str, tuple[str, int]]:
     """Crawl what is pending; returns state and attempts by URL."""
     frontier = make_frontier(folder, urls)
-    warc = WarcFiles(folder / "warc", frontier.warc_ends(), about={"software": "test"})
+    share = Share(frontier.path, folder / "results.sqlite", number=0, of=1)
+    warc = WarcFiles(folder / "warc", share.warc_ends(), about={"software": "test"})
+
+    finished: list[int] = []
 
     async def run() -> None:
         async with open_client(
@@ -55,17 +60,18 @@ def crawl_all(
             test_server=("127.0.0.1", server.port),
         ) as client:
             fetcher = Fetcher(client, HostGates(0.0, 1.0), Policy(AGENT, attempts, 5))
-            with Progress("fetch", total=None, unit="pages", log=LOG) as progress:
-                ledger = Ledger(frontier, warc, progress)
-                pace = Pace(hosts_at_once=8, max_attempts=attempts)
-                assert await crawl(frontier, fetcher, ledger, pace=pace, log=LOG)
+            ledger = Ledger(share, warc, finished.append)
+            pace = Pace(hosts_at_once=8, max_attempts=attempts)
+            assert await crawl(share, fetcher, ledger, pace=pace, log=LOG)
             fetcher.close()
 
     try:
         asyncio.run(run())
     finally:
         warc.close()
-        frontier.close()
+        share.close()
+    frontier.take_over(folder / "results.sqlite")
+    frontier.close()
     with closing(sqlite3.connect(frontier.path)) as database:
         rows = database.execute("SELECT url, state, attempts FROM links").fetchall()
     return {url: (state, tries) for url, state, tries in rows}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from pipeline.crawl.frontier import Frontier
+from pipeline.crawl.frontier import Frontier, read_range
 from pipeline.crawl.links import Rules, collect_links
 from pipeline.crawl.submissions import BadLine, find_dumps, read_submissions
 from pipeline.errors import CorruptDataError, UserError
@@ -41,18 +41,16 @@ def dump(folder: Path, *records: dict[str, Any] | str, name: str = "RS_2017-12")
     return folder
 
 
-def collect(folder: Path, rules: Rules = RULES) -> tuple[Counter[str], list[str]]:
-    frontier = Frontier(folder.parent / f"{folder.name}.sqlite")
+def collect(
+    folder: Path, rules: Rules = RULES, *, database: Path | None = None
+) -> tuple[Counter[str], list[str]]:
+    frontier = Frontier(database or folder.parent / f"{folder.name}.sqlite")
     try:
         with Progress("links", total=None, unit="links", log=LOG) as progress:
             counts = collect_links(folder, rules, frontier, progress, LOG)
-        frontier.close_list()
-        urls = [
-            url
-            for host in frontier.hosts()
-            for _, url in frontier.pending(host, after=0, most=10**6)
-        ]
-        assert len(urls) == counts["kept"]
+        num = frontier.num_links()
+        assert num == frontier.begin_round() == counts["kept"]
+        urls = [row.link.url for row in read_range(frontier.path, 1, num)]
         return counts, urls
     finally:
         frontier.close()
@@ -189,7 +187,8 @@ def test_a_folder_without_dumps_is_one_clear_error(tmp_path: Path) -> None:
 @pytest.mark.shared_data
 def test_real_dumps_give_links_with_counts_by_rule(shared_data: Path, tmp_path: Path) -> None:
     rules = RULES._replace(blocked_subreddits=frozenset())
-    counts, urls = collect(shared_data / "crawl_sample" / "reddit", rules)
+    folder = shared_data / "crawl_sample" / "reddit"
+    counts, urls = collect(folder, rules, database=tmp_path / "f.sqlite")
     assert counts == {
         "submissions": 80_828,
         "kept": 21_019,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.crawl.exchange import Answer
-from pipeline.crawl.frontier import FETCHED, Frontier, Link, Place, Result, read_range
+from pipeline.crawl.frontier import FETCHED, MOVED, Frontier, Link, Place, read_range
+from pipeline.crawl.share import Result, Share, Task
 from pipeline.crawl.warc import WarcFiles, file_name, read_response
 from pipeline.errors import CorruptDataError
 
@@ -98,8 +100,13 @@ def make_frontier(path: Path, hosts: list[str]) -> Frontier:
         for number, host in enumerate(hosts):
             frontier.add(Link(f"http://{host}/{number}", host, "", 3, 0, ""))
             counts["kept"] += 1
-    frontier.close_list()
+    frontier.begin_round()
     return frontier
+
+
+def open_share(frontier: Frontier, number: int = 0, of: int = 1) -> Share:
+    results = frontier.path.with_name(f"results-{number}.sqlite")
+    return Share(frontier.path, results, number=number, of=of)
 
 
 def test_hosts_come_by_their_number_of_links_each_once(tmp_path: Path) -> None:
@@ -107,23 +114,48 @@ def test_hosts_come_by_their_number_of_links_each_once(tmp_path: Path) -> None:
         ["b.test"] * 2 + ["c.test"] * 5 + [f"d{n:04d}.test" for n in range(2500)] + ["a.test"] * 2
     )
     frontier = make_frontier(tmp_path / "f.sqlite", hosts)
-    found = list(frontier.hosts())
+    found = list(open_share(frontier).hosts())
     assert found[:4] == ["c.test", "a.test", "b.test", "d0000.test"]
     assert len(found) == len(set(found)) == 2503
+    parts = [list(open_share(frontier, number, of=3).hosts()) for number in range(3)]
+    assert sorted(host for part in parts for host in part) == sorted(found)
+    assert min(map(len, parts)) > 700
     frontier.close()
 
 
 def test_a_link_gets_one_final_state(tmp_path: Path) -> None:
     frontier = make_frontier(tmp_path / "f.sqlite", ["a.test"] * 3)
-    frontier.finish([Result(1, FETCHED, 1, Place(0, 5, 7)), Result(3, "http_404", 2)])
-    assert frontier.pending("a.test", after=0, most=9) == [(2, "http://a.test/1")]
-    assert frontier.states() == {"pending": 1, FETCHED: 1, "http_404": 1}
-    assert frontier.warc_ends() == {0: 12}
-    with pytest.raises(AssertionError):
-        frontier.finish([Result(2, "timeout", 1), Result(3, "timeout", 1)])
-    assert frontier.states()["pending"] == 1  # all or none
+    share = open_share(frontier)
+    share.finish([Result(1, FETCHED, 1, Place(0, 5, 7)), Result(3, "http_404", 2)])
+    with pytest.raises(sqlite3.IntegrityError):
+        share.finish([Result(2, "timeout", 1), Result(3, "timeout", 1)])  # all or none
+    share.close()
+    share = open_share(frontier)  # as after a kill
+    assert share.pending("a.test", after=0, most=9) == [Task(2, ("http://a.test/1",))]
+    assert share.warc_ends() == {0: 12}
+    share.close()
+    for _ in range(2):  # the second time there is nothing left to take over
+        frontier.take_over(tmp_path / "results-0.sqlite")
+        assert frontier.states() == {"pending": 1, FETCHED: 1, "http_404": 1}
+        assert frontier.warc_ends() == {0: 12}
+        assert frontier.num_attempts() == 3
     frontier.close()
     rows = read_range(tmp_path / "f.sqlite", 1, 2)
     assert [(row.position, row.state, row.place) for row in rows] == [
         (1, FETCHED, Place(0, 5, 7)), (2, "pending", None),
     ]  # fmt: skip
+
+
+def test_a_link_that_moved_waits_at_its_next_host_with_its_trail(tmp_path: Path) -> None:
+    frontier = make_frontier(tmp_path / "f.sqlite", ["a.test"])
+    share = open_share(frontier)
+    trail = ("http://a.test/0", "http://b.test/x")
+    share.finish([Result(1, MOVED, 1, trail=trail, moved_to="b.test")])
+    share.close()
+    frontier.take_over(tmp_path / "results-0.sqlite")
+    assert frontier.begin_round() == 1
+    share = open_share(frontier)
+    assert share.pending("b.test", after=0, most=9) == [Task(1, trail)]
+    assert share.pending("a.test", after=0, most=9) == []
+    share.close()
+    frontier.close()

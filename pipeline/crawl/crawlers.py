@@ -1,0 +1,214 @@
+"""Several crawlers at once, hosts split among them, in processes here or on a cluster.
+
+Each has its hosts to itself, so that a host has one connection and one pace whoever asks. A
+redirect to another crawler's host is handed over and asked for in the next round; with one crawler
+there is one round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.crawl.crawler import Ledger, Pace, crawl
+from pipeline.crawl.exchange import Limits, open_client
+from pipeline.crawl.fetch import Fetcher, Policy
+from pipeline.crawl.frontier import Frontier
+from pipeline.crawl.guard import Endpoint
+from pipeline.crawl.politeness import HostGates
+from pipeline.crawl.share import Share
+from pipeline.crawl.warc import WarcFiles, cut
+from pipeline.executor import map_shards
+from pipeline.params import ComputeParams, CrawlParams
+from pipeline.progress import Progress
+from pipeline.work_folder import locked
+
+_LOOKUPS_AT_ONCE = 64  # asyncio's own pool is too small for names that nobody answers for
+_HOSTS_PER_CONNECTION = 4  # at once, since a polite crawl of a host mostly pauses
+_WATCH_EVERY_S = 2.0
+_ALONE_AFTER_S = 60.0  # without a sign of the process that started the crawlers
+_RESULTS, _NOTE, _SIGN = "results.sqlite", "finished", "crawlers-wanted"
+
+
+class Job(NamedTuple):
+    """What all crawlers are told."""
+
+    frontier: Path
+    folder: Path
+    """Holds a folder for each crawler's own state."""
+    warc: Path
+    params: CrawlParams
+    crawlers: int
+    server: Endpoint | None
+    """Of the built-in web; None for the public internet."""
+
+
+class Fetched(NamedTuple):
+    """What crawlers did in this attempt, after earlier ones or alone."""
+
+    complete: bool
+    """Every link has its state; else they were told to end."""
+    pages: int
+    """Brought to a final state, or handed over to another crawler."""
+    body_bytes: int
+    """Received, compressed as they came."""
+    rounds: int
+
+
+def crawl_all(
+    job: Job, frontier: Frontier, *, compute: ComputeParams, progress: Progress
+) -> Fetched:
+    """Bring every pending link to its final state.
+
+    Raises:
+        RetryableError: a crawler of an earlier attempt still runs.
+    """
+    total = Fetched(True, 0, 0, 0)
+    here = compute.model_copy(update={"workers": job.crawlers})
+    while True:
+        _take_over(job, frontier)
+        if not total.complete or not frontier.begin_round():
+            return total
+        with _watching(job, progress):
+            ended = list(map_shards(partial(run_crawler, job), range(job.crawlers), compute=here))
+        total = Fetched(
+            all(one.complete for one in ended),
+            total.pages + sum(one.pages for one in ended),
+            total.body_bytes + sum(one.body_bytes for one in ended),
+            total.rounds + 1,
+        )
+
+
+def run_crawler(job: Job, number: int) -> Fetched:
+    """Crawl the share of one crawler; after a kill it goes on where it was."""
+    folder = job.folder / f"{number:03d}"
+    with locked(folder):
+        share = Share(job.frontier, folder / _RESULTS, number=number, of=job.crawlers)
+        about = {
+            "software": "figure4",
+            "format": "WARC File Format 1.1",
+            "http-header-user-agent": job.params.user_agent,
+            "robots": "obey",
+        }
+        try:
+            warc = WarcFiles(job.warc, share.warc_ends(), about=about, series=number)
+            try:
+                note = folder / _NOTE
+                ledger = Ledger(share, warc, lambda finished: _write_note(note, finished))
+                complete = asyncio.run(_crawl(job, share, ledger))
+                return Fetched(complete, ledger.num_finished, ledger.body_bytes, 1)
+            finally:
+                warc.close()
+        finally:
+            share.close()
+
+
+async def _crawl(job: Job, share: Share, ledger: Ledger) -> bool:
+    params = job.params
+    at_once = params.max_connections * (_HOSTS_PER_CONNECTION if params.per_host_delay_s else 1)
+    _allow_files(at_once)
+    lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="dns")
+    asyncio.get_running_loop().set_default_executor(lookups)
+    gates = HostGates(params.per_host_delay_s, params.max_server_wait_s)
+    policy = Policy(params.user_agent, params.max_attempts, params.max_redirects)
+    async with open_client(
+        user_agent=params.user_agent,
+        limits=Limits(params.total_timeout_s, params.max_body_bytes),
+        max_connections=params.max_connections,
+        test_server=job.server,
+    ) as client:
+        fetcher = Fetcher(client, gates, policy, owns=share.owns)
+        try:
+            return await crawl(
+                share,
+                fetcher,
+                ledger,
+                pace=Pace(at_once, params.max_attempts),
+                log=logging.getLogger("figure4"),
+                is_alone=_make_is_alone(job.folder / _SIGN),
+            )
+        finally:
+            fetcher.close()
+
+
+def _allow_files(connections: int) -> None:
+    """Let the process open a socket per host in work, kept alive or in use, where it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 256 + 4 * connections
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+
+
+def _take_over(job: Job, frontier: Frontier) -> None:
+    """Bring what crawlers left, of however many, into the list, and cut WARC to what it knows."""
+    for folder in sorted(job.folder.glob("[0-9]*")):
+        with locked(folder):
+            results = folder / _RESULTS
+            if results.is_file():
+                Share(job.frontier, results, number=0, of=1).close()  # rolls back half a commit
+                frontier.take_over(results)
+                results.unlink()
+            (folder / _NOTE).unlink(missing_ok=True)
+    cut(job.warc, frontier.warc_ends())
+
+
+@contextmanager
+def _watching(job: Job, progress: Progress) -> Iterator[None]:
+    """Give crawlers a sign that they are waited for, and show how far they are."""
+    job.folder.mkdir(exist_ok=True)
+    (job.folder / _SIGN).touch()
+    over = threading.Event()
+    shown = 0
+
+    def show() -> None:
+        nonlocal shown
+        finished = sum(map(_read_note, job.folder.glob(f"*/{_NOTE}")))
+        progress.update(max(0, finished - shown))
+        shown = max(shown, finished)
+
+    def watch() -> None:
+        while not over.wait(_WATCH_EVERY_S):
+            (job.folder / _SIGN).touch()
+            show()
+
+    thread = threading.Thread(target=watch, name="crawlers")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        show()
+
+
+def _make_is_alone(sign: Path) -> Callable[[], bool]:
+    """Tells whether the sign has stayed as it was for long, by this machine's clock alone."""
+    seen, since_s = -1, time.monotonic()
+
+    def is_alone() -> bool:
+        nonlocal seen, since_s
+        now = sign.stat().st_mtime_ns if sign.is_file() else seen
+        if now != seen:
+            seen, since_s = now, time.monotonic()
+        return time.monotonic() - since_s > _ALONE_AFTER_S
+
+    return is_alone
+
+
+def _write_note(note: Path, finished: int) -> None:
+    note.write_text(str(finished))
+
+
+def _read_note(note: Path) -> int:
+    with suppress(OSError, ValueError):  # being written, or just removed
+        return int(note.read_text())
+    return 0

@@ -1,0 +1,148 @@
+"""Several crawlers at once, and a crawl that is killed, measured on the server's side."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import time
+from collections import Counter
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from hostile_server import HostileServer, answer, redirect
+
+from pipeline.crawl import crawlers
+from pipeline.crawl.canonical import host_of
+from pipeline.crawl.crawlers import Fetched, Job, crawl_all, run_crawler
+from pipeline.crawl.frontier import Frontier, Link, read_range, slot_of
+from pipeline.params_file import load_params
+from pipeline.progress import Progress
+
+HOSTS = [f"h{n}.test" for n in range(12)]
+_PROCESSES = multiprocessing.get_context("forkserver")
+
+
+def make_job(project: Path, folder: Path, server: HostileServer, *, num_crawlers: int) -> Job:
+    params = load_params(project / "params.yaml", "tiny").params.crawl
+    (folder / "crawlers").mkdir(exist_ok=True)
+    return Job(
+        frontier=folder / "frontier.sqlite",
+        folder=folder / "crawlers",
+        warc=folder / "warc",
+        params=params.model_copy(update={"total_timeout_s": 5.0}),
+        crawlers=num_crawlers,
+        server=("127.0.0.1", server.port),
+    )
+
+
+def fill(frontier: Frontier, urls: list[str]) -> None:
+    with frontier.reading("RS"):
+        for url in urls:
+            frontier.add(Link(url, host_of(url), url, 3, 0, ""))
+
+
+def crawl_job(project: Path, job: Job) -> Fetched:
+    compute = load_params(project / "params.yaml", "tiny").params.compute
+    frontier = Frontier(job.frontier)
+    try:
+        with Progress("t", total=None, unit="u", log=logging.getLogger("test")) as progress:
+            return crawl_all(job, frontier, compute=compute, progress=progress)
+    finally:
+        frontier.close()
+
+
+def states(job: Job) -> dict[str, str]:
+    frontier = Frontier(job.frontier)
+    rows = read_range(job.frontier, 1, frontier.num_links())
+    frontier.close()
+    return {row.link.url: row.state for row in rows}
+
+
+def test_hosts_are_split_and_redirects_handed_over_to_their_host_s_crawler(
+    server: HostileServer, project: Path, tmp_path: Path
+) -> None:
+    crawler_of = {host: slot_of(host) % 3 for host in HOSTS}
+    assert set(crawler_of.values()) == {0, 1, 2}
+    # From host to host around the circle: through other crawlers and back.
+    urls = [f"http://{host}/page?{n}" for host in HOSTS for n in range(8)]
+    for here, there in zip(HOSTS, HOSTS[1:] + HOSTS[:1], strict=True):
+        server.special[here, "/go"] = redirect(f"http://{there}/gone-on")
+        server.special[here, "/gone-on"] = answer()
+        server.special[here, "/round"] = redirect(f"http://{there}/round")  # without end
+        server.special[here, "/wiki"] = redirect("https://en.wikipedia.org/wiki/Clock")
+        urls += [f"http://{here}/{path}" for path in ("go", "round", "wiki", "missing")]
+    fates = {"go": "fetched", "round": "too_many_redirects", "wiki": "wikipedia",
+             "missing": "http_404"}  # fmt: skip
+    expected = {url: fates.get(url.rpartition("/")[2], "fetched") for url in urls}
+    for num_crawlers in (3, 1):
+        folder = tmp_path / str(num_crawlers)
+        folder.mkdir()
+        job = make_job(project, folder, server, num_crawlers=num_crawlers)
+        frontier = Frontier(job.frontier)
+        fill(frontier, urls)
+        frontier.close()
+        fetched = crawl_job(project, job)
+        assert states(job) == expected
+        assert (fetched.rounds > 1) == (num_crawlers > 1)
+        names = {path.name[:9] for path in job.warc.iterdir()}
+        assert names == {f"crawl-{n:03d}" for n in range(num_crawlers)}
+        assert max(server.busiest.values()) == 1, "two crawlers asked a host at once"
+        pages = Counter(r.path for r in server.requests if "page?" in r.path)
+        assert set(pages.values()) == {len(HOSTS)}
+        server.requests.clear()
+
+
+def _kill(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def test_what_was_finished_before_a_kill_is_never_asked_for_again(
+    server: HostileServer, project: Path, tmp_path: Path
+) -> None:
+    urls = [f"http://{host}/page?{n}" for host in HOSTS[:4] for n in range(150)]
+    job = make_job(project, tmp_path, server, num_crawlers=1)
+    frontier = Frontier(job.frontier)
+    fill(frontier, urls)
+    frontier.begin_round()
+    frontier.close()
+    asked_again = 0
+    for kill_at in (60, 200, 400):
+        process = _PROCESSES.Process(target=run_crawler, args=(job, 0))
+        process.start()
+        deadline_s = time.monotonic() + 30
+        while len(server.requests) < kill_at:
+            assert process.is_alive() and time.monotonic() < deadline_s
+            time.sleep(0.001)
+        _kill(process)
+        before = len(server.requests)
+        frontier = Frontier(job.frontier)
+        crawlers._take_over(job, frontier)
+        frontier.begin_round()
+        frontier.close()
+        finished = {url for url, state in states(job).items() if state != "pending"}
+        for request in server.requests[:before]:
+            asked_again += f"http://{request.host}{request.path}" not in finished
+        server.special.update({
+            (host_of(url), url.partition(".test")[2]): answer(b"", "410 Gone") for url in finished
+        })  # fmt: skip
+    crawl_job(project, job)
+    assert set(states(job).values()) == {"fetched"}, "a finished link was asked for again"
+    asked = Counter(f"http://{r.host}{r.path}" for r in server.requests if "page?" in r.path)
+    assert set(asked) == set(urls)
+    assert asked.total() - len(urls) <= asked_again
+
+
+def test_a_crawler_whose_starter_is_gone_ends_by_itself(
+    server: HostileServer, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawlers, "_ALONE_AFTER_S", -1.0)
+    job = make_job(project, tmp_path, server, num_crawlers=1)
+    job = job._replace(params=job.params.model_copy(update={"per_host_delay_s": 0.5}))
+    frontier = Frontier(job.frontier)
+    fill(frontier, [f"http://h0.test/page?{n}" for n in range(50)])
+    frontier.begin_round()
+    fetched = run_crawler(job, 0)
+    assert not fetched.complete and fetched.pages < 5
+    frontier.close()
