@@ -2,7 +2,8 @@
 
 Each file is one unit of work, so that a kill costs at most the files at hand. The same rules
 reject as after a crawl. A damaged line or record is counted and costs no other; an archive that
-breaks off is an error, as with submission dumps, but not a WARC file, which is made of archives.
+breaks off is an error, as with submission dumps, but not a WARC file, whose records each say where
+they end.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.crawl.canonical import BadUrlError, canonical_url
-from pipeline.crawl.exchange import TEXT_TYPES
 from pipeline.crawl.extract import Page, reject
 from pipeline.crawl.shards import KEPT, Caps, judge_body
 from pipeline.crawl.submissions import read_lines
+from pipeline.crawl.warc_pages import NoPage, WebPage, read_pages
+from pipeline.crawl.warc_records import Damage, is_web_archive
 from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
 from pipeline.errors import CorruptDataError, UserError
 from pipeline.executor import map_shards
@@ -31,8 +33,8 @@ from pipeline.files import read_json, write_json
 from pipeline.stage import Stage
 
 _JSONL = (".jsonl", ".ndjson", ".jsonl.zst", ".jsonl.gz", ".jsonl.xz", ".jsonl.bz2")
-_WARC = (".warc", ".warc.gz", ".warc.zst")
 _PARQUET = (".parquet",)
+_WARC = (".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz")  # others by how they begin
 _SHARD_CHARACTERS = 64 * 2**20
 _ROWS_AT_ONCE = 1024
 _MOST_DAMAGED_SHOWN = 5
@@ -60,7 +62,10 @@ def read_corpus(stage: Stage, location: Path) -> dict[str, Any]:
     """
     started_s = time.monotonic()
     params = stage.params.crawl
-    files = _find_files(location)
+    files, others = _find_files(location)
+    if others:
+        stage.log.warning("%d files that are no corpus passed over, such as %s",
+                          len(others), others[0])  # fmt: skip
     _forget_other_files(stage, files)
     folders = _Folders(*(stage.staging / "documents", stage.staging / "rejected"),
                        stage.work / "read")  # fmt: skip
@@ -76,37 +81,49 @@ def read_corpus(stage: Stage, location: Path) -> dict[str, Any]:
                 progress=progress,
             )
         )
-    reasons: Counter[str] = Counter()
-    for result in results:
-        reasons.update(result["reasons"])
-        for line in result["damaged"]:
-            stage.log.warning("%s left out", line)
+    damaged = [line for result in results for line in result["damaged"]]
+    for line in damaged:
+        stage.log.warning("%s left out", line)
     totals = write_manifest(folders.documents, [s for r in results for s in r["documents"]])
     write_manifest(folders.rejected, [s for r in results for s in r["rejected"]])
     return {
         "corpus": {
             "files": len(files),
+            "passed_over": len(others),
             **totals,
-            "by_reason": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+            "by_reason": _sum_counts(results, "reasons"),
+            "no_page": _sum_counts(results, "no_page"),
+            "damaged": damaged,
             "seconds": round(time.monotonic() - started_s, 3),
         }
     }
 
 
-def _find_files(location: Path) -> list[Path]:
+def _sum_counts(results: list[dict[str, Any]], key: str) -> dict[str, int]:
+    """Counts of all files by word, the largest first."""
+    total: Counter[str] = sum((Counter(result[key]) for result in results), Counter())
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _find_files(location: Path) -> tuple[list[Path], list[Path]]:
+    """The corpus's files in order, and the others."""
     if not location.is_dir():
         raise UserError(
             f"params.yaml: crawl.location = {location}: no such folder; put the corpus there "
             f"({', '.join((*_JSONL[:3], *_PARQUET, _WARC[1]))}) or name its folder"
         )
     known = (*_JSONL, *_PARQUET, *_WARC)
-    files = [path for path in sorted(location.rglob("*")) if path.name.endswith(known)]
+    files: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(path for path in location.rglob("*") if path.is_file()):
+        is_known = path.name.endswith(known) or is_web_archive(path)
+        (files if is_known else others).append(path)
     if not files:
         raise UserError(
             f"params.yaml: crawl.location = {location}: holds none of {', '.join(known)}; "
             "put the corpus there or name its folder"
         )
-    return files
+    return files, others
 
 
 def _forget_other_files(stage: Stage, files: list[Path]) -> None:
@@ -127,13 +144,17 @@ def _read_file(folders: _Folders, caps: Caps, file: tuple[int, Path]) -> dict[st
         result: dict[str, Any] = read_json(done)
         return result
     reasons: Counter[str] = Counter()
+    no_page: Counter[str] = Counter()
     damaged: list[str] = []
     documents = _Shards(folders.documents, number, Document)
     rejected = _Shards(folders.rejected, number, Removed)
     for document in _read_any(path, caps):
         if isinstance(document, _Damaged):
             reasons[DAMAGED] += 1
-            damaged.append(f"{path}: {document.where}")
+            if len(damaged) < _MOST_DAMAGED_SHOWN:
+                damaged.append(f"{path}: {document.where}")
+        elif isinstance(document, NoPage):
+            no_page[document.what] += 1
         elif isinstance(document, Removed):
             reasons[document.reason] += 1
             rejected.add(document)
@@ -144,7 +165,8 @@ def _read_file(folders: _Folders, caps: Caps, file: tuple[int, Path]) -> dict[st
         "documents": documents.finish(),
         "rejected": rejected.finish(),
         "reasons": dict(reasons),
-        "damaged": damaged[:_MOST_DAMAGED_SHOWN],
+        "no_page": dict(no_page),
+        "damaged": damaged,
     }
     write_json(done, result)
     return result
@@ -176,12 +198,12 @@ class _Shards:
         self._rows, self._characters = [], 0
 
 
-def _read_any(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
-    if path.name.endswith(_WARC):
-        return _read_warc(path, caps)
+def _read_any(path: Path, caps: Caps) -> Iterator[Document | _Damaged | NoPage]:
     if path.name.endswith(_PARQUET):
         return _read_parquet(path, caps)
-    return _read_jsonl(path, caps)
+    if path.name.endswith(_JSONL):
+        return _read_jsonl(path, caps)
+    return _read_warc(path, caps)
 
 
 def _read_jsonl(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
@@ -240,37 +262,28 @@ def _id_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_warc(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
-    """Pages of the response records that are HTML or plain text with status 200."""
-    from fastwarc.warc import ArchiveIterator, WarcRecordType
+def _read_warc(path: Path, caps: Caps) -> Iterator[Document | _Damaged | NoPage]:
+    for found in read_pages(path, caps.max_body_bytes):
+        match found:
+            case WebPage():
+                yield _from_page(found, caps)
+            case Damage():
+                yield _Damaged(f"record at {found.place} ({found.problem})")
+            case NoPage():
+                yield found
 
+
+def _from_page(found: WebPage, caps: Caps) -> Document:
+    page, reason = judge_body(found.body, found.content_type, found.content_encoding, caps)
     try:
-        for record in ArchiveIterator(str(path), record_types=WarcRecordType.response):
-            url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
-            headers = record.http_headers
-            if headers is None or headers.status_code != 200 or not url.startswith("http"):
-                continue
-            if (record.http_content_type or "") not in TEXT_TYPES:
-                continue
-            body = record.reader.read(caps.max_body_bytes + 1)
-            yield _from_response(url, headers, body, caps)
-    except (OSError, ValueError) as error:
-        yield _Damaged(f"from a damaged record on ({error})")
-
-
-def _from_response(url: str, headers: Any, body: bytes, caps: Caps) -> Document:
-    page, reason = judge_body(
-        body, headers.get("Content-Type") or "", headers.get("Content-Encoding") or "", caps
-    )
-    try:
-        canonical = canonical_url(url)
+        canonical = canonical_url(found.url)
     except BadUrlError:
-        canonical = url
+        canonical = found.url
     return _document(
         reason,
         id=document_id(canonical),
         url=canonical,
-        original_url=url,
+        original_url=found.url,
         title=page.title,
         text=page.text,
     )

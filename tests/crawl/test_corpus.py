@@ -62,6 +62,7 @@ def test_documents_in_every_form_are_read_in_the_order_of_their_files(
     assert [d.id for d in documents] == [f"doc/{n}" for n in range(1, 7)]
     assert documents[4] == Document(id="doc/5", url="http://example.com/5", text=f"5 {TEXT}")
     assert metrics(out)["by_reason"] == {"document": 6}
+    assert metrics(out)["passed_over"] == 1
     assert (out / "warc").is_dir()
 
 
@@ -124,12 +125,16 @@ def test_real_warc_files_give_their_pages_and_damaged_ones_what_is_whole(
 ) -> None:
     set_location(runs, shared_data / "crawl_sample" / "warc")
     out = runs.run()
-    counts = metrics(out)["by_reason"]
+    found = metrics(out)
     documents = list(read_documents(out / "documents"))
     urls = {d.url for d in documents}
     assert any("iana.org" in url for url in urls)
-    assert counts["document"] == len(documents) == 24
-    assert counts["damaged_record"] >= 1
+    assert found["files"] == 44 and found["passed_over"] == 0
+    assert found["by_reason"]["document"] == len(documents) == 28
+    assert found["by_reason"]["damaged_record"] == len(found["damaged"]) == 9
+    truncated = "example-trunc.warc: record at byte 1197 (its length is wrong"
+    assert any(truncated in line for line in found["damaged"])
+    assert found["no_page"]["request"] == 249
 
 
 @pytest.mark.shared_data
