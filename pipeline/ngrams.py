@@ -12,11 +12,8 @@ WebText (7e9 distinct n-grams) over an index of 5e6 gives 5e6 * 7e9 / 2^64 = 0.0
 from __future__ import annotations
 
 import math
-import re
-import string
-import unicodedata
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,48 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.files import open_atomic
+from pipeline.words import Hashes, hash_words, mix
 
-Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
-_WORD = re.compile(r"[^\W_]+")
-_ASCII_WORDS = bytes(
-    ord(chr(code).lower()) if chr(code) in string.ascii_letters + string.digits else ord(" ")
-    for code in range(256)
-)
-_CACHED_WORDS = 2**20  # about 150 MB; the vocabulary of a web corpus has no end
 _CHUNK = 2**14  # keys at a time, so that the arrays of one step stay in a core's cache
-
-
-def split_words(text: str) -> list[str]:
-    """The lower-case alphanumeric words of a text, in any script.
-
-    >>> split_words("Don't panic: it's the *2nd* Café_bar!")
-    ['don', 't', 'panic', 'it', 's', 'the', '2nd', 'café', 'bar']
-    """
-    if text.isascii():  # the same words, ten times faster
-        return text.encode().translate(_ASCII_WORDS).decode().split()
-    return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
-
-
-def normalise(text: str) -> str:
-    r"""The words of a text, joined by one space.
-
-    >>> normalise("The  WHOLE,\nstudy.")
-    'the whole study'
-    """
-    return " ".join(split_words(text))
-
-
-class _WordHashes(dict[str, int]):
-    """Remembers the hash of each word it is asked for."""
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= _CACHED_WORDS:
-            self.clear()
-        value = int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
-        self[word] = value
-        return value
+_LENGTH = 0xD1B54A32D192ED03
 
 
 class NgramHasher:
@@ -73,50 +34,44 @@ class NgramHasher:
 
     def __init__(self, num_words: int) -> None:
         self.num_words = num_words
-        self._word_hashes = _WordHashes()
-
-    def hash_words(self, words: Sequence[str]) -> Hashes:
-        """One hash per word: the first 8 bytes of its BLAKE2b."""
-        values = map(self._word_hashes.__getitem__, words)
-        return np.fromiter(values, np.uint64, len(words))
 
     def hash_ngrams(self, words: Sequence[str]) -> Hashes:
         """One hash per n-gram, in order: [len(words) - n + 1], empty for a shorter text."""
-        return combine(self.hash_words(words), self.num_words)
+        return combine(hash_words(words), self.num_words)
 
     def hash_item(self, words: Sequence[str]) -> Hashes:
         """The n-grams of an item; of one with fewer than n words, its one hash as a whole."""
-        return self.combine_item(self.hash_words(words))
-
-    def combine_item(self, word_hashes: Hashes) -> Hashes:
-        """As `hash_item`, for an item whose words are hashed already."""
-        return combine(word_hashes, min(self.num_words, len(word_hashes)))
+        return combine(hash_words(words), min(self.num_words, len(words)))
 
 
 def combine(word_hashes: Hashes, num_words: int) -> Hashes:
-    """Hashes of all runs of `num_words` words: [len(word_hashes) - num_words + 1].
-
-    Each word is added and mixed in turn, so that order counts. The length is the first thing mixed
-    in: a short item taken whole never equals an n-gram by construction.
-    """
-    count = len(word_hashes) - num_words + 1
-    if count <= 0 or num_words <= 0:
+    """Hashes of all runs of `num_words` words: [len(word_hashes) - num_words + 1]."""
+    if not 0 < num_words <= len(word_hashes):
         return np.empty(0, np.uint64)
-    hashes = np.full(count, num_words, np.uint64)
-    for offset in range(num_words):
-        hashes += word_hashes[offset : offset + count]
-        hashes = mix(hashes)
-    return hashes
+    return next(combine_lengths(word_hashes, [num_words]))
 
 
-def mix(values: Hashes) -> Hashes:
-    """The finaliser of SplitMix64 (Steele et al. 2014): a bijection that spreads every bit."""
-    values = values ^ (values >> np.uint64(30))
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
+def combine_lengths(word_hashes: Hashes, lengths: Sequence[int]) -> Iterator[Hashes]:
+    """As `combine`, for several lengths in one pass; `lengths` rise from 1 or more.
+
+    A word's hash is multiplied by the number of its place in the run, so that order counts; the
+    length is added: a short item taken whole never equals an n-gram by construction.
+    """
+    sums = np.zeros(len(word_hashes), np.uint64)
+    done = 0
+    for length in lengths:
+        for place in range(done, length):
+            count = max(len(word_hashes) - place, 0)
+            sums = sums[:count]
+            sums += word_hashes[place:] * _place_factor(place)
+        done = length
+        yield mix(sums + np.uint64(length * _LENGTH % 2**64))
+
+
+@cache
+def _place_factor(place: int) -> np.uint64:
+    number: np.uint64 = mix(np.array([place + 1], np.uint64))[0]
+    return number | np.uint64(1)
 
 
 class Matches(NamedTuple):
@@ -185,13 +140,14 @@ class ExactIndex:
 
     def match(self, words: Sequence[str]) -> Matches:
         """All n-grams, and all short items as a whole, that a text shares with the index."""
-        return self.match_hashes(self.hasher.hash_words(words))
+        return self.match_hashes(hash_words(words))
 
     def match_hashes(self, word_hashes: Hashes) -> Matches:
         """As `match`, for a text whose words are hashed already."""
         places, starts, lengths = [], [], []
-        for length in self.lengths:
-            found = self.find(combine(word_hashes, length))
+        hashes = combine_lengths(word_hashes, self.lengths)
+        for length, own in zip(self.lengths, hashes, strict=True):
+            found = self.find(own)
             hits = np.flatnonzero(found >= 0)
             places.append(found[hits])
             starts.append(hits)
@@ -265,7 +221,7 @@ class BloomFilter:
         """
         generator = np.random.default_rng(seed)
         letters = generator.integers(ord("a"), ord("z") + 1, (65_536, 12), np.uint8)
-        vocabulary = NgramHasher(num_words).hash_words([bytes(row).decode() for row in letters])
+        vocabulary = hash_words([bytes(row).decode() for row in letters])
         found = 0
         for start in range(0, num_strings, _CHUNK):
             count = min(_CHUNK, num_strings - start)

@@ -11,16 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ngrams import (
-    BloomFilter,
-    ExactIndex,
-    NgramHasher,
-    combine,
-    mix,
-    normalise,
-    size_bits,
-    split_words,
-)
+from pipeline.ngrams import BloomFilter, ExactIndex, NgramHasher, combine, size_bits
+from pipeline.words import hash_words, mix, normalise, split_words
 
 SMALL_WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=40)
 
@@ -90,7 +82,7 @@ def test_a_short_item_is_hashed_as_a_whole_and_equals_no_longer_ngram() -> None:
     short = hasher.hash_item(["one", "two", "three"])
     assert len(short) == 1
     assert len(hasher.hash_ngrams(["one", "two", "three"])) == 0
-    assert short[0] == combine(hasher.hash_words(["one", "two", "three"]), 3)[0]
+    assert short[0] == combine(hash_words(["one", "two", "three"]), 3)[0]
     assert len(hasher.hash_item([])) == 0
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from pipeline.errors import CorruptDataError
 from pipeline.examples import read_examples
-from pipeline.ngrams import ExactIndex, Places, split_words
+from pipeline.ngrams import ExactIndex, Places
+from pipeline.words import split_words
 
 
 class Condemned(NamedTuple):

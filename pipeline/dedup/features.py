@@ -22,8 +22,9 @@ from pipeline.dedup.reasons import NON_ENGLISH, WIKIPEDIA
 from pipeline.dedup.wikipedia import wikipedia_sign
 from pipeline.documents import Document, Shard, read_verified_shard
 from pipeline.files import remove_path, temporary_name
-from pipeline.ngrams import ExactIndex, Hashes, NgramHasher, split_words
+from pipeline.ngrams import ExactIndex, NgramHasher
 from pipeline.params import DedupParams
+from pipeline.words import Hashes, split_words
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
-from pipeline.ngrams import Hashes, mix
+from pipeline.words import Hashes, mix
 
 _RECALL = 0.995  # of pairs exactly at the threshold; more similar pairs are missed less
 

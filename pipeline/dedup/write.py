@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pipeline.dedup.reasons import EVAL_OVERLAP
 from pipeline.documents import Document, Removed, Shard, read_verified_shard, write_shard
 from pipeline.files import read_json, write_json
-from pipeline.ngrams import split_words
+from pipeline.words import split_words
 
 _SHOWN_WORDS = 60
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pipeline.ngrams import Hashes
+from pipeline.words import Hashes
 
 _MOST_KEPT = 4_000_000  # 32 MB; relative standard error 1 / sqrt(2e6) = 0.07 % at worst
 

@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from pipeline.examples import read_examples
-from pipeline.ngrams import BloomFilter, split_words
+from pipeline.ngrams import BloomFilter
 from pipeline.overlap.texts import Text
 from pipeline.overlap.training_side import SeenIndex
+from pipeline.words import split_words
 
 PAPER_SETS = ("ptb", "wikitext2", "enwik8", "text8", "wikitext103", "one_billion_word")
 """The sets of the paper's Table 6, in its order; others follow by name."""

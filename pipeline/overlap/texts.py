@@ -11,9 +11,9 @@ import pandas as pd
 from pipeline.documents import read_documents
 from pipeline.errors import CorruptDataError
 from pipeline.examples import read_examples
-from pipeline.ngrams import split_words
 from pipeline.params import SIZES
 from pipeline.results import read_scores
+from pipeline.words import split_words
 
 TEST_SPLIT = "webtext_test"
 _SAMPLE_COLUMNS = ["id", "completion", "sample"]

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from pipeline.documents import Shard, read_verified_shard
 from pipeline.files import open_atomic, read_json, write_json
-from pipeline.ngrams import BloomFilter, ExactIndex, Hashes, NgramHasher, combine, split_words
+from pipeline.ngrams import BloomFilter, ExactIndex, combine
 from pipeline.overlap.distinct import DistinctCounter, sort_distinct
+from pipeline.words import Hashes, batch_texts, hash_texts, hash_words
 
 _NUM_SIGMAS = 6  # room over an estimated count: passed by once in 1e9 filters
 
@@ -39,7 +40,7 @@ class TrainingShard(NamedTuple):
 
 def id_hashes(ids: Iterable[str]) -> Hashes:
     """Hashes of document ids, in order: 8 bytes each instead of strings."""
-    return NgramHasher(1).hash_words(list(ids))
+    return hash_words(list(ids))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +70,12 @@ class ReadShard:
         places: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
         documents = list(read_verified_shard(shard))
         own = np.isin(id_hashes(document.id for document in documents), train_ids)
-        for document, is_own in zip(documents, own, strict=True):
-            if is_own:
-                hashes = index.hasher.hash_words(split_words(document.text))
-                places.append(index.match_hashes(hashes).places)
-                pieces.append(combine(hashes, num_words))
+        texts = [document.text for document, is_own in zip(documents, own, strict=True) if is_own]
+        for batch in batch_texts(texts):
+            hashed = hash_texts(texts[batch])
+            for words in np.split(hashed.words, hashed.ends[:-1]):
+                places.append(index.match_hashes(words).places)
+                pieces.append(combine(words, num_words))
         _save(stem.with_suffix(".npy"), sort_distinct(np.concatenate(pieces)))
         _save(stem.with_suffix(".places.npy"), np.unique(np.concatenate(places)))
         return {"documents": int(own.sum()), "ngrams": sum(map(len, pieces))}

@@ -11,11 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.ngrams import NgramHasher, split_words
+from pipeline.ngrams import NgramHasher
 from pipeline.progress import Progress
 from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Reading, Section
 from pipeline.sample_web.sources import Source
+from pipeline.words import split_words
 
 _LEAST_WORDS = 130
 _MOST_WORDS = 900

@@ -13,7 +13,7 @@ from stage_runs import StageRuns, read_bytes, write_shards
 
 from pipeline.documents import Document, Removed, read_documents
 from pipeline.examples import Example, write_examples
-from pipeline.ngrams import split_words
+from pipeline.words import split_words
 
 PAGES = make_documents(300)
 HELD_OUT = english_passages(340)[300:]

@@ -16,7 +16,7 @@ from pipeline.dedup.near_duplicates import (
     find_near_duplicates,
     jaccard,
 )
-from pipeline.ngrams import Hashes
+from pipeline.words import Hashes
 
 THRESHOLD = 0.8
 

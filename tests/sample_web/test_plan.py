@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from pipeline.ngrams import normalise
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.chance import generator
 from pipeline.sample_web.copies import near_duplicate, plant, similarity
@@ -20,6 +19,7 @@ from pipeline.sample_web.pages import Page, Passage
 from pipeline.sample_web.plan import plan_pages
 from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Section
+from pipeline.words import normalise
 
 PASSAGE = Passage("lambada", 7, "The held-out words that nobody may learn.\nIn two paragraphs.")
 

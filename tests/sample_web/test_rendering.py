@@ -9,13 +9,13 @@ import pytest
 from lxml import html
 from resiliparse.extract.html2text import extract_plain_text
 
-from pipeline.ngrams import normalise
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.pages import Page
 from pipeline.sample_web.prose import Block, read_blocks
 from pipeline.sample_web.reading import Section
 from pipeline.sample_web.rendering import Neighbour, render_article, render_page
 from pipeline.sample_web.templates import TEMPLATES
+from pipeline.words import normalise
 
 TEXT = """Open a <connection> & keep it, as :class:`~net.Client` does with ``retry=3``.
 
