@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptDataError
@@ -92,13 +93,18 @@ def write_shard(
     path: Path, documents: list[Document], *, kind: type[Document] = Document
 ) -> dict[str, Any]:
     """Write one shard, atomically; returns its entry for the manifest."""
-    table = pa.Table.from_pylist([asdict(document) for document in documents], schema=schema(kind))
+    rows = [asdict(document) for document in documents]
+    return write_table(path, pa.Table.from_pylist(rows, schema=schema(kind)))
+
+
+def write_table(path: Path, documents: pa.Table) -> dict[str, Any]:
+    """As `write_shard`, for documents that are an Arrow table with the columns of `schema`."""
     with open_atomic(path) as file:
-        pq.write_table(table, file, compression="zstd")
+        pq.write_table(documents, file, compression="zstd")
     return {
         "name": path.name,
         "documents": len(documents),
-        "text_bytes": sum(len(document.text.encode()) for document in documents),
+        "text_bytes": pc.sum(pc.binary_length(documents["text"])).as_py() or 0,
         "sha256": sha256_file(path),
     }
 
@@ -156,6 +162,12 @@ def read_verified_shard(shard: Shard, *, kind: type[Document] = Document) -> Ite
     Raises:
         CorruptDataError: it is missing or its bytes are not those the manifest lists.
     """
+    for row in read_verified_table(shard, kind=kind).to_pylist():
+        yield kind(**row)
+
+
+def read_verified_table(shard: Shard, *, kind: type[Document] = Document) -> pa.Table:
+    """As `read_verified_shard`, as an Arrow table with the columns of `schema`."""
     try:
         data = shard.path.read_bytes()  # once: what is verified is what is read
     except FileNotFoundError:
@@ -170,12 +182,11 @@ def read_verified_shard(shard: Shard, *, kind: type[Document] = Document) -> Ite
         )
     try:
         table = pq.read_table(pa.BufferReader(data), columns=[field.name for field in fields(kind)])
-    except pa.ArrowException as error:
+        return table.cast(schema(kind))
+    except (pa.ArrowException, ValueError) as error:
         raise CorruptDataError(
             f"{shard.path}: not a shard of documents ({error}); {_REMEDY}"
         ) from None
-    for row in table.to_pylist():
-        yield kind(**row)
 
 
 _REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"

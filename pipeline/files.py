@@ -40,6 +40,24 @@ def open_atomic(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     fsync_folder(path.parent)
 
 
+@contextmanager
+def open_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder that appears under `target` only when it is complete.
+
+    If another process was faster, its folder stays: both come of the same work.
+    """
+    temporary = temporary_name(target)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+    finally:
+        remove_path(temporary)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; keys keep their order."""
     with open_atomic(path, "w") as file:

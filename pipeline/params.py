@@ -124,8 +124,16 @@ class DedupParams(_Section):
     shingle_words: PositiveCount
     eval_ngram_words: PositiveCount
     """Length of the n-grams shared with an evaluation text (8: the paper's; 13: GPT-3's)."""
-    eval_mode: Literal["remove", "report"]
-    """`report` removes nothing and only tells, so that the effect is one parameter away."""
+    wikipedia_location: str | None
+    """Folder of Wikipedia's text as documents (what `crawl.source: corpus` makes of it): near-
+    duplicates of one of them go. null: Wikipedia is known by host and by marks of mirrors alone."""
+    eval_mode: Literal["remove", "cut", "report"]
+    """`cut` takes the shared passages out of the documents; `report` removes nothing and only
+    tells, so that the effect is one parameter away."""
+    eval_cut_margin_words: Count
+    """Words that go with a passage on either side."""
+    eval_cut_min_words: PositiveCount
+    """A document with fewer words left after the cut goes as a whole."""
     eval_min_matches: PositiveCount
     """Distinct n-grams shared with one evaluation example that condemn a document; of an example
     that has fewer, all of them do. Six 8-grams in a row are 13 words, GPT-3's measure."""

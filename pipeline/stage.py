@@ -218,10 +218,11 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
     data = params.model_dump(mode="json")
     settings = {name: data[name] for name in definition.sections}
     for name in definition.sections:
-        section = data[name]
-        if isinstance(section, dict) and section.get("location"):
-            # A folder outside the chain, which neither DVC nor an input's hash watches.
-            settings[f"{name}.location"] = list_files(Path(section["location"]))
+        section = data[name] if isinstance(data[name], dict) else {}
+        for key, place in section.items():
+            if key.endswith("location") and place:
+                # A folder outside the chain, which neither DVC nor an input's hash watches.
+                settings[f"{name}.{key}"] = list_files(Path(place))
     if size is not None and "models" in settings:
         settings["models"] = data["models"][size]
     return settings

@@ -1,4 +1,4 @@
-"""Which documents go, over all shards: first exact duplicates, then near ones, then eval texts.
+"""Which documents go, over all shards: Wikipedia, exact duplicates, near ones, then eval texts.
 
 Rank decides which of several equals stays: the earliest link, then the lowest id. Nothing here
 depends on where a document lies, so neither shard order nor the number of workers matters.
@@ -6,91 +6,130 @@ depends on where a document lies, so neither shard order nor the number of worke
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from pipeline.dedup.eval_index import EvalIndex
-from pipeline.dedup.features import Ragged
+from pipeline.dedup.eval_matches import EvalMatches, match_eval_sets
+from pipeline.dedup.features import Features
+from pipeline.dedup.minhash import choose_bands
 from pipeline.dedup.near_duplicates import find_near_duplicates
-from pipeline.dedup.reasons import EVAL_OVERLAP, EXACT_DUPLICATE, NEAR_DUPLICATE
-from pipeline.ngrams import Places
+from pipeline.dedup.reasons import (
+    EVAL_OVERLAP,
+    EXACT_DUPLICATE,
+    NEAR_DUPLICATE,
+    STAYS,
+    WIKIPEDIA,
+    code,
+)
 from pipeline.params import DedupParams
-
-Numbers = npt.NDArray[np.int64]
-"""Documents by their place in the input."""
+from pipeline.words import Numbers
 
 
-class Verdicts(NamedTuple):
-    """The outcome for every document, in input order."""
+@dataclass
+class Verdicts:
+    """The outcome for every document, by its number over all shards."""
 
-    documents: pd.DataFrame
-    """Columns id, reason ("" stays) and matched; the last is filled for duplicates only here."""
-    eval_matches: pd.DataFrame
-    """Columns document (its number), example (its number), num_matches, start, end (words): a row
-    for each example that condemns a document, the strongest of a document first."""
-    counts: dict[str, int]
-    """What the decisions cost and met, for metrics.json."""
+    order: Numbers
+    """The documents by rank."""
+    reasons: npt.NDArray[np.int8]
+    """Places in `REASONS`: [documents]."""
+    kept_for: Numbers
+    """The document that another one was removed for, -1 for none: [documents]."""
+    num_compared: int = 0
+    eval_matches: EvalMatches | None = None
+    """Once they are known."""
 
-
-def decide(folders: list[Path], eval_index: EvalIndex, params: DedupParams) -> Verdicts:
-    """Judge all documents by the features of their shards."""
-    tables = [pd.read_parquet(folder / "documents.parquet") for folder in folders]
-    table = pd.concat(tables, ignore_index=True)
-    order = table.sort_values(["created_utc", "id", "text_hash"]).index.to_numpy()
-    reasons, matched = table["reason"].to_numpy(object), table["matched"].to_numpy(object)
-    ids = table["id"].to_numpy(object)
-
-    def remove(kept_for: dict[int, int], reason: str) -> Numbers:
-        for number, kept in kept_for.items():
-            reasons[number], matched[number] = reason, ids[kept]
-        left: Numbers = order[reasons[order] == ""]
+    @property
+    def left(self) -> Numbers:
+        """The documents that stay, by rank."""
+        left: Numbers = self.order[self.reasons[self.order] == code(STAYS)]
         return left
 
-    left = order[reasons[order] == ""]
-    left = remove(_find_exact_duplicates(table["text_hash"], left), EXACT_DUPLICATE)
-    shingles = Ragged(folders, "shingles")
-    keys = np.concatenate([np.load(folder / "bands.npy", mmap_mode="r") for folder in folders])
-    near = find_near_duplicates(keys, left, shingles.__getitem__, params.similarity_threshold)
-    left = remove(near.kept_for, NEAR_DUPLICATE)
-    eval_matches, num_commonplace = _match_eval_sets(
-        np.sort(left), Ragged(folders, "matches"), eval_index, params
+    def remove(self, documents: Numbers, kept: Numbers, reason: str) -> None:
+        """Remove documents for others that stay."""
+        self.reasons[documents], self.kept_for[documents] = code(reason), kept
+
+
+def decide(
+    features: Features, num_documents: int, eval_index: EvalIndex, params: DedupParams
+) -> Verdicts:
+    """Judge the first `num_documents`; what follows them in `features` is Wikipedia's text."""
+    verdicts = Verdicts(
+        order=features.rank(num_documents),
+        reasons=features.reasons[:num_documents].copy(),
+        kept_for=np.full(num_documents, -1, np.int64),
     )
+    if wikipedia := len(features) - num_documents:
+        references = np.arange(num_documents, len(features))
+        order = np.concatenate([references, verdicts.left])
+        _remove_near(verdicts, features, order, WIKIPEDIA, params, num_references=wikipedia)
+    verdicts.remove(*features.same_words(verdicts.left), EXACT_DUPLICATE)
+    _remove_near(verdicts, features, verdicts.left, NEAR_DUPLICATE, params)
+    is_left = verdicts.reasons == code(STAYS)
+    verdicts.eval_matches = match_eval_sets(features, is_left, eval_index, params)
     if params.eval_mode == "remove":
-        reasons[eval_matches["document"].unique()] = EVAL_OVERLAP
-    return Verdicts(
-        documents=pd.DataFrame({"id": ids, "reason": reasons, "matched": matched}),
-        eval_matches=eval_matches,
-        counts={"near_pairs_compared": near.num_compared, "commonplace_ngrams": num_commonplace},
+        condemned = verdicts.eval_matches.examples["document"].unique()
+        verdicts.reasons[condemned] = code(EVAL_OVERLAP)
+    return verdicts
+
+
+def decide_after_cut(
+    verdicts: Verdicts, features: Features, cut: Numbers, too_short: Numbers, params: DedupParams
+) -> None:
+    """Judge once more what was cut: without its passage a document may resemble another.
+
+    Args:
+        verdicts: of all documents before; changed in place.
+        features: of all documents, then of what is left of each that was cut, then Wikipedia's.
+        cut: which documents were cut, in the order of their features.
+        too_short: the documents of which too little is left.
+        params: the stage's parameters.
+    """
+    verdicts.reasons[too_short] = code(EVAL_OVERLAP)
+    num_documents = len(verdicts.reasons)
+    first_reference = num_documents + len(cut)
+    references = np.arange(first_reference, len(features))
+    original = np.concatenate([np.arange(num_documents), cut, references - len(cut)])
+    current = np.arange(num_documents)
+    current[cut] = np.arange(num_documents, first_reference)
+    if len(references):
+        order = np.concatenate([references, current[cut]])
+        _remove_near(
+            verdicts,
+            features,
+            order,
+            WIKIPEDIA,
+            params,
+            num_references=len(references),
+            original=original,
+        )
+    order = current[verdicts.left]
+    _remove_near(verdicts, features, order, NEAR_DUPLICATE, params, original=original)
+
+
+def _remove_near(
+    verdicts: Verdicts,
+    features: Features,
+    order: Numbers,
+    reason: str,
+    params: DedupParams,
+    *,
+    num_references: int = 0,
+    original: Numbers | None = None,
+) -> None:
+    near = find_near_duplicates(
+        features.read_band,
+        choose_bands(params.num_permutations, params.similarity_threshold).num_bands,
+        order,
+        features.sets,
+        threshold=params.similarity_threshold,
+        num_references=num_references,
     )
-
-
-def _find_exact_duplicates(text_hashes: pd.Series[str], order: Numbers) -> dict[int, int]:
-    """Document -> the document of lowest rank with the same normalised text."""
-    hashes = text_hashes.iloc[order]
-    codes, _ = pd.factorize(hashes)
-    first = order[np.unique(codes, return_index=True)[1]][codes]
-    return {int(n): int(kept) for n, kept in zip(order, first, strict=True) if n != kept}
-
-
-def _match_eval_sets(
-    documents: Numbers, matches: Ragged, index: EvalIndex, params: DedupParams
-) -> tuple[pd.DataFrame, int]:
-    """What condemns the documents left, and how many n-grams are commonplace among them."""
-    occurrences = np.zeros(len(index.ngrams), np.int64)
-    sharing: dict[int, Places] = {}
-    for number in documents.tolist():
-        if len(own := matches[number]):
-            sharing[number] = own
-            occurrences[np.unique(own[:, 0])] += 1
-    commonplace = occurrences > params.eval_max_occurrences
-    rows = [
-        (number, *condemned)
-        for number, own in sharing.items()
-        for condemned in index.condemn(own, commonplace, params.eval_min_matches)
-    ]
-    columns = ["document", "example", "num_matches", "start", "end"]
-    return pd.DataFrame(rows, columns=columns, dtype="int64"), int(commonplace.sum())
+    verdicts.num_compared += near.num_compared
+    removed, kept = near.removed, near.kept
+    if original is not None:
+        removed, kept = original[removed], original[kept]
+    verdicts.remove(removed, kept, reason)

@@ -26,10 +26,8 @@ class Condemned(NamedTuple):
     """Its number in the index."""
     num_matches: int
     """Distinct n-grams of it in the document, commonplace ones left out."""
-    start: int
-    """First word of the longest passage shared."""
-    end: int
-    """Word after its last."""
+    passages: list[tuple[int, int]]
+    """What it shares with the document, the longest first: first word, word after the last."""
 
 
 class EvalIndex:
@@ -98,21 +96,25 @@ class EvalIndex:
             num_rare = int((~commonplace[places]).sum())
             is_whole = len(places) == self.num_ngrams[example] and num_rare > 0
             if num_rare >= min_matches or is_whole:
-                passage = _longest_passage(matches[own])
-                found.append(Condemned(int(example), num_rare, *passage))
+                passages = _passages(matches[own], ~commonplace[matches[own, 0]])
+                found.append(Condemned(int(example), num_rare, passages))
         return sorted(found, key=lambda each: (-each.num_matches, each.example))
 
 
-def _longest_passage(matches: Places) -> tuple[int, int]:
-    """The longest run of words that n-grams cover without a gap: first word, word after the last.
+def _passages(matches: Places, is_rare: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The runs of words that n-grams cover without a gap, one of them rare; the longest first.
 
     Args:
         matches: place, first word and number of words of each shared n-gram: [matches, 3].
+        is_rare: which of them are not commonplace: [matches].
     """
-    best, run_start, run_end = (0, 0), -1, -1
-    for _, start, length in sorted(matches.tolist(), key=lambda row: row[1]):
-        if start > run_end:
-            run_start = start
-        run_end = max(run_end, start + length)
-        best = max(best, (run_start, run_end), key=lambda run: run[1] - run[0])
-    return best
+    runs: list[tuple[int, int, bool]] = []
+    order = np.argsort(matches[:, 1], kind="stable")
+    for (_, start, length), rare in zip(matches[order].tolist(), is_rare[order], strict=True):
+        if runs and start <= runs[-1][1]:
+            first, last, was_rare = runs.pop()
+            runs.append((first, max(last, start + length), was_rare or bool(rare)))
+        else:
+            runs.append((start, start + length, bool(rare)))
+    passages = [(start, end) for start, end, rare in runs if rare]
+    return sorted(passages, key=lambda run: run[0] - run[1])

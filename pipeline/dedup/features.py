@@ -6,25 +6,37 @@ files that are mapped into memory and not read, so that deciding over all shards
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline.dedup.language import foreign_language
-from pipeline.dedup.near_duplicates import band_keys, choose_bands
-from pipeline.dedup.reasons import NON_ENGLISH, WIKIPEDIA
+from pipeline.dedup.minhash import Bands, band_keys, choose_bands
+from pipeline.dedup.reasons import NON_ENGLISH, STAYS, WIKIPEDIA, code
+from pipeline.dedup.shingles import (
+    Shingles,
+    ShingleSets,
+    count_offsets,
+    distinct_members,
+    make_shingles,
+    save_sets,
+)
 from pipeline.dedup.wikipedia import wikipedia_sign
-from pipeline.documents import Document, Shard, read_verified_shard
-from pipeline.files import remove_path, temporary_name
-from pipeline.ngrams import ExactIndex, NgramHasher
+from pipeline.documents import Shard, read_verified_table
+from pipeline.files import open_folder
+from pipeline.ngrams import ExactIndex
 from pipeline.params import DedupParams
-from pipeline.words import Hashes, split_words
+from pipeline.words import HashedTexts, Hashes, Numbers, batch_texts, hash_texts
+
+_DOCUMENTS, _BANDS, _MATCHES = "documents.parquet", "bands.npy", "matches.npy"
+_WORDS = ("words_high", "words_low")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,83 +54,132 @@ class ComputeFeatures:
         target = self.folder / shard.path.stem
         if target.is_dir():  # whole, from an earlier attempt
             return target
-        index, hasher = ExactIndex.load(self.eval_ngrams), NgramHasher(self.params.shingle_words)
-        rows, shingles, matches = [], [], []
-        for document in read_verified_shard(shard):
-            words = split_words(document.text)
-            word_hashes = hasher.hash_words(words)
-            rows.append(_describe(document, words))
-            shingles.append(np.unique(hasher.combine_item(word_hashes)))
-            matches.append(np.column_stack(index.match_hashes(word_hashes)))
-        temporary = temporary_name(target)
-        temporary.mkdir(parents=True)
-        _table(rows).to_parquet(temporary / "documents.parquet", index=False)
-        np.save(temporary / "bands.npy", self._bands(shingles))
-        _save_ragged(temporary / "shingles", shingles, np.empty(0, np.uint64))
-        _save_ragged(temporary / "matches", matches, np.empty((0, 3), np.int64))
-        try:
-            temporary.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-            remove_path(temporary)  # another worker, taken for dead, was faster: with the same
+        table = read_verified_table(shard)
+        texts = table["text"].to_pylist()
+        bands = choose_bands(self.params.num_permutations, self.params.similarity_threshold)
+        index = ExactIndex.load(self.eval_ngrams)
+        keys = [np.empty((bands.num_bands, 0), np.uint64)]
+        sets, matches = [], [np.empty((0, 4), np.int64)]
+        prints: list[bytes] = []
+        for batch in batch_texts(texts):
+            hashed = hash_texts(texts[batch])
+            shingles = make_shingles(hashed, self.params.shingle_words)
+            keys.append(self._band_keys(shingles, bands))
+            sets.append(distinct_members(shingles))
+            matches.append(_match(index, hashed, first_row=batch.start))
+            prints += _fingerprints(hashed)
+        with open_folder(target) as folder:
+            described = _describe(table, texts, prints)
+            pq.write_table(described, folder / _DOCUMENTS, compression="zstd")
+            np.save(folder / _BANDS, np.concatenate(keys, axis=1))
+            np.save(folder / _MATCHES, np.concatenate(matches))
+            save_sets(folder, sets)
         return target
 
-    def _bands(self, shingles: list[Hashes]) -> Hashes:
-        permutations = self.params.num_permutations
+    def _band_keys(self, shingles: Shingles, bands: Bands) -> Hashes:
         return band_keys(
             shingles,
-            num_permutations=permutations,
-            bands=choose_bands(permutations, self.params.similarity_threshold),
+            num_permutations=self.params.num_permutations,
+            bands=bands,
             seed=self.seed,
         )
 
 
-class Row(NamedTuple):
-    """What ranks a document, its normalised text's hash, and a verdict if it has one already."""
-
-    id: str
-    created_utc: int
-    text_hash: str
-    reason: str
-    matched: str
-    """For a reason that needs no other document: a language, a Wikipedia host or mark."""
+def _fingerprints(texts: HashedTexts) -> Iterator[bytes]:
+    """16 bytes for each text's words in their order."""
+    for words in np.split(texts.words, texts.ends[:-1]):
+        yield blake2b(words.data, digest_size=16).digest()
 
 
-def _describe(document: Document, words: list[str]) -> Row:
-    text_hash = blake2b(" ".join(words).encode(), digest_size=16).hexdigest()
-    return Row(document.id, document.created_utc, text_hash, *_judge_alone(document))
+def _match(index: ExactIndex, texts: HashedTexts, *, first_row: int) -> Numbers:
+    """The n-grams that each text shares with the evaluation sets, by text, length and position.
+
+    Returns:
+        [matches, 4]: the text's row, the n-gram's place in the index, its first word in the text
+        and its number of words.
+    """
+    places, starts, lengths = index.match_hashes(texts.words)
+    rows = np.searchsorted(texts.ends, starts, side="right")
+    starts_of_texts = texts.ends - np.diff(texts.ends, prepend=0)
+    found = np.column_stack([first_row + rows, places, starts - starts_of_texts[rows], lengths])
+    found = found[starts + lengths <= texts.ends[rows]]  # not from one text into the next
+    ordered: Numbers = found[np.argsort(found[:, 0], kind="stable")]
+    return ordered
 
 
-def _judge_alone(document: Document) -> tuple[str, str]:
-    if language := foreign_language(document.text):
+def _describe(table: pa.Table, texts: list[str], prints: list[bytes]) -> pa.Table:
+    """What ranks each document, its words' fingerprint, and a verdict if it has one already."""
+    urls = table["url"].to_pylist()
+    verdicts = [_judge_alone(url, text) for url, text in zip(urls, texts, strict=True)]
+    words = np.frombuffer(b"".join(prints), np.uint64).reshape(-1, 2)
+    return pa.table({
+        "id": table["id"],
+        "created_utc": table["created_utc"],
+        "words_high": words[:, 0],
+        "words_low": words[:, 1],
+        "reason": np.array([code(reason) for reason, _ in verdicts], np.int8),
+        "matched": pa.array([matched for _, matched in verdicts], pa.string()),
+    })
+
+
+def _judge_alone(url: str, text: str) -> tuple[str, str]:
+    """A reason that needs no other document, and what shows it: a language, a host or a mark."""
+    if language := foreign_language(text):
         return NON_ENGLISH, language
-    if sign := wikipedia_sign(document.url, document.text):
+    if sign := wikipedia_sign(url, text):
         return WIKIPEDIA, sign
-    return "", ""
+    return STAYS, ""
 
 
-def _table(rows: list[Row]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=Row._fields)
-    return table.astype(dict.fromkeys(Row._fields, "str") | {"created_utc": "int64"})
+class Features:
+    """What the shards in `folders` contributed, their documents numbered one after the other."""
 
+    def __init__(self, folders: list[Path]) -> None:
+        self.folders = folders
+        tables = [
+            pq.read_table(folder / _DOCUMENTS, columns=["id", "created_utc", *_WORDS, "reason"])
+            for folder in folders
+        ]
+        self._table = pa.concat_tables(tables)
+        self.firsts = count_offsets(np.array([len(table) for table in tables], np.int64))
+        """The number of each shard's first document, and of all documents: [shards + 1]."""
+        self.sets = ShingleSets.open(folders)
+        self.reasons: npt.NDArray[np.int8] = self._table["reason"].to_numpy()
 
-def _save_ragged(stem: Path, rows: Sequence[npt.NDArray[Any]], empty: npt.NDArray[Any]) -> None:
-    np.save(stem.with_suffix(".npy"), np.concatenate([empty, *rows]))
-    np.save(stem.with_suffix(".offsets.npy"), np.cumsum([0, *map(len, rows)]))
+    def __len__(self) -> int:
+        return len(self._table)
 
+    def rank(self, count: int) -> Numbers:
+        """The first `count` documents, the earliest link first, then the lowest id."""
+        keys = [(name, "ascending") for name in ("created_utc", "id", *_WORDS)]
+        order = pc.sort_indices(self._table.slice(0, count), keys).to_numpy()
+        return np.asarray(order, np.int64)
 
-class Ragged:
-    """Arrays of different lengths, one per document over all shards, mapped from files."""
+    def ids(self, documents: Numbers) -> pa.ChunkedArray:
+        """The ids of some documents."""
+        return self._table["id"].take(pa.array(documents))
 
-    def __init__(self, folders: list[Path], name: str) -> None:
-        self._values = [np.load(folder / f"{name}.npy", mmap_mode="r") for folder in folders]
-        self._offsets = [np.load(folder / f"{name}.offsets.npy") for folder in folders]
-        self._firsts = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])
+    def same_words(self, documents: Numbers) -> tuple[Numbers, Numbers]:
+        """Each of the documents that has the words of one before it, and the first of those."""
+        high, low = (self._table[name].to_numpy()[documents] for name in _WORDS)
+        order = np.lexsort((low, high))  # stable: those of the same words keep their order
+        high, low = high[order], low[order]
+        is_same = np.zeros(len(order), np.bool_)
+        is_same[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+        first = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(order))))
+        return documents[order[is_same]], documents[order[first[is_same]]]
 
-    def __getitem__(self, number: int) -> npt.NDArray[Any]:
-        """The array of a document, by its number over all shards."""
-        shard = int(np.searchsorted(self._firsts, number, side="right")) - 1
-        row = number - int(self._firsts[shard])
-        start, end = self._offsets[shard][row : row + 2]
-        return np.asarray(self._values[shard][start:end])
+    def read_band(self, band: int) -> Hashes:
+        """The keys of one band: [documents]."""
+        parts = [np.load(folder / _BANDS, mmap_mode="r")[band] for folder in self.folders]
+        return np.concatenate([np.empty(0, np.uint64), *parts])
+
+    def eval_matches(self, shard: int) -> Numbers:
+        """What the shard's documents share with the evaluation sets, as `_match` tells it."""
+        return np.load(self.folders[shard] / _MATCHES)
+
+    def matched(self, shard: int) -> list[str]:
+        """What showed the reason that needed no other document, for each of a shard's documents."""
+        table = pq.read_table(self.folders[shard] / _DOCUMENTS, columns=["matched"])
+        matched: list[str] = table["matched"].to_pylist()
+        return matched

@@ -4,106 +4,154 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from pipeline.dedup.decide import Verdicts, decide
+from pipeline.dedup.cut import CutItem, CutShard, CutShards
+from pipeline.dedup.decide import Verdicts, decide, decide_after_cut
 from pipeline.dedup.eval_index import EvalIndex
-from pipeline.dedup.features import ComputeFeatures
-from pipeline.dedup.near_duplicates import choose_bands
-from pipeline.dedup.reasons import REASONS
-from pipeline.dedup.write import ShardVerdicts, WriteShards
+from pipeline.dedup.features import ComputeFeatures, Features
+from pipeline.dedup.minhash import choose_bands
+from pipeline.dedup.reasons import REASONS, STAYS
+from pipeline.dedup.verdict_files import PASSAGES, write_verdicts
+from pipeline.dedup.write import (
+    CUT_SCHEMA,
+    MATCH_SCHEMA,
+    WriteItem,
+    WriteShards,
+    Written,
+    join_parts,
+)
 from pipeline.documents import Shard, list_shards, write_manifest
 from pipeline.executor import map_shards
-from pipeline.files import open_atomic
 from pipeline.stage import Stage
 
-_MATCH_COLUMNS = ["document", "set", "example", "num_matches", "text"]
+_EVAL_NGRAMS = "eval_ngrams.npz"
 
 
 def run(stage: Stage) -> dict[str, Any]:
-    """Write `kept/`, `removed/` and `eval_matches.parquet`; returns counts by reason."""
+    """Write `kept/`, `removed/`, `eval_matches.parquet` and `cut.parquet`; returns counts."""
     started_s = time.monotonic()
     params = stage.params.dedup
     shards = list_shards(stage.inputs["documents"])
-    index = EvalIndex(stage.inputs["eval_sets"], params.eval_ngram_words)
-    stage.log.info("%s n-grams of %s evaluation examples", len(index.ngrams), len(index.names))
-    verdicts = decide(_compute_features(stage, shards, index), index, params)
-    totals, matches = _write(stage, shards, index, verdicts)
-    removed = Counter(verdicts.documents["reason"].tolist())
     num_documents = sum(shard.documents for shard in shards)
+    index = EvalIndex(stage.inputs["eval_sets"], params.eval_ngram_words)
+    index.ngrams.save(stage.work / _EVAL_NGRAMS)
+    stage.log.info("%s n-grams of %s evaluation examples", len(index.ngrams), len(index.names))
+    own = _compute_features(stage, shards, "features")
+    wikipedia = _compute_features(stage, _wikipedia_shards(params.wikipedia_location), "wikipedia")
+    features = Features([*own, *wikipedia])
+    verdicts = decide(features, num_documents, index, params)
+    cuts: list[CutShard] = []
+    if params.eval_mode == "cut":
+        found = write_verdicts(stage.work / "found", verdicts, features, index, len(shards))
+        cuts = _cut(stage, shards, list(found))
+        _decide_after_cut(stage, verdicts, features, cuts, wikipedia)
+    final = write_verdicts(stage.work / "verdicts", verdicts, features, index, len(shards))
+    written = _write(stage, shards, list(final), cuts)
     bands = choose_bands(params.num_permutations, params.similarity_threshold)
+    matches = verdicts.eval_matches
+    assert matches is not None
     return {
         "documents": num_documents,
         "text_bytes": sum(shard.text_bytes for shard in shards),
-        "kept": totals["kept"],
-        "removed": totals["removed"],
-        "removed_by_reason": {reason: removed[reason] for reason in REASONS},
-        "documents_with_eval_overlap": matches["document"].nunique(),
-        "eval_examples_found": matches.groupby("set")["example"].nunique().to_dict(),
+        **_count(stage, written),
         "eval_examples": len(index.names),
         "eval_examples_too_short": index.num_too_short,
         "eval_ngrams": len(index.ngrams),
         "eval_mode": params.eval_mode,
         "minhash_bands": f"{bands.num_bands} x {bands.num_rows}",
-        **verdicts.counts,
+        "near_pairs_compared": verdicts.num_compared,
+        "commonplace_ngrams": matches.num_commonplace,
         "documents_per_s": round(num_documents / (time.monotonic() - started_s), 1),
     }
 
 
-def _compute_features(stage: Stage, shards: list[Shard], index: EvalIndex) -> list[Path]:
-    eval_ngrams = stage.work / "eval_ngrams.npz"
-    index.ngrams.save(eval_ngrams)
+def _wikipedia_shards(location: str | None) -> list[Shard]:
+    return [] if location is None else list_shards(Path(location))
+
+
+def _compute_features(stage: Stage, shards: Sequence[Shard], name: str) -> list[Path]:
     compute = ComputeFeatures(
-        folder=stage.work / "features",
-        eval_ngrams=eval_ngrams,
+        folder=stage.work / name,
+        eval_ngrams=stage.work / _EVAL_NGRAMS,
         params=stage.params.dedup,
         seed=stage.params.seed,
     )
-    with stage.progress("features", total=len(shards), unit="shards") as progress:
+    with stage.progress(name, total=len(shards), unit="shards") as progress:
         return list(map_shards(compute, shards, compute=stage.params.compute, progress=progress))
 
 
+def _cut(stage: Stage, shards: list[Shard], folders: list[Path]) -> list[CutShard]:
+    cut = CutShards(
+        folder=stage.work / "cut",
+        margin_words=stage.params.dedup.eval_cut_margin_words,
+        min_words=stage.params.dedup.eval_cut_min_words,
+    )
+    items = [
+        CutItem(shard, folder / PASSAGES) for shard, folder in zip(shards, folders, strict=True)
+    ]
+    with stage.progress("cut", total=len(items), unit="shards") as progress:
+        return list(map_shards(cut, items, compute=stage.params.compute, progress=progress))
+
+
+def _decide_after_cut(
+    stage: Stage,
+    verdicts: Verdicts,
+    features: Features,
+    cuts: Sequence[CutShard],
+    wikipedia: list[Path],
+) -> None:
+    """Judge the documents once more, with what is left of those that were cut."""
+    rests = _compute_features(stage, [cut.shard for cut in cuts], "features_of_cut")
+    own = features.folders[: len(cuts)]
+    numbered = list(zip(features.firsts.tolist(), cuts, strict=False))
+    decide_after_cut(
+        verdicts,
+        Features([*own, *rests, *wikipedia]),
+        np.array([first + row for first, cut in numbered for row in cut.rows], np.int64),
+        np.array([first + row for first, cut in numbered for row in cut.too_short], np.int64),
+        stage.params.dedup,
+    )
+
+
 def _write(
-    stage: Stage, shards: list[Shard], index: EvalIndex, verdicts: Verdicts
-) -> tuple[dict[str, dict[str, int]], pd.DataFrame]:
-    """Returns the totals of kept and removed documents, and the matches with the eval sets."""
+    stage: Stage, shards: list[Shard], folders: list[Path], cuts: list[CutShard]
+) -> list[Written]:
     write = WriteShards(
         kept=stage.staging / "kept", removed=stage.staging / "removed", done=stage.work / "written"
     )
-    items = _split_by_shard(shards, index, verdicts)
+    items = [WriteItem(*item) for item in zip(shards, folders, cuts or repeat(None), strict=False)]
     with stage.progress("write", total=len(shards), unit="shards") as progress:
-        results = list(map_shards(write, items, compute=stage.params.compute, progress=progress))
-    totals = {
-        name: write_manifest(stage.staging / name, [result[name] for result in results])
-        for name in ("kept", "removed")
+        return list(map_shards(write, items, compute=stage.params.compute, progress=progress))
+
+
+def _count(stage: Stage, written: list[Written]) -> dict[str, Any]:
+    """Put the shards' parts together; returns the counts over all."""
+    staging = stage.staging
+    kept = write_manifest(staging / "kept", [shard.kept for shard in written])
+    removed = write_manifest(staging / "removed", [shard.removed for shard in written])
+    join_parts([shard.matches for shard in written], MATCH_SCHEMA, staging / "eval_matches.parquet")
+    join_parts([shard.pieces for shard in written], CUT_SCHEMA, staging / "cut.parquet")
+    reasons: Counter[str] = sum((Counter(shard.reasons) for shard in written), Counter())
+    matches = pq.read_table(
+        staging / "eval_matches.parquet", columns=["document", "set", "example"]
+    )
+    found = matches.select(["set", "example"]).group_by(["set", "example"]).aggregate([])
+    pieces = pq.read_table(staging / "cut.parquet", columns=["document", "text"])
+    return {
+        "kept": kept,
+        "removed": removed,
+        "removed_by_reason": {reason: reasons[reason] for reason in REASONS if reason != STAYS},
+        "documents_with_eval_overlap": len(matches["document"].unique()),
+        "eval_examples_found": dict(sorted(Counter(found["set"].to_pylist()).items())),
+        "documents_cut": len(pieces["document"].unique()),
+        "pieces_cut": len(pieces),
+        "text_bytes_cut": pc.sum(pc.binary_length(pieces["text"])).as_py() or 0,
     }
-    matches = [match for result in results for match in result["eval_matches"]]
-    table = pd.DataFrame(matches, columns=_MATCH_COLUMNS)
-    table = table.astype(dict.fromkeys(_MATCH_COLUMNS, "str") | {"num_matches": "int64"})
-    with open_atomic(stage.staging / "eval_matches.parquet") as file:
-        table.to_parquet(file, index=False, compression="zstd")
-    return totals, table
-
-
-def _split_by_shard(
-    shards: list[Shard], index: EvalIndex, verdicts: Verdicts
-) -> list[ShardVerdicts]:
-    """Cut the verdicts, which number documents over all shards, into one part per shard."""
-    items, start = [], 0
-    for shard in shards:
-        end = start + shard.documents
-        part = verdicts.documents.iloc[start:end]
-        matches = verdicts.eval_matches
-        own = matches[(matches["document"] >= start) & (matches["document"] < end)]
-        rows = [
-            dict(zip(("set", "example"), index.names[match["example"]], strict=True))
-            | {"row": match["document"] - start}
-            | {name: match[name] for name in ("num_matches", "start", "end")}
-            for match in own.to_dict("records")
-        ]
-        items.append(ShardVerdicts(shard, part["reason"].tolist(), part["matched"].tolist(), rows))
-        start = end
-    return items

@@ -56,7 +56,11 @@ def test_the_same_ngram_three_times_counts_once(index: EvalIndex) -> None:
 def test_the_longest_passage_is_named(index: EvalIndex) -> None:
     words = [*LONG[:9], *FILL, *LONG[5:17], *FILL, *LONG[20:28]]
     (found,) = condemn(index, words)
-    assert words[found.start : found.end] == LONG[5:17]
+    assert [words[start:end] for start, end in found.passages] == [
+        LONG[5:17],
+        LONG[:9],
+        LONG[20:28],
+    ]
 
 
 def test_a_short_example_with_all_its_ngrams_condemns(index: EvalIndex) -> None:
@@ -67,7 +71,7 @@ def test_a_short_example_with_all_its_ngrams_condemns(index: EvalIndex) -> None:
 def test_an_example_of_half_an_ngram_counts_as_a_whole(index: EvalIndex) -> None:
     found = condemn(index, [*FILL, *SHORT, *FILL])
     assert names(index, found) == [("a_set", "short")]
-    assert (found[0].start, found[0].end) == (5, 9)
+    assert found[0].passages == [(5, 9)]
     assert condemn(index, [*FILL, *SHORT[:3], *FILL]) == []
 
 

@@ -7,15 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.dedup.near_duplicates import (
-    Bands,
-    NearDuplicates,
-    band_keys,
-    candidate_probability,
-    choose_bands,
-    find_near_duplicates,
-    jaccard,
-)
+from pipeline.dedup.minhash import Bands, band_keys, candidate_probability, choose_bands
+from pipeline.dedup.near_duplicates import find_near_duplicates
+from pipeline.dedup.shingles import Shingles, ShingleSets, distinct_members
 from pipeline.words import Hashes
 
 THRESHOLD = 0.8
@@ -31,10 +25,46 @@ def changed(generator: np.random.Generator, original: Hashes, num_changed: int) 
     return np.unique(np.concatenate([kept, random_set(generator, num_changed)]))
 
 
-def find(shingles: Sequence[Hashes], order: Sequence[int] | None = None) -> NearDuplicates:
-    keys = band_keys(shingles, num_permutations=128, bands=choose_bands(128, THRESHOLD), seed=1)
-    ranked = np.arange(len(shingles)) if order is None else np.array(order)
-    return find_near_duplicates(keys, ranked, shingles.__getitem__, THRESHOLD)
+def jaccard(left: Hashes, right: Hashes) -> float:
+    shared = len(set(left.tolist()) & set(right.tolist()))
+    return shared / (len(left) + len(right) - shared)
+
+
+class Found:
+    """Which document was removed for which, and what that cost."""
+
+    def __init__(
+        self,
+        shingles: Sequence[Hashes],
+        order: Sequence[int] | None = None,
+        *,
+        num_references: int = 0,
+        seed: int = 1,
+    ) -> None:
+        bands = choose_bands(128, THRESHOLD)
+        made = as_shingles(shingles)
+        keys = band_keys(made, num_permutations=128, bands=bands, seed=seed)
+        members, counts = distinct_members(made)
+        found = find_near_duplicates(
+            keys.__getitem__,
+            bands.num_bands,
+            np.arange(len(shingles)) if order is None else np.array(order),
+            ShingleSets([members], [np.cumsum([0, *counts])]),
+            threshold=THRESHOLD,
+            num_references=num_references,
+        )
+        self.kept_for = dict(zip(found.removed.tolist(), found.kept.tolist(), strict=True))
+        self.num_compared = found.num_compared
+
+
+def as_shingles(sets: Sequence[Hashes]) -> Shingles:
+    return Shingles(
+        np.concatenate([np.empty(0, np.uint64), *sets]), np.array([len(own) for own in sets], int)
+    )
+
+
+def find(shingles: Sequence[Hashes], order: Sequence[int] | None = None) -> Found:
+    return Found(shingles, order)
 
 
 def test_recall_is_above_0_98_and_every_removal_is_right() -> None:
@@ -132,8 +162,8 @@ def test_pairs_become_candidates_as_often_as_the_formula_says() -> None:
     for _ in range(1_000):
         original = random_set(generator, 300)
         pairs += [original, changed(generator, original, 100)]  # 200 / 400
-    keys = band_keys(pairs, num_permutations=128, bands=bands, seed=1)
-    share = (keys[0::2] == keys[1::2]).any(axis=1).mean()
+    keys = band_keys(as_shingles(pairs), num_permutations=128, bands=bands, seed=1)
+    share = (keys[:, 0::2] == keys[:, 1::2]).any(axis=0).mean()
     assert share == pytest.approx(candidate_probability(bands, 0.5), abs=0.05)
 
 
@@ -142,6 +172,7 @@ def test_another_seed_hashes_otherwise_with_the_same_outcome() -> None:
     shingles = [random_set(generator) for _ in range(5)]
     bands = choose_bands(128, THRESHOLD)
     first, second = (
-        band_keys(shingles, num_permutations=128, bands=bands, seed=seed) for seed in (1, 2)
+        band_keys(as_shingles(shingles), num_permutations=128, bands=bands, seed=seed)
+        for seed in (1, 2)
     )
     assert (first != second).all()
