@@ -172,11 +172,13 @@ class Features:
     def read_band(self, band: int) -> Hashes:
         """The keys of one band: [documents]."""
         parts = [np.load(folder / _BANDS, mmap_mode="r")[band] for folder in self.folders]
-        return np.concatenate([np.empty(0, np.uint64), *parts])
+        keys: Hashes = np.concatenate([np.empty(0, np.uint64), *parts])
+        return keys
 
     def eval_matches(self, shard: int) -> Numbers:
         """What the shard's documents share with the evaluation sets, as `_match` tells it."""
-        return np.load(self.folders[shard] / _MATCHES)
+        matches: Numbers = np.load(self.folders[shard] / _MATCHES)
+        return matches
 
     def matched(self, shard: int) -> list[str]:
         """What showed the reason that needed no other document, for each of a shard's documents."""
