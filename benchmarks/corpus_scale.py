@@ -75,10 +75,10 @@ def measure(arguments: argparse.Namespace) -> tuple[list[Row], str]:
 
 _ABOUT = """
 Documents are the real ones, then copies with 0 to 30 % of their words replaced; stages run with two
-worker processes. Memory is the largest sum over all of a stage's processes at one moment (PSS, pages
-of mapped files included, which the system takes back when it needs them); disk is the largest size
-of work folder and result together. Wall time is that of a machine that did other work as well; CPU
-seconds are those of all processes."""
+worker processes. Memory is the largest sum over all of a stage's processes at one moment (PSS,
+pages of mapped files included, which the system takes back when it needs them); disk is the largest
+size of work folder and result together. Wall time is that of a machine that did other work as well;
+CPU seconds are those of all processes."""
 
 
 def _measure_size(arguments: argparse.Namespace, count: int) -> list[Measured]:
@@ -137,7 +137,7 @@ def _table(found: list[Measured]) -> list[str]:
 
 
 _HEAD_OF_GROWTH = [
-    "Growth: the cost with the fewest documents, and a power fitted to what the others cost beyond it.",
+    "Growth: what the fewest documents cost, and a power fitted to what the others cost beyond it.",
     "WebText's 8 million documents of 5 KB are about 1.7 times as long as these.",
     "",
     "| stage | cost | exponent | " + " | ".join(f"{count:,} documents" for count in _ASKED) + " |",

@@ -1,4 +1,4 @@
-"""Real documents multiplied with edits, so that a corpus of any size has duplicates of every kind."""
+"""Real documents multiplied with edits: a corpus of any size, with duplicates of every kind."""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ class CutShards:
             ]
         place = table.schema.get_field_index("text")
         documents = table.take(pa.array(rows, pa.int64()))
-        documents = documents.set_column(place, table.schema.field(place), [texts])
+        field = table.schema.field(place)
+        documents = documents.set_column(place, field, pa.array(texts, pa.string()))
         name = item.shard.path.name
         entry = write_table(folder / name, documents)
         pq.write_table(pa.Table.from_pylist(pieces, schema=PIECE_SCHEMA), folder / "pieces.parquet")

@@ -130,7 +130,7 @@ def _put_cuts(
     for row, rest in zip(cut.rows, rests, strict=True):
         texts[row] = rest
     place = table.schema.get_field_index("text")
-    table = table.set_column(place, table.schema.field(place), [texts])
+    table = table.set_column(place, table.schema.field(place), pa.array(texts, pa.string()))
     pieces = pq.read_table(cut.pieces).to_pylist()
     reasons = verdicts["reason"].to_pylist()
     return table, [piece for piece in pieces if reasons[piece["row"]] == STAYS]

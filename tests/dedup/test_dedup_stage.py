@@ -13,7 +13,7 @@ from stage_runs import StageRuns, read_bytes, write_shards
 
 from pipeline.documents import Document, Removed, read_documents
 from pipeline.examples import Example, write_examples
-from pipeline.words import split_words
+from pipeline.words import normalise, split_words
 
 PAGES = make_documents(300)
 HELD_OUT = english_passages(340)[300:]
@@ -155,6 +155,81 @@ def test_report_mode_removes_no_eval_overlap_and_tells_all(
     assert (other / table).read_bytes() == (out / table).read_bytes()
     metrics = json.loads((other / "metrics.json").read_text())
     assert metrics["documents_with_eval_overlap"] == len(PLANTED)
+
+
+def kept_texts(out: Path) -> dict[str, str]:
+    return {document.id: document.text for document in read_documents(out / "kept")}
+
+
+def test_cut_mode_takes_the_passage_out_and_tells_what_and_why(
+    project: Path, tmp_path: Path
+) -> None:
+    pages = [normalise(page.text) for page in PAGES[100:107]]
+    passages = [normalise(text) for text in HELD_OUT[:4]]
+    around = [f"{pages[n]} {passages[n]} {pages[3 + n]}" for n in range(3)]
+    short = f"{pages[6]} {passages[3]}"
+    least = len(pages[6].split()) - 4
+    documents = [make_document(f"cut{n}", text) for n, text in enumerate([*around, short])]
+    changes = {"eval_mode": "cut", "eval_cut_margin_words": 5, "eval_cut_min_words": least}
+    out = make_stage(project, tmp_path, [documents, PAGES[:50]], **changes).run()
+    kept = kept_texts(out)
+    cut = pd.read_parquet(out / "cut.parquet")
+    assert cut["document"].tolist() == [document.id for document in documents[:3]]
+    for number, (document, row) in enumerate(zip(documents, cut.itertuples(), strict=False)):
+        before, after = (pages[place + number].split() for place in (0, 3))
+        left = f"{' '.join(before[:-5])}\n\n{' '.join(after[5:])}"
+        assert kept[document.id] == left
+        assert document.text[row.start :].startswith(row.text)
+        assert passages[number] in row.text
+        assert row.matched.startswith(f"lambada/e{number}: ")
+    (too_short,) = removed(out)
+    assert (too_short.id, too_short.reason) == (documents[3].id, "eval_overlap")
+    assert too_short.text == short
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["documents_cut"] == metrics["pieces_cut"] == 3
+    assert metrics["text_bytes_cut"] == sum(len(text.encode()) for text in cut["text"])
+    assert metrics["documents_with_eval_overlap"] == 4
+
+
+def test_a_document_that_equals_another_once_it_is_cut_is_a_duplicate(
+    project: Path, tmp_path: Path
+) -> None:
+    """Each planted document is one of the pages and a passage."""
+    changes = {"eval_mode": "cut", "eval_cut_margin_words": 5, "eval_cut_min_words": 50}
+    wikipedia = write_shards(tmp_path / "wikipedia", [PAGES[104:108]])
+    runs = []
+    for name, shards in {"one": SHARDS, "two": [ALL[200:][::-1], ALL[:200][::-1]]}.items():
+        changes["wikipedia_location"] = str(wikipedia)
+        out = make_stage(project, tmp_path / name, shards, **changes).run()
+        runs.append(kept_texts(out))
+        verdicts = {document.id: (document.reason, document.matched) for document in removed(out)}
+        for number, document in enumerate(PLANTED):
+            reason = "wikipedia" if 4 <= number < 8 else "near_duplicate"
+            assert verdicts[document.id] == (reason, PAGES[100 + number].id)
+    assert runs[0] == runs[1]
+
+
+def test_near_duplicates_of_wikipedias_text_name_its_article(project: Path, tmp_path: Path) -> None:
+    articles = [
+        make_document(f"article{n}", edit(PAGES[n].text, 1, seed=n), created_utc=LATER + 9)
+        for n in range(50, 55)
+    ]
+    folder = write_shards(tmp_path / "wikipedia", [articles[:2], articles[2:], []])
+    out = make_stage(project, tmp_path, [PAGES], wikipedia_location=str(folder)).run()
+    verdicts = {document.id: (document.reason, document.matched) for document in removed(out)}
+    expected = {PAGES[50 + n].id: ("wikipedia", articles[n].id) for n in range(5)}
+    assert verdicts == expected
+
+
+@pytest.mark.parametrize(("shared_words", "is_removed"), [(12, False), (13, True)])
+def test_with_13_grams_thirteen_words_condemn(
+    project: Path, tmp_path: Path, shared_words: int, is_removed: bool
+) -> None:
+    words = " ".join(split_words(HELD_OUT[0])[:shared_words])
+    document = make_document("thirteen", f"{PAGES[0].text} {words}")
+    changes = {"eval_ngram_words": 13, "eval_min_matches": 1}
+    out = make_stage(project, tmp_path, [[document]], **changes).run()
+    assert [found.reason for found in removed(out)] == ["eval_overlap"] * is_removed
 
 
 def test_a_passage_in_many_documents_is_commonplace(project: Path, tmp_path: Path) -> None:

@@ -129,6 +129,15 @@ def test_a_document_left_out_of_the_order_plays_no_part() -> None:
     assert find([original, original, original], order=[2, 1]).kept_for == {1: 2}
 
 
+def test_references_stay_and_the_others_are_compared_with_them_alone() -> None:
+    generator = np.random.default_rng(10)
+    first, second = random_set(generator), random_set(generator)
+    references = [first, changed(generator, first, 20), first]
+    others = [changed(generator, first, 20), second, changed(generator, second, 20), first]
+    found = Found([*others, *references], order=[4, 5, 6, 0, 1, 2, 3], num_references=3)
+    assert found.kept_for == {0: 4, 3: 4}
+
+
 def test_a_large_family_costs_one_comparison_a_member() -> None:
     generator = np.random.default_rng(7)
     original = random_set(generator)
