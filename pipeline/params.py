@@ -128,8 +128,7 @@ class DedupParams(_Section):
     """Folder of Wikipedia's text as documents (what `crawl.source: corpus` makes of it): near-
     duplicates of one of them go. null: Wikipedia is known by host and by marks of mirrors alone."""
     eval_mode: Literal["remove", "cut", "report"]
-    """`cut` takes the shared passages out of the documents; `report` removes nothing and only
-    tells, so that the effect is one parameter away."""
+    """What becomes of a document that matches: `report` removes nothing and only tells."""
     eval_cut_margin_words: Count
     """Words that go with a passage on either side."""
     eval_cut_min_words: PositiveCount
@@ -216,14 +215,9 @@ class TrainParams(_Section):
 
     @model_validator(mode="after")
     def _budgets_fit(self) -> TrainParams:
-        if self.warmup_tokens > self.tokens:
-            raise ValueError(
-                f"warmup_tokens = {self.warmup_tokens} exceeds tokens = {self.tokens}; lower it"
-            )
-        if self.batch_tokens > self.tokens:
-            raise ValueError(
-                f"batch_tokens = {self.batch_tokens} exceeds tokens = {self.tokens}; lower it"
-            )
+        for name in ("warmup_tokens", "batch_tokens"):
+            if (asked := getattr(self, name)) > self.tokens:
+                raise ValueError(f"{name} = {asked} exceeds tokens = {self.tokens}; lower it")
         return self
 
 
