@@ -7,13 +7,15 @@ construction, and memory holds a page of links per host in work, however many li
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import heapq
 import logging
+import os
 import signal
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
@@ -22,7 +24,7 @@ from pipeline.crawl.exchange import Answer, FetchError, is_transient
 from pipeline.crawl.fetch import Fetcher, Moved, backoff_s
 from pipeline.crawl.frontier import FETCHED, MOVED
 from pipeline.crawl.share import Result, Share, Task
-from pipeline.crawl.warc import WarcFiles
+from pipeline.crawl.warc import WarcFiles, response_record
 
 _LINKS_AT_ONCE = 64  # of one host in memory
 _MOST_AGAIN = 256  # failed links of one host that wait for another attempt
@@ -31,6 +33,7 @@ _WATCH_EVERY_S = 5.0
 _MOST_WAITING_BYTES = 64 * 2**20  # of answers not yet in WARC; beyond, fetching waits
 _DOWN_AFTER = 20  # failures of a host in a row, from which its other links are not tried
 _DOWN_REASONS = frozenset({"timeout", "dns", "unreachable"})
+_MOST_COMPRESSORS = 4  # more would outrun what one process fetches
 HOST_DOWN = "host_down"
 
 
@@ -38,7 +41,8 @@ class Finished(NamedTuple):
     """What became of a link, on its way to disk."""
 
     result: Result
-    answer: Answer | None = None
+    record: Future[bytes] | None = None
+    """Of WARC, for a page."""
 
 
 class Ledger:
@@ -49,6 +53,7 @@ class Ledger:
         self._share, self._warc, self._note = share, warc, note
         self._waiting: list[Finished] = []
         self._waiting_bytes = 0
+        self._compressors = ThreadPoolExecutor(_compressors(), thread_name_prefix="gzip")
         self._room = asyncio.Event()
         self._room.set()
         self._lock = asyncio.Lock()
@@ -58,10 +63,14 @@ class Ledger:
         self.body_bytes = 0
         """Received, compressed as they came."""
 
-    async def add(self, finished: Finished) -> None:
+    async def add(self, result: Result, answer: Answer | None = None) -> None:
         """Take a finished link; waits while too much is in memory."""
-        self._waiting.append(finished)
-        self._waiting_bytes += len(finished.answer.body) if finished.answer else 0
+        record = None
+        if answer is not None:
+            now = dt.datetime.now(dt.UTC)
+            record = self._compressors.submit(response_record, answer, now)
+            self._waiting_bytes += len(answer.body)
+        self._waiting.append(Finished(result, record))
         if self._waiting_bytes > _MOST_WAITING_BYTES:
             self._room.clear()
         await self._room.wait()
@@ -100,13 +109,14 @@ class Ledger:
             self._note(self.num_finished)
 
     def close(self) -> None:
-        """End the thread, once nothing more is committed."""
+        """End the threads, once nothing more is committed."""
         self._thread.shutdown()
+        self._compressors.shutdown()
 
     def _write(self, batch: list[Finished]) -> None:
         results = [
-            result._replace(place=self._warc.add(answer)) if answer else result
-            for result, answer in batch
+            result._replace(place=self._warc.add(record.result())) if record else result
+            for result, record in batch
         ]
         self._warc.sync()
         self._share.finish(results)
@@ -152,7 +162,7 @@ class HostCrawl:
 
     async def _try(self, task: Task, tries: int) -> None:
         if self._failures_in_a_row >= _DOWN_AFTER:
-            await self._add(Result(task.position, HOST_DOWN, tries - 1))
+            await self._ledger.add(Result(task.position, HOST_DOWN, tries - 1))
             return
         try:
             answer = await self._fetcher.fetch(*task.trail)
@@ -161,12 +171,12 @@ class HostCrawl:
             return
         except Moved as moved:
             moved_to = host_of(moved.trail[-1])
-            await self._add(
+            await self._ledger.add(
                 Result(task.position, MOVED, tries, trail=moved.trail, moved_to=moved_to)
             )
             return
         self._failures_in_a_row = 0
-        await self._add(Result(task.position, FETCHED, tries), answer)
+        await self._ledger.add(Result(task.position, FETCHED, tries), answer)
 
     async def _failed(self, task: Task, tries: int, error: FetchError) -> None:
         down = error.reason in _DOWN_REASONS and not error.final
@@ -175,10 +185,7 @@ class HostCrawl:
             when_s = _now_s() + backoff_s(error.reason, tries)
             heapq.heappush(self._again, (when_s, task, tries))
             return
-        await self._add(Result(task.position, error.reason, tries))
-
-    async def _add(self, result: Result, answer: Answer | None = None) -> None:
-        await self._ledger.add(Finished(result, answer))
+        await self._ledger.add(Result(task.position, error.reason, tries))
 
 
 async def crawl(
@@ -273,6 +280,11 @@ async def _ended_by_sigterm(log: logging.Logger) -> AsyncIterator[asyncio.Event]
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, before)
+
+
+def _compressors() -> int:
+    """Threads that compress pages, which is most of a fast crawl's work."""
+    return min(_MOST_COMPRESSORS, os.cpu_count() or 1)
 
 
 def count_reasons(states: Counter[str]) -> dict[str, int]:

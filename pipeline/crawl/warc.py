@@ -61,12 +61,11 @@ class WarcFiles:
         self._number = max(own, default=series * _SERIES)
         self._file: IO[bytes] | None = None
 
-    def add(self, answer: Answer) -> Place:
-        """Append one response; its bytes are safe only after `sync`."""
+    def add(self, record: bytes) -> Place:
+        """Append one record; its bytes are safe only after `sync`."""
         file = self._open()
         offset = file.tell()
-        length = file.write(response_record(answer, dt.datetime.now(dt.UTC)))
-        return Place(self._number, offset, length)
+        return Place(self._number, offset, file.write(record))
 
     def sync(self) -> None:
         """Bring everything added to disk."""

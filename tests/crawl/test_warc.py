@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from pathlib import Path
 
@@ -11,16 +12,17 @@ from warcio.archiveiterator import ArchiveIterator
 from pipeline.crawl.exchange import Answer
 from pipeline.crawl.frontier import FETCHED, MOVED, Frontier, Link, Place, read_range
 from pipeline.crawl.share import Result, Share, Task
-from pipeline.crawl.warc import WarcFiles, file_name, read_response
+from pipeline.crawl.warc import WarcFiles, file_name, read_response, response_record
 from pipeline.errors import CorruptDataError
 
 
-def page(number: int, size: int = 100) -> Answer:
+def page(number: int, size: int = 100) -> bytes:
     headers = [(b"Content-Type", b"text/html"), (b"Transfer-Encoding", b"chunked"),
                (b"X-Caf\xe9", b"\xff\x80"), (b"", b"")]  # fmt: skip
-    return Answer(
+    answer = Answer(
         f"http://a.test/{number}", 200, "O\udcff K\xe9", headers, bytes([65 + number]) * size
     )
+    return response_record(answer, dt.datetime(2017, 12, 1, tzinfo=dt.UTC))
 
 
 def open_warc(folder: Path, committed: dict[int, int], roll_bytes: int = 10**9) -> WarcFiles:
