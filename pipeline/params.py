@@ -88,14 +88,16 @@ class CrawlParams(_Section):
     """From Reddit links to documents; `source: corpus` reads ready documents instead."""
 
     source: Literal["sample_web", "reddit", "corpus"]
-    location: str | None
-    """Folder of submission dumps (`reddit`) or of documents (`corpus`)."""
+    location: str | list[str] | None
+    """Folders, files or URLs of submission dumps (`reddit`); a folder of documents (`corpus`)."""
+    previous: list[str]
+    """Crawl folders of earlier studies, whose URLs are not fetched again."""
     min_score: int
     """Least karma of a submission whose link is followed (the paper: 3)."""
     cut_off: Annotated[dt.date, Field(strict=False)]
-    """Links made on this day or later are left out (the paper: none after December 2017).
-
-    Quoted in YAML, since DVC knows no dates."""
+    """Links made on this day or later are left out; quoted in YAML, since DVC knows no dates."""
+    since: Annotated[dt.date, Field(strict=False)] | None
+    """Links made before this day are left out, as in a monthly re-crawl; null takes all."""
     blocked_subreddits: list[str]
     user_agent: str
     """Names the crawler and a contact; required before any request leaves loopback."""

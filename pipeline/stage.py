@@ -219,10 +219,13 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
     settings = {name: data[name] for name in definition.sections}
     for name in definition.sections:
         section = data[name] if isinstance(data[name], dict) else {}
-        for key, place in section.items():
-            if key.endswith("location") and place:
-                # A folder outside the chain, which neither DVC nor an input's hash watches.
-                settings[f"{name}.{key}"] = list_files(Path(place))
+        for key, location in section.items():
+            if key.endswith("location") and location:
+                # Outside the chain, where neither DVC nor an input's hash watches.
+                places = [location] if isinstance(location, str) else location
+                settings[f"{name}.{key}"] = [
+                    list_files(Path(place)) for place in places if not is_url(place)
+                ]
     if size is not None and "models" in settings:
         settings["models"] = data["models"][size]
     return settings

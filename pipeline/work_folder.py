@@ -67,11 +67,12 @@ def hash_input(path: Path) -> str:
 
 
 def list_files(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, bytes and time of change (ns) of every file of a user's own folder.
+    """Name, bytes and time of change (ns) of every file of a user's own folder, or of a file.
 
     Such a folder may hold terabytes, so its files are not read to tell whether they changed.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = [folder] if folder.is_file() else folder.rglob("*")
+    files = sorted(path for path in found if path.is_file())
     stats = [(str(path.relative_to(folder)), path.stat()) for path in files]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 

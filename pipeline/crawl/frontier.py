@@ -102,6 +102,8 @@ class Frontier:
             self._database.execute("PRAGMA journal_mode = TRUNCATE")
             self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._database.executescript(_SCHEMA)
+        found = self._database.execute("SELECT 1 FROM known LIMIT 1").fetchone()
+        self._knows_some = found is not None
 
     def close(self) -> None:
         """Close the database."""
@@ -123,9 +125,12 @@ class Frontier:
         self._database.executemany(
             "INSERT INTO known VALUES (?) ON CONFLICT DO NOTHING", ((_target(u),) for u in urls)
         )
+        self._knows_some = True
 
     def is_known(self, url: str) -> bool:
         """Whether `add_known` was given a URL of the same page."""
+        if not self._knows_some:
+            return False
         found = self._database.execute("SELECT 1 FROM known WHERE target = ?", (_target(url),))
         return found.fetchone() is not None
 

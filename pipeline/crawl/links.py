@@ -11,19 +11,24 @@ import datetime as dt
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import pyarrow.parquet as pq
+
 from pipeline.crawl.canonical import BadUrlError, canonical_url, host_of
 from pipeline.crawl.frontier import Frontier, Link
+from pipeline.crawl.remote_file import open_place
 from pipeline.crawl.submissions import BadLine, Submission, find_dumps, read_submissions
+from pipeline.documents import shard_paths
 from pipeline.params import CrawlParams
 from pipeline.progress import Progress
 
 CORRUPT = "corrupt_line"
 DUPLICATE = "duplicate_url"
+KNOWN = "fetched_before"
 KEPT = "kept"
 _BAD_LINES_SHOWN = 5  # per dump; all are counted
 
@@ -52,14 +57,20 @@ class Rules(NamedTuple):
     min_score: int
     cut_off_utc: int
     """Links made at this second or later are left out."""
+    since_utc: int
+    """Links made before this second are left out."""
     blocked_subreddits: frozenset[str]
 
 
 def make_rules(params: CrawlParams) -> Rules:
     """The rules that the parameters give."""
-    midnight = dt.datetime.combine(params.cut_off, dt.time(), dt.UTC)
     blocked = frozenset(name.lower() for name in params.blocked_subreddits)
-    return Rules(params.min_score, int(midnight.timestamp()), blocked)
+    since_utc = _midnight(params.since) if params.since else -(2**63)
+    return Rules(params.min_score, _midnight(params.cut_off), since_utc, blocked)
+
+
+def _midnight(day: dt.date) -> int:
+    return int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
 
 
 def judge(submission: Submission, rules: Rules) -> Link | str:
@@ -99,8 +110,8 @@ def _judge_submission(submission: Submission, rules: Rules) -> str:
         return "self_post"
     if submission.score < rules.min_score:
         return "low_score"
-    if submission.created_utc >= rules.cut_off_utc:
-        return "after_cut_off"
+    if not rules.since_utc <= submission.created_utc < rules.cut_off_utc:
+        return "before_since" if submission.created_utc < rules.since_utc else "after_cut_off"
     if submission.over_18:
         return "over_18"
     if submission.subreddit.lower() in rules.blocked_subreddits:
@@ -128,23 +139,46 @@ def _belongs(host: str, domains: tuple[str, ...]) -> bool:
 
 
 def collect_links(
-    folder: Path, rules: Rules, frontier: Frontier, progress: Progress, log: logging.Logger
+    places: Sequence[Path],
+    rules: Rules,
+    frontier: Frontier,
+    progress: Progress,
+    log: logging.Logger,
 ) -> Counter[str]:
-    """Put the links of all dumps of `folder` into the frontier; returns counts by rule.
+    """Put the links of all dumps at `places` into the frontier; returns counts by rule.
 
     Each dump is one transaction: a kill costs at most the dump at hand.
 
     Raises:
         CorruptDataError: a dump is truncated or damaged.
     """
-    for path in find_dumps(folder):
-        if path.name in frontier.dumps_read():
+    for path in find_dumps(places):
+        if str(path) in frontier.dumps_read():
             continue
-        with frontier.reading(path.name) as counts:
+        with frontier.reading(str(path)) as counts:
             for link in _judged(path, rules, counts, log):
-                counts[KEPT if frontier.add(link) else DUPLICATE] += 1
+                if frontier.is_known(link.url):
+                    counts[KNOWN] += 1
+                else:
+                    counts[KEPT if frontier.add(link) else DUPLICATE] += 1
                 progress.update(note=path.name)
     return frontier.link_counts()
+
+
+def read_known(folders: Sequence[Path], frontier: Frontier) -> None:
+    """Tell the frontier what earlier crawls have brought to an end, whatever became of it.
+
+    Raises:
+        CorruptDataError: a folder is not one that the crawl stage left.
+    """
+    for part in (folder / name for folder in folders for name in ("documents", "rejected")):
+        if str(part) in frontier.dumps_read():
+            continue
+        with frontier.reading(str(part)):
+            for path in shard_paths(part):
+                with open_place(path) as file:
+                    table = pq.read_table(file, columns=["url"])
+                frontier.add_known(table.column("url").to_pylist())
 
 
 def _judged(path: Path, rules: Rules, counts: Counter[str], log: logging.Logger) -> Iterator[Link]:

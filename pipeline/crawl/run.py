@@ -13,11 +13,12 @@ from pipeline.crawl.crawler import count_reasons
 from pipeline.crawl.crawlers import Fetched, Job, crawl_all
 from pipeline.crawl.frontier import PENDING, Frontier
 from pipeline.crawl.guard import Endpoint
-from pipeline.crawl.links import collect_links, make_rules
+from pipeline.crawl.links import collect_links, make_rules, read_known
 from pipeline.crawl.shards import Caps, Places, cut_ranges, extract_all
 from pipeline.errors import EXIT_TERMINATED, UserError
 from pipeline.params import CrawlParams
 from pipeline.stage import Stage
+from pipeline.storage import parse_place
 from pipeline.web_server import serve
 
 
@@ -32,7 +33,7 @@ def run(stage: Stage) -> dict[str, Any]:
     """Make documents/, rejected/ and warc/; returns the counts for metrics.json."""
     params = stage.params.crawl
     if params.source == "corpus":
-        return read_corpus(stage, _location(params))
+        return read_corpus(stage, _only(_locations(params)))
     _check_user_agent(params)
     frontier = Frontier(stage.work / "frontier.sqlite")
     try:
@@ -47,12 +48,20 @@ def run(stage: Stage) -> dict[str, Any]:
         frontier.close()
 
 
-def _location(params: CrawlParams) -> Path:
-    if params.location is None:
+def _locations(params: CrawlParams) -> list[Path]:
+    if not params.location:
         raise UserError(
-            f"params.yaml: crawl.location = null with source = {params.source}; name the folder"
+            f"params.yaml: crawl.location = {params.location} with source = {params.source}; "
+            "name the folder"
         )
-    return Path(params.location)
+    one_or_more = params.location
+    return list(map(parse_place, [one_or_more] if isinstance(one_or_more, str) else one_or_more))
+
+
+def _only(places: list[Path]) -> Path:
+    if len(places) > 1:
+        raise UserError("params.yaml: crawl.location names several places; a corpus is one folder")
+    return places[0]
 
 
 def _check_user_agent(params: CrawlParams) -> None:
@@ -69,9 +78,11 @@ def _check_user_agent(params: CrawlParams) -> None:
 
 def _collect(stage: Stage, frontier: Frontier) -> dict[str, int]:
     params = stage.params.crawl
-    folder = stage.inputs["links"] if params.source == "sample_web" else _location(params)
+    built_in = params.source == "sample_web"
+    places = [stage.inputs["links"]] if built_in else _locations(params)
+    read_known(list(map(parse_place, params.previous)), frontier)
     with stage.progress("links", total=None, unit="links") as progress:
-        counts = collect_links(folder, make_rules(params), frontier, progress, stage.log)
+        counts = collect_links(places, make_rules(params), frontier, progress, stage.log)
     order = sorted(counts.items(), key=lambda item: (item[0] != "submissions", -item[1], item[0]))
     return dict(order)
 

@@ -22,7 +22,9 @@ from pipeline.errors import CorruptDataError, UserError
 from pipeline.progress import Progress
 
 LOG = logging.getLogger("test")
-RULES = Rules(3, int(dt.datetime(2018, 1, 1, tzinfo=dt.UTC).timestamp()), frozenset({"gonewild"}))
+RULES = Rules(
+    3, int(dt.datetime(2018, 1, 1, tzinfo=dt.UTC).timestamp()), 0, frozenset({"gonewild"})
+)
 GOOD: dict[str, Any] = {
     "url": "http://example.com/a",
     "score": 3,
@@ -47,7 +49,7 @@ def collect(
     frontier = Frontier(database or folder.parent / f"{folder.name}.sqlite")
     try:
         with Progress("links", total=None, unit="links", log=LOG) as progress:
-            counts = collect_links(folder, rules, frontier, progress, LOG)
+            counts = collect_links([folder], rules, frontier, progress, LOG)
         num = frontier.num_links()
         assert num == frontier.begin_round() == counts["kept"]
         urls = [row.link.url for row in read_range(frontier.path, 1, num)]
@@ -177,11 +179,11 @@ def test_a_failed_dump_leaves_no_trace_and_the_others_stay_read(tmp_path: Path) 
 
 
 def test_a_folder_without_dumps_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such folder"):
-        find_dumps(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no such file or folder"):
+        find_dumps([tmp_path / "nowhere"])
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(UserError, match=r"RS_YYYY-MM\.zst"):
-        find_dumps(tmp_path)
+        find_dumps([tmp_path])
 
 
 @pytest.mark.shared_data
