@@ -30,8 +30,7 @@ class ComputeParams(_Section):
     workers: PositiveCount
     """Processes of a data stage."""
     threads: PositiveCount
-    """Of one training or evaluation on the CPU; the smallest models are fastest with one. As many
-    sizes run side by side as `workers` allows."""
+    """Of one training or evaluation on the CPU; as many run side by side as `workers` allows."""
     crawlers: PositiveCount
     """Crawlers at once, which split the hosts; processes here, or a task each on a cluster."""
     data_workers: Count
@@ -151,8 +150,7 @@ class TokenizeParams(_Section):
     vocab_size: Annotated[int, Field(ge=257, le=65_536)]
     """Including <|endoftext|>; at most what uint16 shards can hold."""
     train_bytes: Count
-    """About how much of the train split the tokenizer is trained on, in UTF-8 bytes of text
-    (`source: trained`): documents are chosen by hash, so the amount is met on average."""
+    """About how many UTF-8 bytes of the train split `source: trained` reads, drawn by hash."""
     valid_fraction: Fraction
     """Held out for tuning the learning rate (the paper: 5 %)."""
     test_fraction: Fraction
