@@ -72,7 +72,7 @@ class Figure4:
         for passage, word in pairs:
             target = encode(word)
             sequences.append(Scored([start, *encode(passage), *target], len(target)))
-        found = guess(self._session, sequences, forbidden_first=[])
+        found = guess(self._session, sequences, forbidden=[])
         return [-float(one.losses.sum()) for one in found]
 
     def choices(self, questions: list[Choice]) -> list[float]:

@@ -16,6 +16,7 @@ ODD = (
     "tokenized; a PTB-style de-tokenizer is applied, as in the paper."
 )
 _URL = "http://www.thespermwhale.com/jaseweston/babi/CBTest.tgz"
+_ARCHIVE = "sha256:932df0cadc1337b2a12b4c696b1041c1d1c6d4b6bd319874c6288f02e4a61e92"
 _NUMBERED = re.compile(r"(\d+) (.*)", re.DOTALL)
 
 
@@ -23,7 +24,13 @@ def questions_file(kind: str, blob_id: str) -> PublishedFile:
     """The validation questions of `kind` CN or NE."""
     name = f"cbtest_{kind}_valid_2000ex.txt"
     forms = (Form(name, f"git:{blob_id}"),)
-    return PublishedFile(folder="cbt", forms=forms, url=_URL, member=f"CBTest/data/{name}")
+    return PublishedFile(
+        folder="cbt",
+        forms=forms,
+        url=_URL,
+        member=f"CBTest/data/{name}",
+        archive_digest=_ARCHIVE,
+    )
 
 
 def read_questions(files: Files) -> Iterator[Example]:

@@ -40,6 +40,10 @@ CNN_DM = EvalSet(
         "test": PublishedFile(
             folder="cnndm",
             forms=(
+                Form(
+                    "test-00000-of-00001.parquet",
+                    "sha256:04e322d2634a96dba76bf9a6294fbbe48e0b36abeae43f13d86ba2c3bebffe4e",
+                ),
                 Form("cnn_dailymail_test.jsonl"),
                 Form(
                     "cnn_dailymail_test_first500.jsonl",
@@ -47,7 +51,8 @@ CNN_DM = EvalSet(
                     "the first 500 of 11,490 articles",
                 ),
             ),
-            url="https://huggingface.co/datasets/abisee/cnn_dailymail (3.0.0 test, as JSONL)",
+            url="https://huggingface.co/datasets/abisee/cnn_dailymail/resolve/main/3.0.0/"
+            "test-00000-of-00001.parquet",
         )
     },
     read_test=_read,

@@ -21,6 +21,7 @@ _FILE = PublishedFile(
     ),
     url="http://mattmahoney.net/dc/enwik8.zip",
     member="enwik8",
+    archive_digest="sha256:547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc",
 )
 
 ENWIK8 = EvalSet(

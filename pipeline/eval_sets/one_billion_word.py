@@ -13,6 +13,7 @@ from pipeline.examples import Example
 
 _ROOT = "1-billion-word-language-modeling-benchmark-r13output"
 _URL = f"http://www.statmt.org/lm-benchmark/{_ROOT}.tar.gz"
+_ARCHIVE = "sha256:01ba60381110baf7f189dfd2b8374de371e8c9a340835793f190bdae9e90a34e"
 _TRAIN = [f"news.en-{number:05d}-of-00100" for number in range(1, 100)]
 
 
@@ -45,6 +46,7 @@ ONE_BILLION_WORD = EvalSet(
             ),
             url=_URL,
             member=f"{_ROOT}/heldout-monolingual.tokenized.shuffled/news.en.heldout-00000-of-00050",
+            archive_digest=_ARCHIVE,
         )
     },
     read_test=lambda files: sentences(files["test"], DETOKENIZER),
@@ -54,6 +56,7 @@ ONE_BILLION_WORD = EvalSet(
             forms=(Form(name),),
             url=_URL,
             member=f"{_ROOT}/training-monolingual.tokenized.shuffled/{name}",
+            archive_digest=_ARCHIVE,
         )
         for name in _TRAIN
     },

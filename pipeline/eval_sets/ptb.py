@@ -37,7 +37,14 @@ PTB = EvalSet(
     read_test=lambda files: sentences(files["test"], PENN_TREEBANK),
     train={
         "train": PublishedFile(
-            folder="ptb", forms=(Form("ptb.train.txt"),), url=f"{_URL}ptb.train.txt"
+            folder="ptb",
+            forms=(
+                Form(
+                    "ptb.train.txt",
+                    "sha256:fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+                ),
+            ),
+            url=f"{_URL}ptb.train.txt",
         )
     },
     read_train=lambda files: sentences(files["train"], PENN_TREEBANK),

@@ -11,16 +11,21 @@ import gzip
 import hashlib
 import json
 import lzma
+import shlex
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from pipeline.errors import CorruptDataError
 
 _CHUNK_BYTES = 2**20
 _COMPRESSIONS = ("", ".xz", ".gz", ".zst")
+_PARQUET = ".parquet"
 
 
 class Form(NamedTuple):
@@ -43,6 +48,8 @@ class PublishedFile:
     url: str
     member: str = ""
     """Name inside the archive behind `url`."""
+    archive_digest: str = ""
+    """`sha256:...` of that archive; empty where none is known or there is no archive."""
 
 
 class NotAvailable(Exception):
@@ -113,7 +120,13 @@ class SourceFile:
             yield Line(number + 1, self._decode(number + 1, rest))
 
     def records(self, *keys: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The objects of a JSONL file with their line numbers; each must have `keys`."""
+        """The objects of a JSONL file with their line numbers; each must have `keys`.
+
+        Of a Parquet file, the rows, numbered from 1.
+        """
+        if _PARQUET in self.path.suffixes:
+            yield from enumerate(self._rows(keys), start=1)
+            return
         for number, text in self.lines():
             try:
                 record = json.loads(text)
@@ -123,6 +136,21 @@ class SourceFile:
             if missing:
                 raise self.bad_line(number, f"no object with the key {missing[0]!r}")
             yield number, record
+
+    def _rows(self, keys: tuple[str, ...]) -> list[dict[str, Any]]:
+        try:
+            table = pq.read_table(pa.BufferReader(self.read_bytes()), columns=list(keys))
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptDataError(
+                f"{self.path}: no Parquet file ({error}); it is damaged, fetch it again"
+            ) from None
+        missing = [key for key in keys if key not in table.column_names]
+        if missing:
+            raise CorruptDataError(
+                f"{self.path}: no column {missing[0]!r}; this is another file, fetch it again"
+            )
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
 
     def bad_line(self, number: int, problem: str) -> CorruptDataError:
         """The error for a line that is not what the format says."""
@@ -215,11 +243,12 @@ class Folder:
                 continue
             if not self.check_digests:
                 return verified(SourceFile(path), Form(form.name), "")
-            return verified(SourceFile(path), form, f"fetch it again from {_where(file)}")
+            again = f"delete it and fetch it again: {command_for(file, path.with_name(form.name))}"
+            return verified(SourceFile(path), form, again)
         place = self.root / file.folder / file.forms[0].name
         if not self.check_digests:
             raise NotAvailable(f"{place}: the built-in web made none; run its stage again")
-        raise NotAvailable(f"{place}: no such file; put there what {_where(file)} gives")
+        raise NotAvailable(f"{place}: no such file; this gets it: {command_for(file, place)}")
 
     @staticmethod
     def _find(path: Path) -> Path | None:
@@ -227,8 +256,21 @@ class Folder:
         return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _where(file: PublishedFile) -> str:
-    return f"{file.url} (its {file.member})" if file.member else file.url
+def command_for(file: PublishedFile, place: Path) -> str:
+    """The shell command that gets a file from its publisher and puts it at `place`.
+
+    >>> file = PublishedFile(folder="a", forms=(Form("b"),), url="http://c.test/d.zip", member="b")
+    >>> command_for(file, Path("a/b"))
+    'mkdir -p a && curl -fLo a/d.zip http://c.test/d.zip && unzip -p a/d.zip b > a/b'
+    """
+    url, target, member = (shlex.quote(str(part)) for part in (file.url, place, file.member))
+    folder = f"mkdir -p {shlex.quote(str(place.parent))}"
+    if not file.member:
+        return f"{folder} && curl -fLo {target} {url}"
+    if not file.url.endswith(".zip"):
+        return f"{folder} && curl -fL {url} | tar -xzO {member} > {target}"
+    archive = shlex.quote(str(place.with_name(file.url.rpartition("/")[2])))
+    return f"{folder} && curl -fLo {archive} {url} && unzip -p {archive} {member} > {target}"
 
 
 def departures(sources: Mapping[str, Mapping[str, Any]]) -> str:

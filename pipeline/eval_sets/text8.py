@@ -19,6 +19,7 @@ _FILE = PublishedFile(
     ),
     url="http://mattmahoney.net/dc/text8.zip",
     member="text8",
+    archive_digest="sha256:a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232",
 )
 
 TEXT8 = EvalSet(

@@ -8,6 +8,7 @@ from pipeline.eval_sets.running_text import articles
 from pipeline.eval_sets.sources import Form, PublishedFile
 
 _URL = "https://wikitext.smerity.com/wikitext-103-v1.zip"
+_ARCHIVE = "sha256:242ba0f20b329cfdf1ccc61e9e9e5b59becf189db7f7a81cd2a0e2fc31539590"
 
 WIKITEXT103 = EvalSet(
     name="wikitext103",
@@ -32,6 +33,7 @@ WIKITEXT103 = EvalSet(
             ),
             url=_URL,
             member="wikitext-103/wiki.test.tokens",
+            archive_digest=_ARCHIVE,
         )
     },
     read_test=lambda files: articles(files["test"], WIKITEXT),
@@ -41,6 +43,7 @@ WIKITEXT103 = EvalSet(
             forms=(Form("wiki.train.tokens"),),
             url=_URL,
             member="wikitext-103/wiki.train.tokens",
+            archive_digest=_ARCHIVE,
         )
     },
     read_train=lambda files: articles(files["train"], WIKITEXT),

@@ -8,6 +8,8 @@ from pipeline.eval_sets.running_text import articles
 from pipeline.eval_sets.sources import Form, PublishedFile
 
 _URL = "https://wikitext.smerity.com/wikitext-2-v1.zip"
+_ARCHIVE = "sha256:92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c"
+_RECIPE = "transformers{}: the text without <unk>, blank lines doubled, no <|endoftext|> first"
 
 WIKITEXT2 = EvalSet(
     name="wikitext2",
@@ -32,6 +34,7 @@ WIKITEXT2 = EvalSet(
             ),
             url=_URL,
             member="wikitext-2/wiki.test.tokens",
+            archive_digest=_ARCHIVE,
         )
     },
     read_test=lambda files: articles(files["test"], WIKITEXT),
@@ -41,6 +44,7 @@ WIKITEXT2 = EvalSet(
             forms=(Form("wiki.train.tokens"),),
             url=_URL,
             member="wikitext-2/wiki.train.tokens",
+            archive_digest=_ARCHIVE,
         )
     },
     read_train=lambda files: articles(files["train"], WIKITEXT),
@@ -52,6 +56,11 @@ WIKITEXT2 = EvalSet(
             "117M",
             37.3698,
             "ml-by-hand, by lm-eval: text without <unk>, a de-tokenizer of its own, page by page",
+        ),
+        Reproduction("perplexity@raw_per_token", "117M", 29.94, _RECIPE.format("#13761")),
+        Reproduction("perplexity@raw_per_token", "762M", 19.44, _RECIPE.format("' documentation")),
+        Reproduction(
+            "perplexity@raw_per_token_stride_512", "762M", 16.45, _RECIPE.format("' documentation")
         ),
         Reproduction("perplexity", "1542M", 18.67, OPENAI_AGAIN),
     ),

@@ -16,20 +16,28 @@ Statistic = Callable[[Floats], Floats]
 _DRAWS_AT_ONCE = 64
 
 
-def interval(columns: Floats, statistic: Statistic, *, samples: int, seed: int) -> Interval:
-    """The 2.5 and 97.5 percentiles of `statistic` over `samples` draws of the examples.
+def draw_sums(columns: Floats, *, samples: int, seed: int) -> Floats:
+    """Column sums over examples drawn with replacement, [samples, columns].
 
     `columns` [examples, columns] holds what adds up over examples (losses and units, counts of
-    n-grams): every metric here is a function of such sums. One example gives no interval but the
-    metric itself, twice. The same seed draws the same examples, so sizes are compared on equal
-    draws.
+    n-grams): every metric here is a function of such sums. The same seed draws the same examples,
+    so metrics and sizes are compared on equal draws.
     """
     generator = np.random.default_rng(seed)
     num_examples = len(columns)
     even = np.full(num_examples, 1 / num_examples)
-    values: list[Floats] = []
+    sums: list[Floats] = []
     for done in range(0, samples, _DRAWS_AT_ONCE):
         draws = generator.multinomial(num_examples, even, min(_DRAWS_AT_ONCE, samples - done))
-        values.append(statistic(draws @ columns))
-    low, high = np.percentile(np.concatenate(values), [2.5, 97.5])
+        sums.append(draws @ columns)
+    return np.concatenate(sums)
+
+
+def interval(values: Floats) -> Interval:
+    """The 2.5 and 97.5 percentiles of a metric's values over the draws.
+
+    One example gives no interval but the metric itself, twice. Draws for which the metric is not
+    defined do not count.
+    """
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return Interval(float(low), float(high))

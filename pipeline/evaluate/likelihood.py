@@ -42,8 +42,16 @@ class Guess(NamedTuple):
     losses: Losses
     best: npt.NDArray[np.int64]
     """The most probable token at each scored position."""
-    best_allowed: int
-    """The most probable token at the first scored position, of those that are allowed there."""
+    allowed: Allowed
+    """The same where some tokens may not be said."""
+
+
+class Allowed(NamedTuple):
+    """What is left of the predictions of a sequence when some tokens are forbidden."""
+
+    losses: Losses
+    """-log p among the tokens that are left; infinite for a token that is not."""
+    best: npt.NDArray[np.int64]
 
 
 class Choices(NamedTuple):
@@ -71,11 +79,15 @@ def score(session: Session, sequences: Sequence[Scored]) -> list[Losses]:
 
 @torch.inference_mode()
 def guess(
-    session: Session, sequences: Sequence[Scored], *, forbidden_first: Sequence[int]
+    session: Session, sequences: Sequence[Scored], *, forbidden: Sequence[int]
 ) -> list[Guess]:
-    """Losses and most probable tokens; `forbidden_first` are not allowed as the first token."""
+    """Losses and most probable tokens, with all tokens and without those that are forbidden.
+
+    A forbidden token may not be the whole of what is scored. Where more follows, it is part of
+    something longer: there, what really stands is allowed.
+    """
     results: list[Guess | None] = [None] * len(sequences)
-    forbidden = torch.tensor(forbidden_first, dtype=torch.long, device=session.device)
+    forbidden_F = torch.tensor(forbidden, dtype=torch.long, device=session.device)
     for rows in pack([len(s.tokens) - 1 for s in sequences], session.params.batch_tokens):
         batch = [sequences[row] for row in rows]
         tokens_BT, targets_BT = _to_tensors(batch, session.device)
@@ -84,19 +96,35 @@ def guess(
             hidden_ND = session.model(tokens_BT, wanted_BT=scored_BT)
             logits_NV = session.model.logits(hidden_ND).float()
         targets_N = targets_BT[scored_BT]
-        losses_N = torch.nn.functional.cross_entropy(logits_NV, targets_N, reduction="none")
-        best_N = logits_NV.argmax(dim=-1)
-        counts = torch.tensor([s.num_scored for s in batch], device=session.device)
-        firsts = counts.cumsum(0) - counts
-        logits_NV[firsts[:, None], forbidden] = -torch.inf
-        allowed_B = logits_NV[firsts].argmax(dim=-1).tolist()
-        cuts = firsts.tolist()[1:]
-        all_losses = np.split(losses_N.cpu().numpy(), cuts)
-        all_best = np.split(best_N.cpu().numpy(), cuts)
-        for row, losses, best, allowed in zip(rows, all_losses, all_best, allowed_B, strict=True):
-            results[row] = Guess(losses.copy(), best.copy(), allowed)
+        of_all = _predict(logits_NV, targets_N)
+        ends = np.cumsum([s.num_scored for s in batch])
+        goes_on_N = torch.ones_like(targets_N, dtype=torch.bool)
+        goes_on_N[ends - 1] = False
+        _forbid(logits_NV, forbidden_F, targets_N, goes_on_N)
+        of_allowed = _predict(logits_NV, targets_N)
+        pieces = zip(
+            *(np.split(column, ends[:-1]) for column in (*of_all, *of_allowed)), strict=True
+        )
+        for row, (losses, best, allowed_losses, allowed_best) in zip(rows, pieces, strict=True):
+            results[row] = Guess(losses, best, Allowed(allowed_losses, allowed_best))
         session.tick(tokens_BT.numel())
     return [result for result in results if result is not None]
+
+
+def _forbid(logits_NV: Tensor, forbidden_F: Tensor, targets_N: Tensor, goes_on_N: Tensor) -> None:
+    """Make the forbidden tokens impossible, in place, but for targets after which more follows."""
+    targets_M1 = targets_N[goes_on_N, None]
+    rows_M1 = goes_on_N.nonzero()
+    kept_M1 = logits_NV[rows_M1, targets_M1]
+    logits_NV[:, forbidden_F] = -torch.inf
+    logits_NV[rows_M1, targets_M1] = kept_M1
+
+
+def _predict(logits_NV: Tensor, targets_N: Tensor) -> tuple[Losses, npt.NDArray[np.int64]]:
+    """-log p of each target in nats, and the most probable token of each position."""
+    best_N = logits_NV.argmax(dim=1)
+    losses_N = logits_NV.logsumexp(1) - logits_NV.gather(1, targets_N[:, None])[:, 0]
+    return losses_N.cpu().numpy(), best_N.cpu().numpy()
 
 
 @torch.inference_mode()

@@ -10,6 +10,8 @@ import numpy as np
 
 from pipeline.evaluate.bootstrap import Floats
 
+_GREATEST_EXPONENT = 700.0  # exp(710) is more than a double holds, and JSON has no infinity
+
 
 def perplexity(sums: Floats) -> Floats:
     """exp(sum of losses in nats / number of canonical units); lower is better.
@@ -17,9 +19,12 @@ def perplexity(sums: Floats) -> Floats:
     Columns: loss_nats, num_units. The losses of all tokens are added up and divided by the words
     of the original text (one end of sentence a line counted as a word) before the exponential,
     so neither tokenizer nor de-tokenizer changes the unit. Matches the paper's Table 3 columns
-    LAMBADA (unit: the last word), WikiText2, PTB, WikiText103, 1BW; per token in Figure 4.
+    LAMBADA (unit: the last word), WikiText2, PTB, WikiText103, 1BW; per token in Figure 4. Not a
+    number where there is no unit; at most exp(700), which a file can hold.
     """
-    return np.asarray(np.exp(sums[:, 0] / sums[:, 1]))
+    nothing = np.full(len(sums), np.nan)
+    per_unit = np.divide(sums[:, 0], sums[:, 1], out=nothing, where=sums[:, 1] > 0)
+    return np.asarray(np.exp(np.minimum(per_unit, _GREATEST_EXPONENT)))
 
 
 def bits_per_unit(sums: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.eval_sets.eval_set import EvalSet, Pair
-from pipeline.evaluate.bootstrap import Floats, Statistic, interval
+from pipeline.evaluate.bootstrap import Floats, Statistic, draw_sums, interval
 from pipeline.evaluate.metrics import mean
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example
@@ -44,13 +44,16 @@ class Outcome:
 
     def add(self, name: str, columns: Floats, statistic: Statistic) -> None:
         """A metric of column sums over the examples [examples, columns], with its interval."""
-        self.metrics[name] = float(statistic(columns.sum(axis=0, keepdims=True))[0])
-        self.intervals[name] = interval(
-            columns,
-            statistic,
-            samples=self.session.params.bootstrap_samples,
-            seed=self.session.seed,
-        )
+        self.add_together(columns, {name: statistic})
+
+    def add_together(self, columns: Floats, statistics: Mapping[str, Statistic]) -> None:
+        """Several metrics of the same columns, over the same draws of the examples."""
+        whole = columns.sum(axis=0, keepdims=True)
+        samples, seed = self.session.params.bootstrap_samples, self.session.seed
+        drawn = draw_sums(columns, samples=samples, seed=seed)
+        for name, statistic in statistics.items():
+            self.metrics[name] = float(statistic(whole)[0])
+            self.intervals[name] = interval(statistic(drawn))
 
     def add_mean(self, name: str, scores: npt.ArrayLike) -> None:
         """The mean of a score over the examples, with its interval."""

@@ -1,30 +1,41 @@
 """Running text: the likelihood of every token, per canonical unit of the original text.
 
 The examples of a set follow one another as one stream, as in the published file. A token belongs
-to the example in which its first byte lies.
+to the example in which its first byte lies. Variants: the raw text, other strides, other units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.eval_sets.eval_set import Unit
+from pipeline.eval_sets.eval_set import EvalSet, Unit
+from pipeline.evaluate.bootstrap import Floats, Statistic
 from pipeline.evaluate.metrics import bits_per_unit, perplexity
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
-from pipeline.evaluate.windows import score_text
+from pipeline.evaluate.windows import score_text_at
+
+
+class Stream(NamedTuple):
+    """What the tokens of a stream of texts cost, text by text."""
+
+    losses: dict[int, Floats]
+    """Stride -> nats of each text, [texts]."""
+    num_tokens: Floats
+    """[texts]"""
 
 
 def evaluate(session: Session, task: Task) -> Outcome:
-    """Score a set raw and through its de-tokenizer, at each stride."""
-    eval_set = task.eval_set
-    outcome = Outcome(session, [example.id for example in task.examples])
+    """Score a set raw and through its de-tokenizer, at each stride, per unit."""
+    eval_set, strides = task.eval_set, session.params.strides
     assert eval_set.unit is not None
+    outcome = Outcome(session, [example.id for example in task.examples])
     raw = [example.target for example in task.examples]
-    num_units = np.array([count_units(text, eval_set.unit) for text in raw])
     texts: dict[str, list[str]] = {}
     if eval_set.detokenizer is not None:
         detokenized = [eval_set.detokenizer.detokenize(text) for text in raw]
@@ -32,15 +43,22 @@ def evaluate(session: Session, task: Task) -> Outcome:
         outcome.protocol["detokenizer"] = eval_set.detokenizer.name
         outcome.protocol["detokenizer_edits"] = sum(len(result.edits) for result in detokenized)
     texts["raw" if texts else ""] = raw
-    outcome.columns["num_units"] = num_units.tolist()
-    strides = session.params.strides
+    units = {unit: [count_units(text, unit) for text in raw] for unit in _TEXT_UNITS}
+    outcome.columns["num_units"] = units[eval_set.unit]
+    outcome.columns |= {f"num_{unit}s": counts for unit, counts in units.items()}
+    metrics: dict[str, Statistic] = {}
     for text_variant, pieces in texts.items():
+        stream = score_stream(session, pieces, strides=strides)
+        outcome.columns[f"num_tokens{_suffix(text_variant)}"] = stream.num_tokens.tolist()
         for stride in strides:
-            losses = losses_by_example(session, pieces, stride=stride)
-            stride_variant = f"stride_{stride}" if stride != strides[0] else ""
-            _add(outcome, eval_set.metrics[0], text_variant, stride_variant, losses)
+            variant = (text_variant, f"stride_{stride}" if stride != strides[0] else "")
+            outcome.columns[f"loss_nats{_suffix(*variant)}"] = stream.losses[stride].tolist()
+            metrics |= _metrics(eval_set, list(outcome.columns), *variant)
+    table = np.array(list(outcome.columns.values()), dtype=np.float64).T
+    outcome.add_together(table, metrics)
     outcome.protocol |= {
         "unit": eval_set.unit,
+        "words": "what white space separates, and one for the end of each line",
         "window": session.context,
         "stride": strides[0],
         "joined": "one stream in file order, after <|endoftext|>",
@@ -48,31 +66,53 @@ def evaluate(session: Session, task: Task) -> Outcome:
     return outcome
 
 
-def _add(
-    outcome: Outcome,
-    metric: str,
-    text_variant: str,
-    stride_variant: str,
-    losses: npt.NDArray[np.float64],
-) -> None:
-    variant = "_".join(part for part in (text_variant, stride_variant) if part)
-    suffix = f"@{variant}" if variant else ""
-    outcome.columns[f"loss_nats{suffix}"] = losses.tolist()
-    units = np.asarray(outcome.columns["num_units"], dtype=np.float64)
-    statistic = perplexity if metric == "perplexity" else bits_per_unit
-    outcome.add(f"{metric}{suffix}", np.stack([losses, units], axis=1), statistic)
+_TEXT_UNITS: tuple[Unit, ...] = ("word", "byte", "character")
+"""Units of the published text; tokens are those of the text as it is read."""
 
 
-def losses_by_example(
-    session: Session, pieces: Sequence[str], *, stride: int
-) -> npt.NDArray[np.float64]:
-    """The loss of each piece of a stream in nats, [pieces]; they add up to the stream's."""
+def _suffix(*variant: str) -> str:
+    """What a variant adds to the name of a metric or column."""
+    name = "_".join(part for part in variant if part)
+    return f"@{name}" if name else ""
+
+
+def _metrics(
+    eval_set: EvalSet, columns: list[str], text_variant: str, stride_variant: str
+) -> dict[str, Statistic]:
+    """The set's own metric, and perplexity per every other unit, as functions of column sums."""
+    loss = columns.index(f"loss_nats{_suffix(text_variant, stride_variant)}")
+    main = eval_set.metrics[0]
+    statistic = perplexity if main == "perplexity" else bits_per_unit
+    found: dict[str, Statistic] = {
+        f"{main}{_suffix(text_variant, stride_variant)}": partial(
+            _of_columns, statistic, loss, columns.index("num_units")
+        )
+    }
+    for unit in get_args(Unit):
+        if main == "perplexity" and unit == eval_set.unit:
+            continue
+        of_tokens = f"num_tokens{_suffix(text_variant)}"
+        units = columns.index(of_tokens if unit == "token" else f"num_{unit}s")
+        name = f"perplexity{_suffix(text_variant, f'per_{unit}', stride_variant)}"
+        found[name] = partial(_of_columns, perplexity, loss, units)
+    return found
+
+
+def _of_columns(statistic: Statistic, loss: int, units: int, sums: Floats) -> Floats:
+    return statistic(sums[:, [loss, units]])
+
+
+def score_stream(session: Session, pieces: Sequence[str], *, strides: Sequence[int]) -> Stream:
+    """Losses and tokens of each piece of a stream; the losses add up to the stream's."""
     tokens = session.tokenizer.encode("".join(pieces))
-    losses = score_text(session, tokens, stride=stride)
     ends = np.cumsum([len(piece.encode()) for piece in pieces])
     owners = np.searchsorted(ends, session.starts(tokens), side="right")
-    sums = np.bincount(owners, weights=losses, minlength=len(pieces))
-    return sums.astype(np.float64)
+
+    def add_up(weights: npt.NDArray[Any] | None) -> Floats:
+        return np.bincount(owners, weights, minlength=len(pieces)).astype(np.float64)
+
+    scored = score_text_at(session, tokens, strides=strides)
+    return Stream({stride: add_up(losses) for stride, losses in scored.items()}, add_up(None))
 
 
 def count_units(text: str, unit: Unit) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -41,20 +42,53 @@ Window(start=6, end=10, num_scored=3)]
 
 def score_text(session: Session, tokens: Tokens, *, stride: int) -> Losses:
     """The loss of every token of a text that begins with <|endoftext|>, in nats, [tokens]."""
-    return score_texts(session, [tokens], stride=stride)[0]
+    return score_text_at(session, tokens, strides=[stride])[stride]
+
+
+def score_text_at(session: Session, tokens: Tokens, *, strides: Sequence[int]) -> dict[int, Losses]:
+    """The same at several strides; a window that two of them have is read once."""
+    return _score(session, [tokens], strides)[0]
 
 
 def score_texts(session: Session, texts: Sequence[Tokens], *, stride: int) -> list[Losses]:
     """The losses of each text's tokens; texts do not see one another."""
-    sequences: list[Scored] = []
-    owners: list[int] = []
-    for number, tokens in enumerate(texts):
-        whole = np.concatenate([[session.start], np.asarray(tokens, dtype=np.int64)])
-        for window in plan_windows(len(tokens), window=session.context, stride=stride):
-            sequences.append(Scored(whole[window.start : window.end + 1], window.num_scored))
-            owners.append(number)
-    pieces: list[list[Losses]] = [[] for _ in texts]
-    for owner, losses in zip(owners, score(session, sequences), strict=True):
-        pieces[owner].append(losses)
+    return [losses[stride] for losses in _score(session, texts, [stride])]
+
+
+def _score(
+    session: Session, texts: Sequence[Tokens], strides: Sequence[int]
+) -> list[dict[int, Losses]]:
+    plans = [
+        {s: list(plan_windows(len(text), window=session.context, stride=s)) for s in strides}
+        for text in texts
+    ]
+    most_scored: dict[_Place, int] = {}
+    for number, plan in enumerate(plans):
+        for window in itertools.chain.from_iterable(plan.values()):
+            place = _Place(number, window.start, window.end)
+            most_scored[place] = max(window.num_scored, most_scored.get(place, 0))
+    wholes = [np.concatenate([[session.start], np.asarray(t, dtype=np.int64)]) for t in texts]
+    sequences = [
+        Scored(wholes[place.text][place.start : place.end + 1], num_scored)
+        for place, num_scored in most_scored.items()
+    ]
+    found = dict(zip(most_scored, score(session, sequences), strict=True))
     empty = np.empty(0, np.float32)
-    return [np.concatenate([empty, *losses]) for losses in pieces]
+    return [
+        {
+            stride: np.concatenate([
+                empty,
+                *(found[_Place(number, w.start, w.end)][-w.num_scored :] for w in windows),
+            ])
+            for stride, windows in plan.items()
+        }
+        for number, plan in enumerate(plans)
+    ]
+
+
+class _Place(NamedTuple):
+    """Where a window stands, whatever the stride that asks for it."""
+
+    text: int
+    start: int
+    end: int

@@ -51,14 +51,15 @@ def _rows(
         reason = result.not_run if result else "no result"
         yield head | {"metric": eval_set.metrics[0], "main": True, "remark": f"not run: {reason}"}
         return
-    of_the_paper = {*eval_set.metrics, *eval_set.paper}
+    again = [other for other in eval_set.reproductions if other.label == model.label]
+    shown = {*eval_set.metrics, *eval_set.paper, *(other.metric for other in again)}
     remark = departures(record.get("sources", {})) if eval_set.test else ""
     for metric, value in result.metrics.items():
         interval = result.intervals.get(metric)
         paper = eval_set.paper.get(metric, {}).get(model.label or "", math.nan)
         yield head | {
             "metric": metric,
-            "main": metric in of_the_paper,
+            "main": metric in shown,
             "ours": value,
             "low": interval.low if interval else math.nan,
             "high": interval.high if interval else math.nan,
@@ -66,9 +67,7 @@ def _rows(
             "paper": paper,
             "difference": math.nan if remark else value - paper,
             "reproductions": "; ".join(
-                f"{other.value:g} ({other.source})"
-                for other in eval_set.reproductions
-                if (other.metric, other.label) == (metric, model.label)
+                f"{other.value:g} ({other.source})" for other in again if other.metric == metric
             ),
             "remark": remark,
         }

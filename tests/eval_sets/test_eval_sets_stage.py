@@ -89,7 +89,7 @@ def test_a_missing_set_is_told_and_the_others_are_made(project: Path, tmp_path: 
     out = runs.run()
     missing = json.loads((out / "metrics.json").read_text())["not_available"]
     assert set(missing) == PUBLISHED - {"text8", "cnn_dm"}
-    assert "lambada_test.jsonl: no such file; put there what https://" in missing["lambada"]
+    assert "lambada_test.jsonl: no such file; this gets it: mkdir -p " in missing["lambada"]
     listed = json.loads((out / "test" / MANIFEST).read_text())
     assert listed["not_available"] == missing
     assert set(listed["sets"]) == {"text8", "cnn_dm"}

@@ -7,6 +7,7 @@ import pkgutil
 from itertools import islice
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from published_files import PTB, WIKITEXT, write_published_files
 
@@ -64,7 +65,8 @@ def test_a_declaration_says_what_a_reader_must_know(eval_set: EvalSet) -> None:
     for numbers in eval_set.paper.values():
         assert set(numbers) <= set(PAPER_LABELS)
     for file in (*eval_set.test.values(), *eval_set.train.values(), *eval_set.pairs.values()):
-        assert file.url.startswith(("http://", "https://"))
+        assert file.url.startswith(("http://", "https://")) and " " not in file.url
+        assert file.forms[0].digest or file.archive_digest, "no hash by which to know it"
 
 
 @pytest.mark.parametrize("name", TABLE_3)
@@ -163,6 +165,7 @@ DAMAGED = [
     ),
     ("wmt14_en_fr", "wmt14_fr_en/newstest2014.fr", "one\n", r"newstest2014\.fr: line 2: missing"),
     ("coqa", "coqa/coqa-dev-v1.0.json", '{"data": [{"story": "x"}]}', r"story 0"),
+    ("cnn_dm", "cnndm/test-00000-of-00001.parquet", "PAR1", r"no Parquet file"),
     ("coqa", "coqa/coqa-dev-v1.0.json", '{"data": [', r"not CoQA's JSON"),
 ]
 
@@ -176,6 +179,16 @@ def test_damage_is_named_by_file_and_line(
     with pytest.raises(CorruptDataError, match=message) as error:
         read(EVAL_SETS[name], tmp_path)
     assert file in str(error.value)
+
+
+def test_summaries_are_read_from_parquet_as_from_json_lines(folder: Path, tmp_path: Path) -> None:
+    from_lines = read(EVAL_SETS["cnn_dm"], folder)
+    lines = folder / "cnndm" / "cnn_dailymail_test.jsonl"
+    (tmp_path / "cnndm").mkdir()
+    pd.read_json(lines, lines=True, dtype=str).to_parquet(
+        tmp_path / "cnndm" / "test-00000-of-00001.parquet"
+    )
+    assert read(EVAL_SETS["cnn_dm"], tmp_path) == from_lines
 
 
 @pytest.mark.shared_data

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -38,6 +39,7 @@ def published(**fields: str) -> PublishedFile:
         ),
         url=known["url"],
         member=known.get("member", ""),
+        archive_digest=known.get("archive_digest", ""),
     )
 
 
@@ -72,13 +74,35 @@ def test_another_form_of_the_file_is_taken_with_its_note(tmp_path: Path) -> None
 
 
 def test_a_missing_file_says_where_it_belongs_and_what_gives_it(tmp_path: Path) -> None:
-    with pytest.raises(NotAvailable, match=r"set/file\.txt: no such file.*http://example\.test"):
+    with pytest.raises(NotAvailable, match=r"set/file\.txt: no such file; this gets it: mkdir -p"):
         Folder(tmp_path).locate(published())
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("bash", "curl", "unzip", "tar"))),
+    reason="the commands need bash, curl, unzip and tar; install them",
+)
+@pytest.mark.parametrize("kind", ["plain", "zip", "tgz"])
+def test_the_command_of_the_reason_gets_the_file(
+    server: tuple[str, Path], tmp_path: Path, kind: str
+) -> None:
+    url, folder = server
+    asked = published(url=f"{url}/file.txt")
+    if kind == "plain":
+        (folder / "file.txt").write_bytes(CONTENT)
+    else:
+        write_archive(folder / f"all.{kind}")
+        asked = published(url=f"{url}/all.{kind}", member="data/file.txt")
+    with pytest.raises(NotAvailable) as reason:
+        Folder(tmp_path / "mine").locate(asked)
+    command = str(reason.value).partition("this gets it: ")[2]
+    subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True, capture_output=True)
+    assert Folder(tmp_path / "mine").locate(asked).read_bytes() == CONTENT
 
 
 def test_a_wrong_hash_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     put(tmp_path, "file.txt", CONTENT + b"x")
-    with pytest.raises(CorruptDataError, match=r"set/file\.txt: sha256 .* is published; fetch it"):
+    with pytest.raises(CorruptDataError, match=r"set/file\.txt: sha256 .* is published; delete it"):
         Folder(tmp_path).locate(published())
 
 
@@ -158,20 +182,52 @@ def test_what_was_fetched_with_a_wrong_hash_is_an_error(
         Publishers(tmp_path / "cache").locate(published(url=f"{url}/file.txt"))
 
 
+def write_archive(path: Path) -> None:
+    """A zip or tgz with CONTENT as `data/file.txt`."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr("data/file.txt", CONTENT)
+        return
+    with tarfile.open(path, "w:gz") as tar:
+        info = tarfile.TarInfo("data/file.txt")
+        info.size = len(CONTENT)
+        tar.addfile(info, io.BytesIO(CONTENT))
+
+
+def test_an_archive_of_another_hash_is_an_error(server: tuple[str, Path], tmp_path: Path) -> None:
+    url, folder = server
+    write_archive(folder / "all.zip")
+    asked = published(
+        url=f"{url}/all.zip", member="data/file.txt", archive_digest="sha256:" + "0" * 64
+    )
+    with pytest.raises(CorruptDataError, match=r"all\.zip: sha256:.* is published; delete it"):
+        Publishers(tmp_path / "cache").locate(asked)
+
+
+def test_a_connection_that_ends_early_leaves_no_file(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        port = listener.getsockname()[1]
+        with pytest.raises(RetryableError, match="9 of 100 bytes came"):
+            Publishers(tmp_path / "cache").locate(published(url=f"http://127.0.0.1:{port}/f.txt"))
+        thread.join()
+    assert not list((tmp_path / "cache").glob("[!.]*"))
+
+
 @pytest.mark.parametrize("kind", ["zip", "tgz"])
 def test_a_member_is_taken_out_of_an_archive(
     server: tuple[str, Path], tmp_path: Path, kind: str
 ) -> None:
     url, folder = server
-    archive = folder / f"all.{kind}"
-    if kind == "zip":
-        with zipfile.ZipFile(archive, "w") as packed:
-            packed.writestr("data/file.txt", CONTENT)
-    else:
-        with tarfile.open(archive, "w:gz") as tar:
-            info = tarfile.TarInfo("data/file.txt")
-            info.size = len(CONTENT)
-            tar.addfile(info, io.BytesIO(CONTENT))
+    write_archive(folder / f"all.{kind}")
     source = Publishers(tmp_path / "cache")
     found = source.locate(published(url=f"{url}/all.{kind}", member="data/file.txt"))
     assert found.read_bytes() == CONTENT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional as F
 
@@ -9,20 +11,26 @@ from pipeline.evaluate.session import Session
 
 
 @torch.no_grad()
-def losses(session: Session, given: list[int], wanted: list[int]) -> list[float]:
+def losses(
+    session: Session, given: list[int], wanted: list[int], forbidden: Sequence[int] = ()
+) -> list[float]:
     """-log p of each wanted token given all before it, which must fit the context."""
     tokens = torch.tensor([given + wanted])[:, :-1]
     assert tokens.shape[1] <= session.context
     logits = session.model.logits(session.model(tokens))[0, len(given) - 1 :]
+    logits[:, list(forbidden)] = -torch.inf
     return (-F.log_softmax(logits.float(), dim=-1)[range(len(wanted)), wanted]).tolist()
 
 
 @torch.no_grad()
-def greedy(session: Session, tokens: list[int], count: int) -> list[int]:
+def greedy(
+    session: Session, tokens: list[int], count: int, forbidden: Sequence[int] = ()
+) -> list[int]:
     """The most probable next tokens, one at a time."""
     tokens = list(tokens)
     for _ in range(count):
         logits = session.model.logits(session.model(torch.tensor([tokens])))[0, -1]
+        logits[list(forbidden)] = -torch.inf
         tokens.append(int(logits.argmax()))
     return tokens[len(tokens) - count :]
 

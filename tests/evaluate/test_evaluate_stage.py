@@ -115,9 +115,14 @@ def test_a_result_names_its_files_and_choices(out: Path) -> None:
     assert protocol["files"]["test"]["name"] == "wiki.test.tokens"
     assert (protocol["window"], protocol["stride"]) == (CONTEXT, CONTEXT)
     assert protocol["detokenizer"] == "wikitext"
-    assert {"perplexity", "perplexity@raw", "perplexity@stride_16", "perplexity@raw_stride_16"} == (
-        set(read_results(out)["wikitext2"].metrics)
-    )
+    expected = {
+        "perplexity" + (f"@{'_'.join(parts)}" if any(parts) else "")
+        for text in ([], ["raw"])
+        for unit in ([], ["per_token"], ["per_byte"], ["per_character"])
+        for stride in ([], ["stride_16"])
+        for parts in [text + unit + stride]
+    }
+    assert set(read_results(out)["wikitext2"].metrics) == expected
 
 
 def test_killed_and_started_again_it_goes_on_and_gets_the_same(

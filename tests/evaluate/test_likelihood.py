@@ -81,15 +81,20 @@ def test_choices_agree_with_one_forward_pass_a_token(session: Session) -> None:
 
 def test_guesses_are_the_most_probable_tokens(session: Session) -> None:
     sequences = [Scored(random_tokens(n, n), 2) for n in (5, 30, 11)]
-    unfiltered = guess(session, sequences, forbidden_first=[])
+    unfiltered = guess(session, sequences, forbidden=[])
     firsts = [int(g.best[0]) for g in unfiltered]
-    assert [g.best_allowed for g in unfiltered] == firsts
-    filtered = guess(session, sequences, forbidden_first=firsts)
+    assert [g.allowed.best.tolist() for g in unfiltered] == [g.best.tolist() for g in unfiltered]
+    filtered = guess(session, sequences, forbidden=firsts)
     for sequence, plain, other in zip(sequences, unfiltered, filtered, strict=True):
-        logits = session.model.logits(session.model(torch.tensor([sequence.tokens[:-1]])))[0]
+        hidden = session.model(torch.tensor([sequence.tokens[:-1]]))
+        logits = session.model.logits(hidden)[0].detach()
         assert plain.best.tolist() == logits[-2:].argmax(dim=-1).tolist()
-        logits[-2, firsts] = -torch.inf
-        assert other.best_allowed == int(logits[-2].argmax())
+        kept = logits[-2, sequence.tokens[-2]].clone()
+        logits[:, firsts] = -torch.inf
+        logits[-2, sequence.tokens[-2]] = kept  # more follows
+        assert other.allowed.best.tolist() == logits[-2:].argmax(dim=-1).tolist()
+        allowed = -logits[-2:].log_softmax(dim=-1)[range(2), list(sequence.tokens[-2:])]
+        np.testing.assert_allclose(other.allowed.losses, allowed, **NEAR)
         np.testing.assert_allclose(plain.losses, score(session, [sequence])[0], **NEAR)
 
 

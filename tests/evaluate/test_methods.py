@@ -22,14 +22,12 @@ from pipeline.evaluate import (
     continuation,
     conversation,
     documents,
-    last_word,
     pronoun,
     question,
     running_text,
     summary,
     translation,
 )
-from pipeline.evaluate.last_word import stop_tokens
 from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.samples import write_samples
 from pipeline.evaluate.session import Session
@@ -76,6 +74,17 @@ def test_running_text_adds_up_to_the_slow_loss_of_the_whole_stream(
             bits = task.eval_set.metrics[0] != "perplexity"
             expected = total / math.log(2) / units if bits else math.exp(total / units)
             assert value == pytest.approx(expected, rel=1e-3)
+            counts = {
+                "per_token": len(session.tokenizer.encode(text)),
+                "per_byte": len(raw.encode()),
+                "per_character": len(raw),
+                "per_word": len(raw.split()) + raw.count("\n"),
+            }
+            for unit, count in counts.items():
+                if bits or unit != "per_word":
+                    name = "_".join(part for part in (text_variant, unit, stride_variant) if part)
+                    value = outcome.metrics[f"perplexity@{name}"]
+                    assert value == pytest.approx(math.exp(total / count), rel=1e-3)
 
 
 def test_a_token_belongs_to_the_example_of_its_first_byte(session: Session) -> None:
@@ -89,8 +98,10 @@ def test_a_token_belongs_to_the_example_of_its_first_byte(session: Session) -> N
         owner = 2 if place >= len((pieces[0] + pieces[1]).encode()) else owner
         expected[owner] += loss
         place += len(session.tokenizer.encoding.decode_single_token_bytes(token))
-    found = running_text.losses_by_example(session, pieces, stride=CONTEXT)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    stream = running_text.score_stream(session, pieces, strides=[CONTEXT, 16])
+    np.testing.assert_allclose(stream.losses[CONTEXT], expected, rtol=1e-4)
+    assert stream.num_tokens.sum() == len(tokens)
+    assert [n > 0 for n in stream.num_tokens] == [loss > 0 for loss in expected]
 
 
 def test_documents_are_scored_each_by_itself_with_their_end(session: Session, study: Study) -> None:
@@ -113,48 +124,6 @@ def test_fewer_documents_are_some_of_more_whatever_the_model(
     assert {d.id for d in documents.choose_documents(session, folder, 10)} < more
     other_seed = replace(session, seed=2)
     assert {d.id for d in documents.choose_documents(other_seed, folder, 40)} != more
-
-
-def test_lambada_agrees_with_the_slow_reference(session: Session, published: Path) -> None:
-    task = task_of("lambada", published)
-    outcome = last_word.evaluate(session, task)
-    words, lasts, right, filtered = [], [], [], []
-    for example in task.examples:
-        given = [session.start, *session.tokenizer.encode(example.context)]
-        wanted = session.tokenizer.encode(f" {example.target}")
-        given = given[-(CONTEXT + 1 - len(wanted)) :]
-        each = losses(session, given, wanted)
-        words.append(sum(each))
-        lasts.append(each[-1])
-        right.append(
-            all(
-                greedy(session, given + wanted[:n], 1) == wanted[n : n + 1]
-                for n in range(len(wanted))
-            )
-        )
-        filtered.append(right[-1] and wanted[0] not in stop_tokens(session))
-    np.testing.assert_allclose(outcome.columns["loss_nats"], words, rtol=1e-4)
-    assert outcome.metrics["perplexity"] == pytest.approx(math.exp(np.mean(words)), rel=1e-3)
-    assert outcome.metrics["perplexity@last_token"] == pytest.approx(
-        math.exp(np.mean(lasts)), rel=1e-3
-    )
-    assert outcome.columns["correct"] == [int(value) for value in right]
-    assert all(
-        a >= b for a, b in zip(outcome.columns["correct@stop_word_filter"], filtered, strict=True)
-    )
-
-
-def test_the_words_that_the_model_would_say_are_right(session: Session) -> None:
-    examples = []
-    for context in english_passages(40):
-        tokens = [session.start, *session.tokenizer.encode(context)]
-        first = greedy(session, tokens[-CONTEXT:], 1)
-        word = session.tokenizer.decode(first)
-        if word.startswith(" ") and word.strip() and session.tokenizer.encode(word) == first:
-            examples.append(Example(id="1", text="", context=context, target=word.strip()))
-    assert examples
-    task = Task(EVAL_SETS["lambada"], examples)
-    assert last_word.evaluate(session, task).metrics["accuracy"] == 1.0
 
 
 def test_cloze_takes_the_most_probable_choice_and_rest(session: Session, published: Path) -> None:

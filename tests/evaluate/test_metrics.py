@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate.answers import conversation_f1, exact_match, f1, normalise
-from pipeline.evaluate.bootstrap import interval
+from pipeline.evaluate.bootstrap import draw_sums, interval
 from pipeline.evaluate.continuation import sentences
 from pipeline.evaluate.metrics import bits_per_unit, mean, perplexity
 from pipeline.evaluate.outcome import CannotRun, Outcome
@@ -138,7 +138,7 @@ def test_a_missing_library_is_told_with_the_command_that_gets_it(
 def test_the_interval_of_a_mean_is_that_of_the_normal_distribution() -> None:
     scores = (np.arange(400) % 4 == 0).astype(float)
     columns = np.stack([scores, np.ones(400)], axis=1)
-    low, high = interval(columns, mean, samples=4000, seed=1)
+    low, high = interval(mean(draw_sums(columns, samples=4000, seed=1)))
     error = math.sqrt(0.25 * 0.75 / 400)
     assert low == pytest.approx(0.25 - 1.96 * error, abs=0.006)
     assert high == pytest.approx(0.25 + 1.96 * error, abs=0.006)
@@ -146,9 +146,16 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution() -> None:
 
 def test_the_same_seed_draws_the_same_examples() -> None:
     columns = np.random.default_rng(0).random((30, 2)) + 1
-    first = interval(columns, perplexity, samples=100, seed=3)
-    assert first == interval(columns, perplexity, samples=100, seed=3)
-    assert first != interval(columns, perplexity, samples=100, seed=4)
+    first = draw_sums(columns, samples=100, seed=3)
+    assert np.array_equal(first, draw_sums(columns, samples=100, seed=3))
+    assert not np.array_equal(first, draw_sums(columns, samples=100, seed=4))
+
+
+def test_a_perplexity_of_nothing_is_no_number_and_none_is_infinite() -> None:
+    value = perplexity(np.array([[0.0, 0.0], [5000.0, 2.0]]))
+    assert math.isnan(value[0])
+    assert value[1] == pytest.approx(math.exp(700))
+    assert interval(np.array([1.0, np.nan, 3.0])) == pytest.approx((1.05, 2.95))
 
 
 def test_sentences_end_at_marks_before_a_space_and_at_newlines() -> None:

@@ -118,7 +118,7 @@ def test_what_was_not_run_says_why_and_what_would_help(undisturbed: tuple[Path, 
     table = pd.read_csv(out / "differences.csv")
     missing = table[table["ours"].isna()].set_index("set")["remark"]
     assert set(missing.index) == set(EVAL_SETS) - {"text8", "cnn_dm"}
-    assert "no such file; put there what" in missing["lambada"].iloc[0]
+    assert "no such file; this gets it: mkdir -p" in missing["lambada"].iloc[0]
     assert "no token shards" in missing["webtext_test"].iloc[0]
     assert "LAMBADA: not run: " in printed
 
