@@ -1,16 +1,19 @@
 """Time zero-shot scoring: figure4 against lm-eval's Hugging Face backend and a bare batched loop.
 
     python benchmarks/evaluate.py --gpt2-bpe ../gpt2_bpe
+    python benchmarks/evaluate.py --gpt2-bpe ../gpt2_bpe --shapes 117M --forms rolling
 
-All three have the same random weights, the same examples and the same threads, and take turns. The
-forms are LAMBADA's (the last word of a passage), the Children's Book Test's (ten continuations of
-one context) and rolling perplexity (a long text in windows of 1024 tokens; beside it, what the
-matrix products alone would take).
+A part of it, as in the second line, has results of its own. All three contenders have the same
+random weights, the same examples and the same threads, and take turns. The forms are LAMBADA's
+(the last word of a passage), the Children's Book Test's (ten continuations of one context) and
+rolling perplexity (a long text in windows of 1024 tokens; beside it, what the matrix products
+alone would take).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import tempfile
@@ -23,7 +26,7 @@ from typing import NamedTuple
 import torch
 from matrix_products import time_matrix_products
 from result_table import Row, write_results
-from scoring_contenders import BareLoop, Choice, Contender, Figure4, LmEval, WordPair
+from scoring_contenders import PRECISIONS, BareLoop, Choice, Contender, Figure4, LmEval, WordPair
 from scoring_texts import make_choices, make_passages, make_text
 
 import pipeline.before_torch  # noqa: F401 - as it says
@@ -36,6 +39,17 @@ _SHAPES = {
     "117M": GPT2Config(50_257, 1024, n_embd=768, n_layer=12, n_head=12),
 }
 _WINDOW = 1024
+
+
+class Case(NamedTuple):
+    """What is timed."""
+
+    shape: str
+    precision: str
+    form: str
+
+    def __str__(self) -> str:
+        return ", ".join(self)
 
 
 class Work(NamedTuple):
@@ -55,20 +69,34 @@ def main() -> None:
     tokenizer = gpt2_tokenizer(options.gpt2_bpe)
     rows: list[Row] = []
     notes = []
-    for shape in options.shapes:
+    for shape, precision in itertools.product(options.shapes, options.precisions):
         with tempfile.TemporaryDirectory() as name:
-            _write_model(_SHAPES[shape], tokenizer, Path(name))
+            folder = Path(name)
+            _write_model(_SHAPES[shape], tokenizer, folder)
             contenders = [
-                Figure4(Path(name), tokenizer, options.device),
-                LmEval(Path(name), options.device),
-                BareLoop(Path(name), options.device),
+                Figure4(folder, tokenizer, options.device, precision),
+                LmEval(folder, options.device, precision),
+                BareLoop(folder, options.device, precision),
             ]
+            work = _make_work(shape, tokenizer, options)
             for form in options.forms:
-                work = _make_work(shape, tokenizer, options)
-                found, note = _time_form(form, shape, contenders, work, options)
+                case = Case(shape, precision, form)
+                found, note = _time_form(case, contenders, work, options)
                 rows += found
                 notes.append(note)
-    print("written:", write_results("evaluate", options.device, rows, _notes(notes)))
+    print("written:", write_results(_name(options), options.device, rows, _notes(notes)))
+
+
+def _name(options: argparse.Namespace) -> str:
+    """Of the results: a part of the benchmark has a name of its own."""
+    wholes = {"shapes": _SHAPES, "precisions": PRECISIONS, "forms": _FORMS}
+    parts = [vars(options)[key] for key, whole in wholes.items()]
+    chosen = [
+        "-".join(part)
+        for part, whole in zip(parts, wholes.values(), strict=True)
+        if list(part) != list(whole)
+    ]
+    return "_".join(["evaluate", *chosen]).replace(" ", "-")
 
 
 def _parse() -> argparse.Namespace:
@@ -76,8 +104,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--gpt2-bpe", type=Path, help="folder with encoder.json (default: fetch)")
     parser.add_argument("--shapes", nargs="+", choices=_SHAPES, default=list(_SHAPES))
     parser.add_argument("--forms", nargs="+", choices=_FORMS, default=list(_FORMS), metavar="FORM")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS), metavar="TYPE"
+    )
     parser.add_argument("--passages", type=int, default=64, help="of the smallest shape")
-    parser.add_argument("--questions", type=int, default=8, help="of the smallest shape")
+    parser.add_argument("--questions", type=int, default=4, help="of the smallest shape")
     parser.add_argument("--windows", type=int, default=4, help="of the rolling text")
     parser.add_argument(
         "--batch-sizes",
@@ -100,12 +131,12 @@ def _write_model(config: GPT2Config, tokenizer: Tokenizer, folder: Path) -> None
 
 
 def _make_work(shape: str, tokenizer: Tokenizer, options: argparse.Namespace) -> Work:
-    """The same examples for all; an eighth of them where a pass takes that much longer."""
-    share = 1 if shape == "s" else 8
+    """The same examples for all; a quarter of them where a pass takes that much longer."""
+    share = 1 if shape == "s" else 4
     text = make_text(tokenizer, options.windows * _WINDOW)
     return Work(
         make_passages(tokenizer, max(4, options.passages // share)),
-        make_choices(tokenizer, max(2, options.questions // share)),
+        make_choices(tokenizer, max(1, options.questions // share)),
         text,
         len(tokenizer.encode(text)),
     )
@@ -132,9 +163,10 @@ _FORMS: dict[str, tuple[Score, str]] = {
 
 
 def _time_form(
-    form: str, shape: str, contenders: list[Contender], work: Work, options: argparse.Namespace
+    case: Case, contenders: list[Contender], work: Work, options: argparse.Namespace
 ) -> tuple[list[Row], str]:
     """Find each peer's batch size, then take turns; rates, ratios, the largest disagreement."""
+    shape, precision, form = case
     score, unit = _FORMS[form]
     counts = {"lambada": len(work.passages), "ten choices": len(work.questions)}
     amount = counts.get(form, work.tokens)
@@ -148,13 +180,15 @@ def _time_form(
         for contender in contenders:
             seconds[contender.name].append(_time(score, contender, work, contender.batch_size))
         if form == "rolling":
-            floor_s.append(time_matrix_products(_SHAPES[shape], options.windows, options.device))
+            floor_s.append(
+                time_matrix_products(_SHAPES[shape], options.windows, options.device, precision)
+            )
         took = ", ".join(f"{name} {values[-1]:.2f} s" for name, values in seconds.items())
-        print(f"{shape}, {form}: {took}", flush=True)
+        print(f"{case}: {took}", flush=True)
     ours, *peers = contenders
     rows = [
         Row(
-            case=f"{shape}, {form}",
+            case=str(case),
             ours=amount / statistics.median(seconds[ours.name]),
             peer=amount / statistics.median(seconds[peer.name]),
             peer_name=peer.name,
@@ -174,7 +208,7 @@ def _time_form(
     )
     sizes = ", ".join(f"{peer.name} {peer.batch_size}" for peer in peers)
     note = (
-        f"{shape}, {form}: {amount:,} {unit.partition('/')[0]}; faster batch sizes: {sizes}; "
+        f"{case}: {amount:,} {unit.partition('/')[0]}; faster batch sizes: {sizes}; "
         f"log-likelihoods differ by {apart:.1e} at most (relative)."
     )
     return rows, note + _floor_note(floor_s, seconds)
@@ -206,7 +240,7 @@ def _notes(notes: list[str]) -> str:
     command = " ".join(["python", "benchmarks/evaluate.py", *map(_shorten, sys.argv[1:])])
     return "\n".join([
         f"`{command}`; Python {python}, {versions}.",
-        "float32, random weights; ratios are medians of paired rounds. Tokenizing is included.",
+        "Random weights; ratios are medians of paired rounds. Tokenizing is included.",
         *(f"- {note}" for note in notes),
     ])
 

@@ -10,23 +10,24 @@ from models.gpt2 import GPT2Config
 
 
 @torch.inference_mode()
-def time_matrix_products(config: GPT2Config, num_windows: int, device: str) -> float:
+def time_matrix_products(
+    config: GPT2Config, num_windows: int, device: str, precision: str
+) -> float:
     """Seconds for all layers and the head over `num_windows` windows of the whole context.
 
     Whoever scores every token at this precision does these products: attention, normalisation,
     GELU, softmax and all Python come on top.
     """
     width = config.n_embd
+    kind = {"device": device, "dtype": getattr(torch, precision)}
     shapes = [(3 * width, width), (width, width), (4 * width, width), (width, 4 * width)]
-    weights = [torch.randn(shape, device=device) for _ in range(config.n_layer) for shape in shapes]
-    weights.append(torch.randn(config.vocab_size, width, device=device))
+    weights = [torch.randn(shape, **kind) for _ in range(config.n_layer) for shape in shapes]
+    weights.append(torch.randn(config.vocab_size, width, **kind))
     inputs = {
-        columns: torch.randn(config.n_positions, columns, device=device)
-        for columns in (width, 4 * width)
+        columns: torch.randn(config.n_positions, columns, **kind) for columns in (width, 4 * width)
     }
     outputs = {
-        len(weight): torch.empty(config.n_positions, len(weight), device=device)
-        for weight in weights
+        len(weight): torch.empty(config.n_positions, len(weight), **kind) for weight in weights
     }
     seconds = 0.0
     for count in (1, num_windows):  # the first one warms up

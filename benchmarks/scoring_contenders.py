@@ -13,6 +13,7 @@ from pipeline.evaluate.windows import score_text
 from pipeline.params_file import load_params
 from pipeline.tokenizer import Tokenizer
 
+PRECISIONS = ("float32", "bfloat16")
 _WINDOW = 1024
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 
@@ -57,12 +58,12 @@ class Figure4:
     name = "figure4"
     batch_size = 0
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, device: str) -> None:
-        from pipeline.evaluate.session import load_pretrained
+    def __init__(self, folder: Path, tokenizer: Tokenizer, device: str, precision: str) -> None:
+        from pipeline.evaluate.session import load_model
 
         params = load_params(_PARAMS, "tiny" if device == "cpu" else "paper").params
-        evaluate = params.evaluate.model_copy(update={"precision": "float32"})
-        model = load_pretrained(folder, device)
+        evaluate = params.evaluate.model_copy(update={"precision": precision})
+        model = load_model(folder, torch.device(device), evaluate.precision)
         self._session = Session(model, tokenizer, evaluate, 1, torch.device(device))
 
     def last_words(self, pairs: list[WordPair]) -> list[float]:
@@ -96,7 +97,7 @@ class LmEval:
 
     name = "lm-eval"
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, precision: str) -> None:
         import os
 
         os.environ["TQDM_DISABLE"] = "1"  # its bars
@@ -106,7 +107,7 @@ class LmEval:
             return HFLM(
                 pretrained=str(folder),
                 device=device,
-                dtype="float32",
+                dtype=precision,
                 batch_size=1,
                 add_bos_token=add_bos_token,
             )
@@ -154,11 +155,11 @@ class BareLoop:
 
     name = "bare loop"
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, precision: str) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
         self._model.to(device).eval()
         self._device, self.batch_size = device, 1
 
@@ -198,7 +199,7 @@ class BareLoop:
             width = max(map(len, whole)) - 1
             inputs = [tokens[:-1] + [0] * (width + 1 - len(tokens)) for tokens in whole]
             logits = self._model(torch.tensor(inputs, device=self._device)).logits
-            scores = logits.log_softmax(dim=-1)
+            scores = logits.float().log_softmax(dim=-1)
             for row, n in enumerate(rows):
                 begin, end = len(pairs[n][0]) - 1, len(whole[row]) - 1
                 target = torch.tensor(pairs[n][1], device=self._device)

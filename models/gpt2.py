@@ -94,18 +94,18 @@ class KVCache:
         self.lengths_B = self.lengths_B[rows]
 
     def append(
-        self, layer: int, keys_BHTK: Tensor, values_BHTK: Tensor, positions_BT: Tensor
+        self, layer: int, keys_BHTK: Tensor, values_BHTK: Tensor, places_BT: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Store one layer's new keys and values; returns all of it, [B, H, S, K] each."""
-        rows_B1 = torch.arange(positions_BT.shape[0], device=positions_BT.device)[:, None]
-        reach = self.max_length + positions_BT.shape[1]
+        rows_B1 = torch.arange(places_BT.shape[0], device=places_BT.device)[:, None]
+        reach = self.max_length + places_BT.shape[1]
         stored = []
         for cache_LBHSK, new_BHTK in (
             (self.keys_LBHSK, keys_BHTK),
             (self.values_LBHSK, values_BHTK),
         ):
             cache_BHSK = cache_LBHSK[layer]
-            cache_BHSK[rows_B1, :, positions_BT] = new_BHTK.transpose(1, 2).to(cache_BHSK.dtype)
+            cache_BHSK[rows_B1, :, places_BT] = new_BHTK.transpose(1, 2).to(cache_BHSK.dtype)
             stored.append(cache_BHSK[:, :, :reach])
         return stored[0], stored[1]
 
@@ -116,11 +116,25 @@ class KVCache:
 
 
 @dataclass(frozen=True)
+class Branches:
+    """New tokens that are not one line but go on from a cache in several ways."""
+
+    depths_BT: Tensor
+    """How many positions after the cached tokens each one stands."""
+    sees_BTT: Tensor
+    """True where a new token (second axis) may look at another or itself (third)."""
+    reach: int
+    """The greatest depth, and one."""
+
+
+@dataclass(frozen=True)
 class _Reading:
     """Where the new tokens stand in a cache: shared by all layers of one forward pass."""
 
     cache: KVCache
     positions_BT: Tensor
+    places_BT: Tensor
+    """Where they are stored; the positions, but for branches."""
     mask_B1TS: Tensor | None
     """True where a token may look; None for the first tokens, where plain causality says it."""
 
@@ -142,7 +156,7 @@ class Attention(nn.Module):
         )
         mask_B1TS = None
         if reading is not None:
-            stored = reading.cache.append(self.layer, k_BHTK, v_BHTK, reading.positions_BT)
+            stored = reading.cache.append(self.layer, k_BHTK, v_BHTK, reading.places_BT)
             mask_B1TS = reading.mask_B1TS
             if mask_B1TS is not None:
                 k_BHTK, v_BHTK = stored
@@ -222,10 +236,12 @@ class GPT2(nn.Module):
         cache: KVCache | None = None,
         *,
         wanted_BT: Tensor | None = None,
+        branches: Branches | None = None,
     ) -> Tensor:
         """Hidden states after the final LayerNorm, [B, T, D].
 
-        With a cache, the tokens follow those it holds, and join them. With `wanted_BT` (bool),
+        With a cache, the tokens follow those it holds, and join them; `branches` tells how, where
+        that is not one after the other. With `wanted_BT` (bool),
         only the states of the positions where it is true, [W, D], row after row: the last MLP
         is spared the others.
 
@@ -233,16 +249,17 @@ class GPT2(nn.Module):
             ValueError: the tokens reach beyond the model's positions.
         """
         start = cache.max_length if cache is not None else 0
-        if start + tokens_BT.shape[1] > self.config.n_positions:
+        reach = start + (branches.reach if branches is not None else tokens_BT.shape[1])
+        if reach > self.config.n_positions:
             raise ValueError(
-                f"{start + tokens_BT.shape[1]} tokens exceed the model's n_positions = "
+                f"{reach} tokens exceed the model's n_positions = "
                 f"{self.config.n_positions}; read less at once"
             )
         reading = None
         if cache is None:
             positions = torch.arange(tokens_BT.shape[1], device=tokens_BT.device)
         else:
-            reading = _begin_reading(cache, tokens_BT.shape[1])
+            reading = _begin_reading(cache, tokens_BT.shape[1], branches)
             positions = reading.positions_BT
         x_BTD = self.drop(self.wte(tokens_BT) + self.wpe(positions))
         *blocks, last = self.h
@@ -295,13 +312,19 @@ class GPT2(nn.Module):
                 parameter.normal_(0.0, std, generator=generator)
 
 
-def _begin_reading(cache: KVCache, num_tokens: int) -> _Reading:
+def _begin_reading(cache: KVCache, num_tokens: int, branches: Branches | None) -> _Reading:
     device = cache.lengths_B.device
-    positions_BT = cache.lengths_B[:, None] + torch.arange(num_tokens, device=device)
+    places_BT = cache.lengths_B[:, None] + torch.arange(num_tokens, device=device)
+    reach_S = torch.arange(cache.max_length + num_tokens, device=device)
+    if branches is not None:
+        positions_BT = cache.lengths_B[:, None] + branches.depths_BT
+        mask_BTS = (reach_S < cache.lengths_B[:, None, None]).repeat(1, num_tokens, 1)
+        places_BTT = places_BT[:, None, :].expand(branches.sees_BTT.shape)
+        mask_B1TS = mask_BTS.scatter(2, places_BTT, branches.sees_BTT)[:, None]
+        return _Reading(cache, positions_BT, places_BT, mask_B1TS)
     if cache.max_length == 0:
-        return _Reading(cache, positions_BT, None)
-    reach = torch.arange(cache.max_length + num_tokens, device=device)
-    return _Reading(cache, positions_BT, reach <= positions_BT[:, None, :, None])
+        return _Reading(cache, places_BT, places_BT, None)
+    return _Reading(cache, places_BT, places_BT, reach_S <= places_BT[:, None, :, None])
 
 
 def empty_model(config: GPT2Config, device: torch.device | str = "cpu") -> GPT2:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.gpt2 import KVCache
+from models.gpt2 import Branches, KVCache
 from models.head_loss import IGNORED, token_losses
 from pipeline.evaluate.session import Session
 
@@ -142,25 +142,62 @@ def score_choices(session: Session, questions: Sequence[Choices]) -> list[list[L
 
 
 def _score_group(session: Session, group: Sequence[Choices]) -> list[list[Losses]]:
-    """Read all prefixes but for their last token, then every continuation after its own."""
-    continuations = [
-        Scored([question.prefix[-1], *tokens], len(tokens))
-        for question in group
-        for tokens in question.continuations
+    """Read all prefixes but for their last token, then all continuations of each side by side."""
+    trees = [_grow(question) for question in group]
+    width = max(len(tree.tokens) for tree in trees)
+    tokens_BT = _pad([tree.tokens for tree in trees], 0, session.device)
+    places = [
+        number * width + place
+        for number, tree in enumerate(trees)
+        for branch in tree.branches
+        for place in branch
     ]
-    tokens_BT, targets_BT = _to_tensors(continuations, session.device)
-    owners = [number for number, question in enumerate(group) for _ in question.continuations]
+    targets_N = torch.tensor([
+        token for question in group for tokens in question.continuations for token in tokens
+    ])
     with session.autocast():
-        cache = _read_prefixes(session, [q.prefix[:-1] for q in group], tokens_BT.shape[1])
-        cache.select(torch.tensor(owners, device=session.device))
-        hidden_ND = session.model(tokens_BT, cache).flatten(0, 1)
-        losses_N = token_losses(hidden_ND, session.model.wte.weight, targets_BT.flatten())
-    losses_BT = losses_N.view(targets_BT.shape).cpu().numpy()
+        cache = _read_prefixes(session, [q.prefix[:-1] for q in group], width)
+        hidden_ND = session.model(
+            tokens_BT, cache, branches=_branches(trees, width, session.device)
+        ).flatten(0, 1)[torch.tensor(places, device=session.device)]
+        losses_N = token_losses(hidden_ND, session.model.wte.weight, targets_N.to(session.device))
     session.tick(tokens_BT.numel())
-    results: list[list[Losses]] = [[] for _ in group]
-    for owner, continuation, losses_T in zip(owners, continuations, losses_BT, strict=True):
-        results[owner].append(losses_T[: continuation.num_scored].copy())
-    return results
+    lengths = [len(tokens) for question in group for tokens in question.continuations]
+    pieces = iter(np.split(losses_N.cpu().numpy(), np.cumsum(lengths)[:-1]))
+    return [[next(pieces).copy() for _ in question.continuations] for question in group]
+
+
+class _Tree(NamedTuple):
+    """The last token of a prefix, and what the continuations put after it, branch by branch."""
+
+    tokens: list[int]
+    branches: list[list[int]]
+    """Places in `tokens` whose predictions a continuation is scored by, the shared one first."""
+
+
+def _grow(question: Choices) -> _Tree:
+    tokens = [question.prefix[-1]]
+    branches = []
+    for continuation in question.continuations:
+        inputs = continuation[:-1]  # its last token is never an input
+        branches.append([0, *range(len(tokens), len(tokens) + len(inputs))])
+        tokens += inputs
+    return _Tree(tokens, branches)
+
+
+def _branches(trees: Sequence[_Tree], width: int, device: torch.device) -> Branches:
+    """Depths and views of the trees' tokens, padded to `width` each; padding sees itself."""
+    depths = np.zeros((len(trees), width), dtype=np.int64)
+    sees = np.repeat(np.eye(width, dtype=bool)[None], len(trees), axis=0)
+    for number, tree in enumerate(trees):
+        for branch in tree.branches:
+            depths[number, branch] = np.arange(len(branch))
+            sees[number][np.ix_(branch, branch)] = np.tri(len(branch), dtype=bool)
+    return Branches(
+        torch.from_numpy(depths).to(device),
+        torch.from_numpy(sees).to(device),
+        int(depths.max()) + 1,
+    )
 
 
 def _read_prefixes(session: Session, prefixes: Sequence[Tokens], room: int) -> KVCache:
@@ -186,13 +223,18 @@ def _read_prefixes(session: Session, prefixes: Sequence[Tokens], room: int) -> K
 def pack(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices in batches of similar length, longest first, of at most `batch_tokens` padded.
 
-    A sequence longer than that makes a batch of its own.
+    A batch that is a quarter full takes nothing that would be an eighth padding. A sequence longer
+    than a batch makes one of its own.
     """
     rows: list[int] = []
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        if rows and (len(rows) + 1) * lengths[rows[0]] > batch_tokens:
-            yield rows
-            rows = []
+        if rows:
+            longest = lengths[rows[0]]
+            full = (len(rows) + 1) * longest > batch_tokens
+            enough = 4 * len(rows) * longest >= batch_tokens
+            if full or (enough and 8 * lengths[row] < 7 * longest):
+                yield rows
+                rows = []
         rows.append(row)
     if rows:
         yield rows
@@ -201,19 +243,18 @@ def pack(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
 def _pack_choices(session: Session, questions: Sequence[Choices]) -> Iterator[list[int]]:
     """Indices in groups of similar prefix that fit the context and the batch together."""
     rows: list[int] = []
-    longest = num_choices = 0
+    deepest = widest = 0
     for row in sorted(range(len(questions)), key=lambda row: -len(questions[row].prefix)):
-        question = questions[row]
-        needed = max(len(tokens) for tokens in question.continuations)
-        prefix = len(questions[rows[0]].prefix) if rows else len(question.prefix)
-        width, count = max(longest, needed), num_choices + len(question.continuations)
-        too_long = prefix - 1 + width > session.context
-        too_many = count * (prefix + width) > max(1, session.params.batch_tokens)
+        lengths = [len(tokens) for tokens in questions[row].continuations]
+        prefix = len(questions[rows[0]].prefix) if rows else len(questions[row].prefix)
+        deeper, wider = max(deepest, *lengths), max(widest, sum(lengths))
+        too_long = prefix - 1 + deeper > session.context
+        too_many = (len(rows) + 1) * (prefix + wider) > session.params.batch_tokens
         if rows and (too_long or too_many):
             yield rows
-            rows, width, count = [], needed, len(question.continuations)
+            rows, deeper, wider = [], max(lengths), sum(lengths)
         rows.append(row)
-        longest, num_choices = width, count
+        deepest, widest = deeper, wider
     if rows:
         yield rows
 

@@ -16,7 +16,7 @@ import torch
 from models.checkpoints import CheckpointError, load_pretrained
 from models.gpt2 import GPT2
 from pipeline.errors import CorruptDataError, UserError
-from pipeline.params import ComputeParams, EvaluateParams
+from pipeline.params import ComputeParams, EvaluateParams, Precision
 from pipeline.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -83,7 +83,7 @@ def open_session(
     device = _device(compute)
     tokenizer = load_tokenizer(tokenizer_folder)
     try:
-        model = load_pretrained(model_folder, device)
+        model = load_model(model_folder, device, params.precision)
     except CheckpointError as error:
         raise CorruptDataError(str(error)) from None
     if model.config.vocab_size != tokenizer.vocab_size:
@@ -92,6 +92,20 @@ def open_session(
             f"{tokenizer_folder} has {tokenizer.vocab_size}; train it on these tokens (dvc repro)"
         )
     return Session(model, tokenizer, params, seed, device)
+
+
+def load_model(folder: Path, device: torch.device, precision: Precision) -> GPT2:
+    """The weights, those of matrix products in `precision`: autocast converts them no more.
+
+    Raises:
+        CheckpointError: the weights are damaged or missing.
+    """
+    model = load_pretrained(folder, device)
+    if precision == "bfloat16":
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.to(torch.bfloat16)
+    return model
 
 
 def _device(compute: ComputeParams) -> torch.device:

@@ -11,17 +11,34 @@ from typing import Any
 from pipeline.params_file import Study, load_params
 
 _EXAMPLES = """\
-OpenAI's four sizes from the hub, the sets from their publishers:
-  python -m pipeline.zero_shot openai-community/gpt2 openai-community/gpt2-medium \\
-      openai-community/gpt2-large openai-community/gpt2-xl
-Without a network: a folder of models and a folder of downloaded sets, one subfolder each:
-  python -m pipeline.zero_shot ~/weights --eval-sets ~/eval_sets
-A model trained here, quickly:
-  python -m pipeline.zero_shot data/tiny/train/xl --eval-sets ~/eval_sets \\
-      --strides 128 --max-examples 100 --max-text-bytes 30000
+examples
+  OpenAI's four sizes from the hub, the sets from their publishers:
+    python -m pipeline.zero_shot openai-community/gpt2 openai-community/gpt2-medium \\
+        openai-community/gpt2-large openai-community/gpt2-xl
+  Without a network: a folder of models and a folder of downloaded sets, one subfolder each:
+    python -m pipeline.zero_shot ~/weights --eval-sets ~/eval_sets
+  A model trained here, quickly:
+    python -m pipeline.zero_shot data/tiny/train/xl --eval-sets ~/eval_sets \\
+        --strides 128 --max-examples 100 --max-text-bytes 30000 --profile tiny
 
+what is needed
+  A model is a folder with model.safetensors and config.json, and its tokenizer (vocab.json and
+  merges.txt) where that is not GPT-2's. A set is a published file, plain or compressed, such as
+  ~/eval_sets/lambada/lambada_test.jsonl.xz. A file that is missing does not stop the others: its
+  set is reported as not run, with the command that gets it. A file with a wrong hash is an error.
+
+what comes out, in the folder of --out
+  differences.csv          every number, variants (`perplexity@raw_stride_512`) and intervals too,
+                           the paper's number and what others measured on the same weights
+  <model>/scores/<set>.json              the numbers of a set and every choice behind them
+  <model>/scores/<set>.examples.parquet  the score of every example
+
+Of these, the table that is printed holds what the paper or others report. The paper's number stands
+beside a model with the released number of parameters, and a difference only where the set was read
+from the published file. Windows are moved by each of --strides; 32 reads a text 32 times.
 Stopped at any moment, the same command goes on at the set where it was.
 """
+_CPU_BATCH_TOKENS = 4096  # more is slower: memory never seen before costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -56,12 +73,23 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
     add = parser.add_argument
     add("models", nargs="+", metavar="MODEL", help="folder, folder of folders, or name on the hub")
     add("--eval-sets", type=Path, metavar="FOLDER", help="of published files (default: fetch them)")
-    add("--out", type=Path, default=Path("data/zero_shot"), metavar="FOLDER")
-    add("--params", type=Path, default=Path("params.yaml"), metavar="FILE")
+    add(
+        "--out",
+        type=Path,
+        default=Path("data/zero_shot"),
+        metavar="FOLDER",
+        help="of results and of what goes on after a stop (default: data/zero_shot)",
+    )
+    add("--params", type=Path, default=Path("params.yaml"), metavar="FILE", help="of profiles")
     add("--profile", default="paper", help="whose `evaluate` and `seed` to take (default: paper)")
     add("--accelerator", choices=["cpu", "gpu"], help="default: gpu where torch sees one")
     add("--threads", type=int, help="on the CPU (default: all cores)")
-    add("--precision", choices=["float32", "bfloat16"], default="float32")
+    add(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of matrix products; bfloat16 is faster and differs in the third figure",
+    )
     add(
         "--strides", type=int, nargs="+", metavar="TOKENS", help="of the window, reported one first"
     )
@@ -72,12 +100,15 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
 
 
 def _study(arguments: argparse.Namespace) -> Study:
+    compute = _compute(arguments.accelerator, arguments.threads)
     evaluate: dict[str, Any] = {"precision": arguments.precision}
+    if compute["accelerator"] == "cpu":
+        evaluate["batch_tokens"] = _CPU_BATCH_TOKENS
     if arguments.strides:
         evaluate |= {"strides": arguments.strides, "figure4_stride": arguments.strides[0]}
     folder = arguments.eval_sets
     overrides = {
-        "compute": _compute(arguments.accelerator, arguments.threads),
+        "compute": compute,
         "evaluate": evaluate,
         "eval_sets": {
             "source": "published" if folder is None else "folder",

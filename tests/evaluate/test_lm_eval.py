@@ -7,9 +7,11 @@ to what the paper does. What is left of differences stands in docs/agreement.md.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,7 +22,7 @@ from slow_reference import losses
 
 from models.checkpoints import load_pretrained, save_pretrained
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.evaluate import last_word, pronoun, question, running_text
+from pipeline.evaluate import conversation, last_word, pronoun, question, running_text
 from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example
@@ -93,11 +95,67 @@ def _without_marks(passages: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def turns() -> list[Example]:
+    """Questions of two conversations, three in each; no two answers to one are equal."""
+    examples = []
+    for story in PASSAGES[:2]:
+        context = f"{story}\n\n"
+        for turn, asked in enumerate(PASSAGES[2:5]):
+            words = asked.replace(".", "").split()
+            context += f"Q: {asked}?\nA:"
+            examples.append(
+                Example(
+                    id=f"{story}:{turn}",
+                    text=story,
+                    context=context,
+                    target=asked,
+                    references=[" ".join(words[n : n + 3]) for n in range(3)],
+                )
+            )
+            context += f" {examples[-1].references[0]}\n"
+    return examples
+
+
+def _as_coqa(turn: Example) -> dict[str, Any]:
+    first, *others = turn.references
+    return {
+        "story": turn.text,
+        "prompt": turn.context,
+        "questions": {"input_text": [turn.target]},
+        "answers": {"input_text": [first]},
+        "additional_answers": {str(n): {"input_text": [a]} for n, a in enumerate(others)},
+    }
+
+
+@pytest.fixture(scope="module")
+def squad_metrics() -> Iterator[None]:
+    """What lm-eval's CoQA imports from transformers, which lost it: SQuAD's F1 by torchmetrics."""
+    from torchmetrics.functional.text import squad
+
+    def score(name: str, gold: str, said: str) -> float:
+        answers = {"text": [gold], "answer_start": [0]}
+        found = squad([{"prediction_text": said, "id": "0"}], [{"answers": answers, "id": "0"}])
+        return float(found[name]) / 100
+
+    module = ModuleType("transformers.data.metrics.squad_metrics")
+    vars(module).update(
+        compute_f1=lambda gold, said: score("f1", gold, said),
+        compute_exact=lambda gold, said: score("exact_match", gold, said),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "transformers.data.metrics", ModuleType("metrics"))
+        patch.setitem(sys.modules, module.__name__, module)
+        yield
+
+
+@pytest.fixture(scope="module")
 def lm_eval_results(
     study: Study,
     session: Session,
     pages: list[Page],
     schemata: list[Example],
+    turns: list[Example],
+    squad_metrics: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """What lm-eval makes of the same model, by task: its metrics and its samples."""
@@ -128,6 +186,12 @@ def lm_eval_results(
         description="",
         generation_kwargs={"until": ["\n"], "max_gen_toks": NEW_TOKENS},
     )
+    # No blank lines between questions and answers.
+    _write_task(
+        *(tasks, "coqa", "default", [_as_coqa(turn) for turn in turns]),
+        doc_to_text="{{prompt}}",
+        generation_kwargs={"until": ["\n"], "max_gen_toks": NEW_TOKENS},
+    )
     manager = TaskManager(include_path=str(tasks), include_defaults=False)
 
     def evaluate(names: list[str], *, add_bos_token: bool) -> dict[str, Any]:
@@ -145,7 +209,7 @@ def lm_eval_results(
 
     # A rolling text begins with <|endoftext|> anyhow; asked for, it would be scored as well.
     rolling = evaluate(["wikitext"], add_bos_token=False)
-    others = evaluate(["lambada_openai", "wsc273", "nq_open"], add_bos_token=True)
+    others = evaluate(["lambada_openai", "wsc273", "nq_open", "coqa"], add_bos_token=True)
     return {part: rolling[part] | others[part] for part in ("results", "samples")}
 
 
@@ -256,3 +320,13 @@ def test_questions(asked: Session, lm_eval_results: dict[str, Any]) -> None:
     theirs = [resps[0][0].strip() for resps in samples(lm_eval_results, "nq_open")]
     assert ours.columns["answer"] == theirs
     assert len(set(theirs)) > 1
+
+
+def test_a_conversation(
+    asked: Session, turns: list[Example], lm_eval_results: dict[str, Any]
+) -> None:
+    ours = conversation.evaluate(asked, Task(EVAL_SETS["coqa"], turns))
+    theirs = [resps[0][0].strip() for resps in samples(lm_eval_results, "coqa")]
+    assert ours.columns["answer"] == theirs
+    expected = lm_eval_results["results"]["coqa"]["f1,none"]
+    assert ours.metrics["f1"] == pytest.approx(expected, abs=1e-6)
