@@ -84,7 +84,9 @@ def main() -> None:
                 found, note = _time_form(case, contenders, work, options)
                 rows += found
                 notes.append(note)
-    print("written:", write_results(_name(options), options.device, rows, _notes(notes)))
+                # After each case, so that a stopped run leaves what it has.
+                path = write_results(_name(options), options.device, rows, _notes(notes))
+                print("written:", path, flush=True)
 
 
 def _name(options: argparse.Namespace) -> str:
@@ -94,7 +96,7 @@ def _name(options: argparse.Namespace) -> str:
     chosen = [
         "-".join(part)
         for part, whole in zip(parts, wholes.values(), strict=True)
-        if list(part) != list(whole)
+        if set(part) != set(whole)
     ]
     return "_".join(["evaluate", *chosen]).replace(" ", "-")
 

@@ -143,8 +143,8 @@ def squad_metrics() -> Iterator[None]:
         compute_exact=lambda gold, said: score("exact_match", gold, said),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "transformers.data.metrics", ModuleType("metrics"))
-        patch.setitem(sys.modules, module.__name__, module)
+        for package in (ModuleType("transformers.data.metrics"), module):
+            patch.setitem(sys.modules, package.__name__, package)
         yield
 
 
