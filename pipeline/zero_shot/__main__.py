@@ -6,5 +6,4 @@ from pipeline.zero_shot.command import parse
 from pipeline.zero_shot.run import run
 
 if __name__ == "__main__":
-    asked = parse()
-    run_command("zero_shot", lambda log: run(asked, log))
+    run_command("zero_shot", lambda log: run(parse(), log))

@@ -83,7 +83,7 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
     add("--params", type=Path, default=Path("params.yaml"), metavar="FILE", help="of profiles")
     add("--profile", default="paper", help="whose `evaluate` and `seed` to take (default: paper)")
     add("--accelerator", choices=["cpu", "gpu"], help="default: gpu where torch sees one")
-    add("--threads", type=int, help="on the CPU (default: all cores)")
+    add("--threads", type=_count, metavar="N", help="on the CPU (default: all cores)")
     add(
         "--precision",
         choices=["float32", "bfloat16"],
@@ -91,12 +91,23 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
         help="of matrix products; bfloat16 is faster and differs in the third figure",
     )
     add(
-        "--strides", type=int, nargs="+", metavar="TOKENS", help="of the window, reported one first"
+        "--strides",
+        type=_count,
+        nargs="+",
+        metavar="TOKENS",
+        help="of the window, the reported first",
     )
-    add("--max-examples", type=int, metavar="N", help="most of a set of questions (default: all)")
-    add("--max-text-bytes", type=int, metavar="N", help="most of a running text (default: all)")
+    add("--max-examples", type=_count, metavar="N", help="most of a set of questions (all)")
+    add("--max-text-bytes", type=_count, metavar="N", help="most of a running text (all)")
     arguments = parser.parse_args(argv)
     return Asked(arguments.models, _study(arguments), arguments.out)
+
+
+def _count(text: str) -> int:
+    """A number of at least one, from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1; give one")
+    return int(text)
 
 
 def _study(arguments: argparse.Namespace) -> Study:

@@ -28,6 +28,7 @@ from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.session import Session
 from pipeline.results import Interval, Result
 from pipeline.tokenizer import write_hugging_face_files
+from pipeline.zero_shot.command import parse
 from pipeline.zero_shot.differences import as_text, differences
 from pipeline.zero_shot.weights import Weights, find_weights, tokenizer_of
 
@@ -158,6 +159,30 @@ def test_a_stride_longer_than_the_context_is_one_clear_error(
     assert f"a context of {CONTEXT} tokens cannot be read in strides of 128" in log
     assert f"give --strides {CONTEXT}" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-examples=0"], "argument --max-examples: '0' is no number of at least 1"),
+        (["--strides", "many"], "argument --strides: 'many' is no number of at least 1"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_named_with_its_option(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(["model", *arguments])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_unknown_profile_is_one_clear_error(project: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.zero_shot", "model", "--profile=nope"]
+    done = subprocess.run(command, check=False, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "profile = 'nope' is not under profiles" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def result_of(name: str, **metrics: float) -> dict[str, Result]:
