@@ -15,9 +15,23 @@ from typing import Any
 Endpoint = tuple[str, int]  # (address, port)
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
-_NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215
-_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, deprecated
-_TEREDO = ipaddress.ip_network("2001::/32")
+# What IANA's registries list and `is_global` takes for public, in some version of Python or all.
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # protocol assignments
+            "192.88.99.0/24",  # 6to4 relays, RFC 7526
+            "::/96",  # IPv4-compatible, RFC 4291
+            "64:ff9b:1::/48",  # NAT64 in a network of one's own, RFC 8215
+            "100::/64",  # discarded, RFC 6666
+            "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
+            "3fff::/20",  # documentation, RFC 9637
+            "5f00::/16",  # segment routing, RFC 9602
+            "fec0::/10",  # site-local, RFC 3879
+        ),
+    )
+)
 
 
 class PrivateAddressError(OSError):
@@ -42,8 +56,8 @@ def is_public(address: str) -> bool:
         inner = _embedded_ipv4(ip)
         if inner is not None:
             return is_public(str(inner))
-        if ip in _NAT64_LOCAL or ip in _IPV4_COMPATIBLE or ip in _TEREDO or ip.is_site_local:
-            return False
+    if any(ip in network for network in _SPECIAL if network.version == ip.version):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 

@@ -15,6 +15,7 @@ from hostile_server import PAGE, HostileServer
 
 from pipeline.crawl.bodies import decode_body
 from pipeline.crawl.exchange import Answer
+from pipeline.crawl.guard import PrivateAddressError, make_socket_factory
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,10 @@ def test_bombs_cost_no_memory(server: HostileServer) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["metadata", "loopback", "loopback-6", "mapped", "nat64", "6to4", "zero", "private"],
+    [
+        *("metadata", "loopback", "loopback-6", "mapped", "nat64", "nat64-local", "6to4", "teredo"),
+        *("zero", "private", "carrier", "link-local-6", "multicast"),
+    ],
 )
 def test_a_redirect_into_a_private_network_is_refused(server: HostileServer, path: str) -> None:
     with HostileServer().running() as secret:
@@ -98,6 +102,35 @@ def test_no_spelling_of_loopback_is_reached_from_the_open_web(
     reason = fetch(None, f"http://{host}:{server.port}/page")
     assert reason in {"private_address", "broken", "bad_url"}, reason
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1"),
+        *("169.254.169.254", "100.64.0.1", "192.0.0.8", "198.18.0.1", "192.0.2.1"),
+        *("224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255"),
+        *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "fec0::1", "ff02::1"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "::8.8.8.8"),
+        *("64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b:1::808:808", "64:ff9b:1:2::1"),
+        *("2002:7f00:1::", "2002:a00:1::1", "2001::1", "2001:0:808:808::1", "2001:db8::1"),
+        *("192.88.99.1", "100::1", "2001:20::1", "3fff::1", "5f00::1"),
+    ],
+)
+def test_no_address_off_the_public_internet_gets_a_socket(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    endpoint = (address, 80, 0, 0) if ":" in address else (address, 80)
+    with pytest.raises(PrivateAddressError):
+        make_socket_factory()((family, socket.SOCK_STREAM, 6, "", endpoint))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.216.34", "100.63.255.255", "2606:2800:220:1::1", "::ffff:8.8.8.8", "64:ff9b::808:808"],
+)
+def test_addresses_of_the_public_internet_get_one(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    make_socket_factory()((family, socket.SOCK_STREAM, 6, "", (address, 80))).close()
 
 
 def test_a_name_that_resolves_to_a_private_address_is_refused(
@@ -119,6 +152,21 @@ def test_the_built_in_web_is_let_through_by_its_port_alone(server: HostileServer
     with HostileServer().running() as other:
         assert fetch(server, f"http://127.0.0.1:{other.port}/page") == "private_address"
         assert other.requests == []
+
+
+def test_a_name_is_looked_up_once_for_many_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lookups: list[str] = []
+
+    def resolve(host: str, port: int, *args: object, **more: object) -> list[object]:
+        lookups.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    pages = [f"http://name.example.org:{port}/" for port in (81, 81, 81)]
+    assert fetch_all(None, pages) == ["private_address"] * 3
+    assert lookups == ["name.example.org"]
 
 
 def test_hosts_off_the_built_in_web_are_not_looked_up(server: HostileServer) -> None:

@@ -11,6 +11,7 @@ import pytest
 from crawling import fetch, fetch_all
 from hostile_server import HostileServer, answer, drip, redirect, silence
 
+from pipeline.crawl import robots as robots_module
 from pipeline.crawl.exchange import Answer
 from pipeline.crawl.politeness import retry_after_s
 
@@ -98,6 +99,19 @@ def test_five_redirects_lead_to_rules_and_six_to_none(server: HostileServer) -> 
     assert isinstance(fetch(server, "http://host.test/page"), Answer)
 
 
+def test_rules_are_asked_for_again_after_a_day(
+    server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert robots_module._KEPT_S == 24 * 3600
+    monkeypatch.setattr(robots_module, "_KEPT_S", 0.2)
+    set_robots(server, [robots(b""), robots(RULES)])
+    urls = ["http://host.test/page", "http://host.test/", "http://host.test/private/page"]
+    first, _, last = fetch_all(server, urls, delay_s=0.15)
+    assert isinstance(first, Answer)
+    assert last == "robots_disallowed"
+    assert len(server.asked("host.test", "/robots.txt")) == 2
+
+
 def test_a_bomb_as_robots_txt_is_cut(server: HostileServer) -> None:
     server.special["host.test", "/robots.txt"] = redirect("http://other.test/bomb-gzip")
     assert isinstance(fetch(server, "http://host.test/page"), Answer)
@@ -129,8 +143,12 @@ def test_crawl_delay_is_kept_to_up_to_the_cap(
     assert kept_s <= second - first + 0.01 < kept_s + 0.4
 
 
-def test_retry_after_holds_the_whole_host_up_to_the_cap(server: HostileServer) -> None:
-    server.special["host.test", "/busy"] = answer(b"", "429 Too Many Requests", Retry_After="3600")
+@pytest.mark.parametrize("retry_after", ["3600", "Fri, 01 Jan 2100 08:00:00 GMT"])
+def test_retry_after_holds_the_whole_host_up_to_the_cap(
+    server: HostileServer, retry_after: str
+) -> None:
+    busy_answer = answer(b"", "429 Too Many Requests", Retry_After=retry_after)
+    server.special["host.test", "/busy"] = busy_answer
     first, second = fetch_all(
         server, ["http://host.test/busy", "http://host.test/page"], max_wait_s=0.5
     )
