@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import socket
@@ -37,32 +38,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this part."""
     parser.add_argument("--pages", type=int, default=2000, help="fetched by each in a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--page-bytes", type=int, default=60_000, help="median of made pages")
-    parser.add_argument("--html", type=Path, help="folder of real pages to serve instead (*.html)")
+    parser.add_argument(
+        "--page-bytes", type=int, nargs="*", default=[60_000, 8_000], help="median of made pages"
+    )
+    parser.add_argument("--html", type=Path, help="folder of real pages, beside the made (*.html)")
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=CONTENDERS)
 
 
 def measure(arguments: argparse.Namespace) -> tuple[list[Row], str]:
     """Rows of the crawl, the contenders in turns in every round."""
+    rows = _measure_case("real", _real_pages(arguments.html), arguments) if arguments.html else []
+    for median in arguments.page_bytes:
+        rows += _measure_case("made", _made_pages(median), arguments)
+    return rows, (
+        f"Pages from nginx (one worker) on loopback, {arguments.rounds} rounds, 32 connections; "
+        "all compress each page by gzip, level 6, and write it: the peers between two fetches, "
+        "figure4 in threads, as WARC, with address guard, robots.txt, one connection a host, "
+        f"frontier and fsync. {versions('aiohttp', 'scrapy')}."
+    )
+
+
+def _measure_case(name: str, bodies: Iterator[bytes], arguments: argparse.Namespace) -> list[Row]:
     rates: dict[str, list[float]] = {name: [] for name in arguments.contenders}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        total_bytes = _write_pages(folder / "pages", arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "pages").mkdir()
+        total_bytes = 0
+        for number in range(arguments.pages):
+            total_bytes += (folder / "pages" / f"{number}.html").write_bytes(next(bodies))
         with _nginx(folder) as port:
             for number in range(arguments.rounds):
                 turns = list(rates)
                 for contender in turns if number % 2 == 0 else turns[::-1]:
                     rates[contender].append(_run(contender, port, arguments.pages))
-    case = f"{arguments.pages} pages of {total_bytes / arguments.pages / 1000:.0f} kB on average"
-    rows = [_row(case, rates, peer) for peer in rates if peer != "figure4"]
-    origin = "real pages" if arguments.html else "made pages"
-    return rows, (
-        f"{origin.capitalize()} from nginx (one worker) on loopback, {arguments.rounds} rounds, "
-        "each contender a process of one thread's Python, 32 connections; all compress each page "
-        "by gzip, level 6, and write it. figure4 does so in a second thread, as WARC, with address "
-        "guard, robots.txt, one connection a host, frontier and fsync; it has no other helpers. "
-        f"{versions('aiohttp', 'scrapy')}."
-    )
+    case = f"{name} pages, {total_bytes / arguments.pages / 1000:.0f} kB on average"
+    return [_row(case, rates, peer) for peer in rates if peer != "figure4"]
 
 
 def _row(case: str, rates: dict[str, list[float]], peer: str) -> Row:
@@ -116,17 +126,15 @@ def _wait(port: int) -> None:
     raise TimeoutError("nginx does not listen")
 
 
-def _write_pages(folder: Path, arguments: argparse.Namespace) -> int:
-    """Write 0.html, 1.html, ...; returns their bytes."""
-    folder.mkdir()
-    real = sorted(arguments.html.rglob("*.html")) if arguments.html else []
+def _real_pages(folder: Path) -> Iterator[bytes]:
+    paths = sorted(folder.rglob("*.html"))
+    return (path.read_bytes() for path in itertools.cycle(paths))
+
+
+def _made_pages(median_bytes: int) -> Iterator[bytes]:
     draw = random.Random(1)
-    total = 0
-    for number in range(arguments.pages):
-        body = real[number % len(real)].read_bytes() if real else _page(draw, arguments.page_bytes)
-        (folder / f"{number}.html").write_bytes(body)
-        total += len(body)
-    return total
+    while True:
+        yield _page(draw, median_bytes)
 
 
 def _page(draw: random.Random, median_bytes: int) -> bytes:

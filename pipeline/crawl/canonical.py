@@ -27,6 +27,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"[A-Za-z0-9/:?#\[\]@!$&'()*+,;=._~-]*")  # most paths: nothing to escape
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _KEPT = "/:?#[]@!$&'()*+,;=-._~%"  # what `quote` leaves as it is
+# Most URLs need nothing done; group 1 is the host, 2 the path, 3 what follows the question mark.
+_CANONICAL = re.compile(
+    r"https?://([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)(/[A-Za-z0-9/:@!$'()*+,;=._~-]*)"
+    r"(?:\?([A-Za-z0-9/:@!$'()*+,;=._~-]+))?"
+)
 _MOST_CHARACTERS = 2048  # longer URLs are session states or attacks, and few servers take them
 
 
@@ -45,6 +50,8 @@ def canonical_url(url: str) -> str:
     Raises:
         BadUrlError: not http or https, no host, a local host name, too long, malformed.
     """
+    if _is_canonical(url):
+        return url
     url = html.unescape(url.strip()) if "&amp;" in url else url.strip()
     if not url or len(url) > _MOST_CHARACTERS or _CONTROL.search(url):
         raise BadUrlError("empty, too long or with control characters")
@@ -64,6 +71,19 @@ def canonical_url(url: str) -> str:
     query = _without_tracking(_escaped(parts.query))
     path = _without_dots(_escaped(parts.path)) or "/"
     return f"{scheme}://{place}{path}" + (f"?{query}" if query else "")
+
+
+def _is_canonical(url: str) -> bool:
+    """Whether a URL surely is its own canonical form, told faster than by making it."""
+    found = _CANONICAL.fullmatch(url)
+    if not found or len(url) > _MOST_CHARACTERS:
+        return False
+    host, path, query = found.groups()
+    return (
+        "/." not in path
+        and _is_public_name(host)
+        and not (query and _TRACKING.fullmatch(query.partition("=")[0]))
+    )
 
 
 def target_key(url: str) -> str:
@@ -116,7 +136,10 @@ def host_of(url: str) -> str:
     >>> host_of("http://example.com:8080/a"), host_of("http://[::1]/")
     ('example.com', '::1')
     """
-    return urlsplit(url).hostname or ""
+    place = url.partition("://")[2].partition("/")[0]
+    if "[" in place or "@" in place or "?" in place or "#" in place:
+        return urlsplit(url).hostname or ""
+    return place.partition(":")[0].lower()
 
 
 def _canonical_host(parts: SplitResult) -> str:
@@ -131,9 +154,14 @@ def _canonical_host(parts: SplitResult) -> str:
     host = _ascii_host(host)
     if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", host) or ".." in host:
         raise BadUrlError(f"host {host!r} is no host name")
-    if "." not in host or host.endswith((".local", ".localhost", ".internal")):
+    if not _is_public_name(host):
         raise BadUrlError(f"host {host!r} is no name of the public web")
     return host
+
+
+def _is_public_name(host: str) -> bool:
+    local = host.endswith((".local", ".localhost", ".internal"))
+    return "." in host and ".." not in host and not local
 
 
 def _ascii_host(host: str) -> str:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 
@@ -126,7 +125,7 @@ def _judge_target(url: str, host: str) -> str:
         return "wikipedia"
     if _belongs(host, _MEDIA):
         return "media_host"
-    name = urlsplit(url).path.rpartition("/")[2]
+    name = url.partition("?")[0].rpartition("/")[2]
     if _MEDIA_SUFFIX.fullmatch(name[max(name.rfind("."), 0) :]):
         return "media_file"
     return ""
