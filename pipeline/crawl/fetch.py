@@ -119,7 +119,7 @@ class Fetcher:
         if _is_web(url):  # the client refuses others, with the reason
             rules = await self._robots.rules(url)
             self._gates.set_delay(host_of(url), rules.crawl_delay_s)
-            refusal = await self._robots.refusal(url)
+            refusal = self._robots.refusal(rules, url)
             if refusal:
                 raise FetchError(refusal, url, final=True)
         return await self._exchange(url)

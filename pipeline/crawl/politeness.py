@@ -85,6 +85,8 @@ def retry_after_s(value: str, now: dt.datetime) -> float | None:
     (120.0, 30.0)
     """
     value = value.strip()
+    if not value:
+        return None
     if value.isascii() and value.isdigit():
         return float(min(int(value[:9]), 10**9))
     try:

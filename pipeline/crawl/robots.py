@@ -44,9 +44,8 @@ class Robots:
         self._fetch = fetch
         self._kept: OrderedDict[str, tuple[float, asyncio.Task[Rules]]] = OrderedDict()
 
-    async def refusal(self, url: str) -> str:
-        """Why `url` may not be fetched: '' if it may."""
-        rules = await self.rules(url)
+    def refusal(self, rules: Rules, url: str) -> str:
+        """Why `url` may not be fetched by the rules of its host: '' if it may."""
         if rules.refusal:
             return rules.refusal
         if rules.protego is not None and not rules.protego.can_fetch(url, self._agent):
@@ -64,7 +63,7 @@ class Robots:
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(origin)
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     def close(self) -> None:
         """Give up what is still being fetched."""

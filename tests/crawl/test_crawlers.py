@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from dask_cluster import dask_cluster
 from hostile_server import HostileServer, answer, redirect
 
 from pipeline.crawl import crawlers
@@ -42,8 +43,9 @@ def fill(frontier: Frontier, urls: list[str]) -> None:
             frontier.add(Link(url, host_of(url), url, 3, 0, ""))
 
 
-def crawl_job(project: Path, job: Job) -> Fetched:
+def crawl_job(project: Path, job: Job, **changes: object) -> Fetched:
     compute = load_params(project / "params.yaml", "tiny").params.compute
+    compute = compute.model_copy(update=changes)
     frontier = Frontier(job.frontier)
     try:
         with Progress("t", total=None, unit="u", log=logging.getLogger("test")) as progress:
@@ -91,6 +93,26 @@ def test_hosts_are_split_and_redirects_handed_over_to_their_host_s_crawler(
         pages = Counter(r.path for r in server.requests if "page?" in r.path)
         assert set(pages.values()) == {len(HOSTS)}
         server.requests.clear()
+
+
+def test_crawlers_on_a_cluster_s_workers_fetch_every_page(
+    server: HostileServer, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    urls = [f"http://{host}/page?{n}" for host in HOSTS for n in range(20)]
+    for here, there in zip(HOSTS, HOSTS[1:] + HOSTS[:1], strict=True):
+        server.special[here, "/go"] = redirect(f"http://{there}/page")
+        urls.append(f"http://{here}/go")
+    job = make_job(project, Path(), server, num_crawlers=2)
+    frontier = Frontier(job.frontier)
+    fill(frontier, urls)
+    frontier.close()
+    with dask_cluster(tmp_path / "cluster", workers=2) as cluster:
+        fetched = crawl_job(project, job, executor="dask", scheduler=cluster.address)
+    assert fetched.complete and fetched.rounds > 1
+    assert set(states(job).values()) == {"fetched"}
+    assert {path.name[:9] for path in job.warc.iterdir()} == {"crawl-000", "crawl-001"}
+    assert max(server.busiest.values()) == 1
 
 
 def _kill(process: BaseProcess) -> None:
