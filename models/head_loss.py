@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 _PAD_TO = 64  # matrix units like it; odd sizes such as 50,257 fall off their fast path
-_CHUNK_SCORES_CPU = 2**19  # 2 MiB: stays in a core's cache
-_LEAST_CHUNK_CPU = 256  # positions: with fewer, matrix products wait for the embedding's bytes
+# Each chunk's products lay out the whole embedding anew, which fewer positions do not pay for.
+_CHUNK_CPU = {torch.float32: 512, torch.bfloat16: 1024}  # positions: 100 MB of GPT-2's scores
+_ROWS_ADDED_CPU = 2048
 _CHUNK_SCORES_GPU = 2**27  # 512 MiB: fills a GPU
 IGNORED = -100  # torch's own value of a target that does not count
 
@@ -69,21 +69,27 @@ class _MeanLoss(torch.autograd.Function):
         grad_hidden_ND = torch.empty_like(hidden_ND)
         loss = torch.zeros((), device=hidden_ND.device)
         padded_PD = _padded(embedding_VD, _product_dtype(hidden_ND))
-        grad_padded_PD = torch.zeros_like(padded_PD, dtype=torch.float32)
+        grad_padded_PD: Tensor | None = None
         hidden_ND = hidden_ND.to(padded_PD.dtype)
+        mean_ND = hidden_ND / len(hidden_ND)  # of a sum to a mean here, where it is cheapest
         with torch.autocast(hidden_ND.device.type, enabled=False):
             for rows, scores_CP in _scores_by_chunk(hidden_ND, padded_PD):
                 loss += differentiate(scores_CP, targets_N[rows, None], len(embedding_VD))
                 grad_CP = scores_CP  # by now
                 grad_hidden_ND[rows] = (grad_CP @ padded_PD).to(grad_hidden_ND.dtype)
-                _add_product(grad_padded_PD, grad_CP.T, hidden_ND[rows])
+                grad_padded_PD = _add_product(grad_padded_PD, grad_CP.T, mean_ND[rows])
+        assert grad_padded_PD is not None  # there is a position
+        grad_hidden_ND /= len(hidden_ND)
         ctx.save_for_backward(grad_hidden_ND, grad_padded_PD[: len(embedding_VD)])
         return loss / len(hidden_ND)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_hidden_ND, grad_embedding_VD = ctx.saved_tensors
-        scale = gradients[0] / len(grad_hidden_ND)  # of a sum to a mean, with no pass of its own
+        scale = gradients[0]
+        # On a CPU asking is free, and one (no accumulation) spares a pass over the embedding.
+        if scale.device.type == "cpu" and scale == 1.0:
+            return grad_hidden_ND, grad_embedding_VD, None, None
         return grad_hidden_ND * scale, grad_embedding_VD * scale, None, None
 
 
@@ -138,14 +144,19 @@ def _product_dtype(hidden_ND: Tensor) -> torch.dtype:
 def _padded(embedding_VD: Tensor, dtype: torch.dtype) -> Tensor:
     """The embedding as products want it: [P, D] in `dtype`; itself where it already is."""
     missing = -len(embedding_VD) % _PAD_TO
-    converted = embedding_VD.to(dtype)
-    return F.pad(converted, (0, 0, 0, missing)) if missing else converted
+    if not missing:
+        return embedding_VD.to(dtype)
+    vocab_size, width = embedding_VD.shape
+    padded_PD = embedding_VD.new_empty(vocab_size + missing, width, dtype=dtype)
+    padded_PD[:vocab_size] = embedding_VD
+    padded_PD[vocab_size:] = 0.0
+    return padded_PD
 
 
 def _scores_by_chunk(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Rows and their scores, [C, P], in one place of memory: of use until the next chunk."""
     if hidden_ND.device.type == "cpu":
-        size = max(_LEAST_CHUNK_CPU, _CHUNK_SCORES_CPU // len(padded_PD))
+        size = _CHUNK_CPU[padded_PD.dtype]
     else:
         size = max(1, _CHUNK_SCORES_GPU // len(padded_PD))
     scores_CP = hidden_ND.new_empty(min(size, len(hidden_ND)), len(padded_PD))
@@ -157,9 +168,15 @@ def _scores_by_chunk(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[tuple[sli
         )
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add left @ right to `total`, in place and in float32."""
+def _add_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """`total` and left @ right in float32, in the place of `total` where there is one."""
+    if total is None:
+        return (left @ right).float()
     if left.dtype == total.dtype:
-        total.addmm_(left, right)
-    else:
-        total.add_(left @ right)
+        return total.addmm_(left, right)
+    product = left @ right
+    # A CPU converts all it adds before it adds any: a few rows at a time stay in its cache.
+    size = _ROWS_ADDED_CPU if total.device.type == "cpu" else len(total)
+    for start in range(0, len(total), size):
+        total[start : start + size] += product[start : start + size]
+    return total

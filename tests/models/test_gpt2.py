@@ -129,8 +129,7 @@ def test_more_tokens_than_positions_are_refused_with_both_numbers() -> None:
 def test_chunked_head_gives_the_loss_and_gradients_of_plain_cross_entropy(
     vocab_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.head_loss._CHUNK_SCORES_CPU", 700)  # 5 positions of 128
-    monkeypatch.setattr("models.head_loss._LEAST_CHUNK_CPU", 1)
+    monkeypatch.setattr("models.head_loss._CHUNK_CPU", {torch.float32: 5})
     model = make_model(dataclasses.replace(TINY, vocab_size=vocab_size))
     tokens_BT, targets_BT = random_tokens(TINY, 2, 16), random_tokens(TINY, 2, 16, seed=2)
     plain = F.cross_entropy(model.logits(model(tokens_BT)).flatten(0, 1), targets_BT.flatten())
