@@ -172,8 +172,10 @@ def test_several_crawlers_killed_and_fewer_after_give_the_same_documents(site: S
     assert responses(out) == responses(site.out)
 
 
-def test_sigterm_commits_what_is_fetched_and_exits_143(site: Site) -> None:
-    runs = site.runs("terminated")
+@pytest.mark.parametrize("crawlers", [1, 2])
+def test_sigterm_commits_what_is_fetched_and_exits_143(site: Site, crawlers: int) -> None:
+    runs = site.runs(f"terminated-{crawlers}")
+    runs.set_params(crawl=CHANGES, compute={"workers": 1, "crawlers": crawlers})
     process = subprocess.Popen(
         runs.command(), cwd=site.project, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
