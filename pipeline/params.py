@@ -1,7 +1,4 @@
-"""The parameters as frozen, typed objects: one class per stage, every field with its unit.
-
-`pipeline.params_file` reads params.yaml into them.
-"""
+"""What `pipeline.params_file` reads: typed, frozen, a class per stage, each field with its unit."""
 
 from __future__ import annotations
 
@@ -72,9 +69,8 @@ class EvalSetsParams(_Section):
     """The evaluation sets: what is asked, before any model."""
 
     source: Literal["sample_web", "folder", "published"]
-    """From the built-in web, a folder of downloaded files, or the publishers' URLs."""
+    """From the built-in web, the folder `location` of downloaded files, or the publishers' URLs."""
     location: str | None
-    """The folder, for `source: folder`."""
     max_examples: PositiveCount | None
     """Most examples of a set of questions, a sample by hash of the id; null takes all."""
     max_text_bytes: PositiveCount | None
@@ -114,6 +110,10 @@ class CrawlParams(_Section):
     """Longest pause that a server can ask for, by Crawl-delay or Retry-After."""
     min_document_words: Count
     """Documents with fewer words are rejected as too short."""
+    second_extractor: Literal["trafilatura", "none"]
+    """Asked for the main text of pages in which the first one, resiliparse, finds hardly any."""
+    rules_off: list[str]
+    """Cleaning rules not to apply, by name (docs/method.md lists them)."""
 
 
 class DedupParams(_Section):

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.crawl.canonical import BadUrlError, canonical_url
-from pipeline.crawl.extract import Page, reject
-from pipeline.crawl.shards import KEPT, Caps, judge_body
+from pipeline.crawl.rules import Page, reject
+from pipeline.crawl.shards import KEPT, Caps, caps_of, judge_body
 from pipeline.crawl.submissions import read_lines
 from pipeline.crawl.warc_pages import NoPage, WebPage, read_pages
 from pipeline.crawl.warc_records import Damage, is_web_archive
@@ -71,7 +71,7 @@ def read_corpus(stage: Stage, location: Path) -> dict[str, Any]:
                        stage.work / "read")  # fmt: skip
     for folder in (*folders, stage.staging / "warc"):
         folder.mkdir(exist_ok=True)
-    caps = Caps(params.max_body_bytes, params.min_document_words)
+    caps = caps_of(params)
     with stage.progress("read", total=len(files), unit="files") as progress:
         results = list(
             map_shards(
@@ -249,7 +249,7 @@ def _judged(record: dict[str, Any], caps: Caps) -> Document:
         string.encode()  # half a character is no text
     url = strings["url"]
     strings["id"] = strings["id"] or (document_id(url) if url else _id_of_text(text))
-    reason = reject(Page("", text), min_words=caps.min_words)
+    reason = reject(Page("", text), min_words=caps.min_words, rules_off=caps.rules_off)
     numbers = {name: int(record.get(name) or 0) for name in ("score", "created_utc")}
     return _document(reason, text=text, **strings, **numbers)
 

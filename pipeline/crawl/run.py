@@ -14,7 +14,7 @@ from pipeline.crawl.crawlers import Fetched, Job, crawl_all
 from pipeline.crawl.frontier import PENDING, Frontier
 from pipeline.crawl.guard import Endpoint
 from pipeline.crawl.links import collect_links, make_rules, read_known
-from pipeline.crawl.shards import Caps, Places, cut_ranges, extract_all
+from pipeline.crawl.shards import Places, caps_of, cut_ranges, extract_all
 from pipeline.errors import EXIT_TERMINATED, UserError
 from pipeline.params import CrawlParams
 from pipeline.stage import Stage
@@ -146,7 +146,7 @@ def _extract(stage: Stage, frontier: Frontier) -> dict[str, Any]:
         totals, reasons = extract_all(
             places,
             num_links,
-            Caps(params.max_body_bytes, params.min_document_words),
+            caps_of(params),
             compute=stage.params.compute,
             progress=progress,
         )

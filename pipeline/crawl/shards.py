@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.crawl.bodies import BrokenBodyError, TooLargeError, decode_body
-from pipeline.crawl.extract import Page, extract, looks_binary, reject
+from pipeline.crawl.extract import extract, looks_binary
 from pipeline.crawl.frontier import FETCHED, PENDING, Row, read_range
 from pipeline.crawl.html_limits import TooComplexError
+from pipeline.crawl.rules import Page, check_rules_off, reject
 from pipeline.crawl.warc import read_response
 from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
 from pipeline.executor import map_shards
 from pipeline.files import read_json, write_json
-from pipeline.params import ComputeParams
+from pipeline.params import ComputeParams, CrawlParams
 from pipeline.progress import Progress
 
 _SHARDS = 64  # aimed at, within:
@@ -52,6 +53,24 @@ class Caps(NamedTuple):
 
     max_body_bytes: int
     min_words: int
+    careful: bool = True
+    """Whether the second extractor may be asked."""
+    rules_off: tuple[str, ...] = ()
+
+
+def caps_of(params: CrawlParams) -> Caps:
+    """Those that a study asks for.
+
+    Raises:
+        UserError: `crawl.rules_off` names a rule that does not exist.
+    """
+    check_rules_off(params.rules_off)
+    return Caps(
+        params.max_body_bytes,
+        params.min_document_words,
+        params.second_extractor != "none",
+        tuple(params.rules_off),
+    )
 
 
 def cut_ranges(num_links: int) -> list[Range]:
@@ -152,7 +171,9 @@ def judge_body(
     if looks_binary(body, content_type):
         return nothing, "not_text"
     try:
-        page = extract(body, content_type)
+        page = extract(body, content_type, careful=caps.careful)
     except TooComplexError:
         return nothing, "too_complex"
-    return page, reject(page, min_words=caps.min_words)
+    except Exception:  # whatever a parser may raise, it costs one page, counted
+        return nothing, "parser_failed"
+    return page, reject(page, min_words=caps.min_words, rules_off=caps.rules_off)

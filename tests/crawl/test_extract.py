@@ -1,4 +1,4 @@
-"""The right characters, the main text, and a named rule for what is no document."""
+"""The main text of real, odd and hostile pages."""
 
 from __future__ import annotations
 
@@ -16,43 +16,15 @@ import pytest
 import zstandard
 
 from pipeline.crawl.boilerplate import is_boilerplate
-from pipeline.crawl.extract import Page, decode, extract, looks_binary, reject
+from pipeline.crawl.extract import extract, looks_binary
+from pipeline.crawl.rules import Page
 from pipeline.crawl.shards import Caps, judge_body
 
-FRENCH = "L'été à la mer coûte 12\u00a0€, déjà."
 ARTICLE = "The clock struck thirteen and nobody in the room was surprised at all. " * 12
 
 
 def html(body: str, head: str = "") -> str:
     return f"<html><head><title> A \n title </title>{head}</head><body>{body}</body></html>"
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [
-        (FRENCH.encode(), "text/html; charset=utf-8"),
-        (FRENCH.encode(), 'text/html; charset="UTF8"'),
-        (FRENCH.encode("cp1252"), "text/html; charset=windows-1252"),
-        (FRENCH.encode("cp1252"), "text/html; charset=iso-8859-1"),  # as the HTML standard says
-        (b"<meta charset=windows-1252>" + FRENCH.encode("cp1252"), "text/html"),
-        (b'<meta http-equiv="x" content="text/html; charset=utf-8">' + FRENCH.encode(), ""),
-        (b"\xef\xbb\xbf" + FRENCH.encode(), "text/html; charset=windows-1252"),
-        (b"\xff\xfe" + FRENCH.encode("utf-16-le"), "text/html"),
-        (FRENCH.encode(), "text/html"),
-        (FRENCH.encode(), "text/html; charset=no-such-thing"),
-        ((FRENCH * 20).encode("cp1252"), "text/html"),
-    ],
-)
-def test_characters_are_read_by_what_the_page_says_or_by_what_it_looks_like(
-    body: bytes, content_type: str
-) -> None:
-    assert decode(body, content_type).endswith(FRENCH)
-
-
-@pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "zlib", "undefined", "utf-8\0"])
-def test_a_bad_charset_harms_nobody(charset: str) -> None:
-    page = extract(html(f"<p>{ARTICLE}</p>").encode(), f"text/html; charset={charset}")
-    assert page.text == ARTICLE.strip()
 
 
 def test_the_main_text_comes_without_what_stands_around_it() -> None:
@@ -68,11 +40,18 @@ def test_the_main_text_comes_without_what_stands_around_it() -> None:
     assert page == Page("A title", ARTICLE.strip())
 
 
-def test_a_page_all_inside_an_element_with_a_bad_name_is_not_lost() -> None:
-    page = extract(
-        html(f"<div class='has-cookie-notice'><p>{ARTICLE * 2}</p></div>").encode(), "text/html"
-    )
-    assert page.text == (ARTICLE * 2).strip()
+def test_the_careful_extractor_is_asked_where_the_fast_one_finds_hardly_any_text() -> None:
+    body = html(f"<div class='has-cookie-notice'><p>{ARTICLE * 2}</p></div>").encode()
+    assert extract(body, "text/html", careful=False).text == ""
+    assert extract(body, "text/html").text == (ARTICLE * 2).strip()
+
+
+def test_names_of_other_stories_at_the_end_are_cut_and_a_closing_list_is_not() -> None:
+    story = f"<p>{ARTICLE * 2}</p>"
+    ending = "".join(f"<p>Another story {n}</p>" for n in range(3))
+    closing_list = "".join(f"<p>{n} eggs and a little salt</p>" for n in range(20))
+    assert extract(html(story + ending).encode(), "text/html").text == (ARTICLE * 2).strip()
+    assert "0 eggs and" in extract(html(story + closing_list).encode(), "text/html").text
 
 
 def test_plain_text_keeps_its_lines() -> None:
@@ -93,22 +72,6 @@ def test_sentences_that_begin_like_boilerplate_stay() -> None:
         assert is_boilerplate(line), line
 
 
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("", "empty"),
-        ("word " * 49, "too_short"),
-        ("word " * 50, ""),
-        ("w0rd 12345 67890 " * 30, "not_prose"),
-        ("word\ufffd " * 60, "bad_encoding"),
-        ("The same line again.\n" * 30, "repetitive"),
-        ("\n".join(f"Line number {n} is not the same." for n in range(30)), ""),
-    ],
-)
-def test_each_rule_rejects_at_its_threshold(text: str, rule: str) -> None:
-    assert reject(Page("", text), min_words=50) == rule
-
-
 def test_pictures_and_archives_that_call_themselves_html_are_no_text() -> None:
     assert looks_binary(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "text/html")
     assert looks_binary(b"%PDF-1.4 words", "text/html")
@@ -120,10 +83,21 @@ def test_a_page_made_to_cost_too_much_is_refused_at_once() -> None:
     deep = b"<div>" * 50_000 + b"five words in the deep"
     fonts = b"".join(b"<p><font size=%d>x" % n for n in range(20_000))
     closed_late = fonts + b"</font>" * 20_000
+    attributes = b"<p" + b"".join(b" a%d=b" % n for n in range(200_000))
+    quoted = b'<p " ' + b"".join(b" a%d='>'" % n for n in range(200_000))
     began_s = time.monotonic()
-    for body in (deep, fonts, closed_late):
+    for body in (deep, fonts, closed_late, attributes, quoted):
         assert judge_body(body, "text/html", "", caps) == (Page("", ""), "too_complex")
     assert time.monotonic() - began_s < 5
+
+
+def test_a_parser_that_fails_costs_one_page_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_parser(html: str) -> None:
+        raise RuntimeError("the parser gave up")
+
+    monkeypatch.setattr("pipeline.crawl.extract.check_html", broken_parser)
+    found = judge_body(html(ARTICLE).encode(), "text/html", "", Caps(10**7, 5))
+    assert found == (Page("", ""), "parser_failed")
 
 
 def test_an_old_page_that_closes_little_is_read() -> None:
@@ -175,8 +149,8 @@ def test_main_text_matches_the_article_extraction_benchmark(shared_data: Path) -
         recalls.append(both / truth.total())
     precision, recall = sum(precisions) / len(precisions), sum(recalls) / len(recalls)
     assert len(precisions) == 93
-    assert recall > 0.98  # measured: 0.985
-    assert 2 * precision * recall / (precision + recall) > 0.957  # measured: 0.961
+    assert recall > 0.98  # measured: 0.983
+    assert 2 * precision * recall / (precision + recall) > 0.96  # measured: 0.962
 
 
 @pytest.mark.shared_data
@@ -195,4 +169,4 @@ def test_pages_of_other_projects_lose_little_and_shed_much(shared_data: Path) ->
             found = " ".join(segment.split()) in text
             shed, left = shed + (not found), left + found
     assert kept / (kept + lost) > 0.95  # measured: 517 of 541
-    assert shed / (shed + left) > 0.77  # measured: 420 of 536
+    assert shed / (shed + left) > 0.8  # measured: 437 of 536
