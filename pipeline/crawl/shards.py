@@ -174,6 +174,8 @@ def judge_body(
         page = extract(body, content_type, careful=caps.careful)
     except TooComplexError:
         return nothing, "too_complex"
+    except ImportError:  # the environment's fault and no page's
+        raise
     except Exception:  # whatever a parser may raise, it costs one page, counted
         return nothing, "parser_failed"
     return page, reject(page, min_words=caps.min_words, rules_off=caps.rules_off)
