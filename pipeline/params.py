@@ -135,8 +135,8 @@ class DedupParams(_Section):
     eval_cut_min_words: PositiveCount
     """A document with fewer words left after the cut goes as a whole."""
     eval_min_matches: PositiveCount
-    """Distinct n-grams shared with one evaluation example that condemn a document; of an example
-    that has fewer, all of them do. Six 8-grams in a row are 13 words, GPT-3's measure."""
+    """Distinct n-grams shared with one evaluation example that condemn a document, or all that the
+    example has. Six 8-grams in a row are 13 words, GPT-3's measure."""
     eval_max_occurrences: PositiveCount
     """An n-gram in more documents than this is commonplace and condemns none by itself."""
 
@@ -151,6 +151,8 @@ class TokenizeParams(_Section):
     """Including <|endoftext|>; at most what uint16 shards can hold."""
     train_bytes: Count
     """About how many UTF-8 bytes of the train split `source: trained` reads, drawn by hash."""
+    encoder: Literal["tiktoken", "gigatoken"]
+    """What makes the ids; gigatoken's, of an extra (`.[fast]`), are checked against tiktoken's."""
     valid_fraction: Fraction
     """Held out for tuning the learning rate (the paper: 5 %)."""
     test_fraction: Fraction
@@ -158,9 +160,7 @@ class TokenizeParams(_Section):
     @model_validator(mode="after")
     def _choices_agree(self) -> TokenizeParams:
         if self.source == "gpt2" and self.vocab_size != 50_257:
-            raise ValueError(
-                f"vocab_size = {self.vocab_size} is not that of source = gpt2; set it to 50257"
-            )
+            raise ValueError(f"vocab_size = {self.vocab_size} is not source = gpt2's; set 50257")
         if self.valid_fraction + self.test_fraction >= 1:
             raise ValueError(
                 f"valid_fraction = {self.valid_fraction} and test_fraction = "

@@ -7,9 +7,12 @@ last `_manifest.json`. Each document is followed by <|endoftext|>, which its len
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,44 +43,54 @@ def write_token_shards(
     """Write a split; returns its counts of tokens and documents."""
     folder.mkdir(parents=True, exist_ok=True)
     shards: list[dict[str, Any]] = []
-    batch: list[TokenDocument] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document.tokens)
-        if size >= _SHARD_TOKENS:
-            shards.append(_write_pair(folder, len(shards), batch))
-            batch, size = [], 0
-    if batch or not shards:
-        shards.append(_write_pair(folder, len(shards), batch))
+    waiting = iter(documents)
+    while shard := _write_pair(folder, len(shards), waiting):
+        shards.append(shard)
     totals = {key: sum(shard[key] for shard in shards) for key in ("tokens", "documents")}
     head = {"dtype": "uint16", "tokenizer_sha256": tokenizer_sha256}
     write_json(folder / MANIFEST, head | totals | {"shards": shards})
     return totals
 
 
-def _write_pair(folder: Path, number: int, batch: list[TokenDocument]) -> dict[str, Any]:
-    lengths = np.array([len(document.tokens) for document in batch], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(batch) else lengths
+def _write_pair(
+    folder: Path, number: int, documents: Iterator[TokenDocument]
+) -> dict[str, Any] | None:
+    """Write documents until the shard is full; None if there are none, but for an empty split."""
+    ids: list[str] = []
+    ends = array("q", [0])
     path = folder / f"{number:05d}.bin"
+    digest = hashlib.sha256()
+    first = next(documents, None)
+    if first is None and number:
+        return None
     with open_atomic(path) as file:
-        for document in batch:
-            file.write(document.tokens.astype(DTYPE).tobytes())
-    table = pa.table({
-        "id": pa.array([document.id for document in batch], pa.string()),
-        "start": pa.array(starts, pa.int64()),
-        "length": pa.array(lengths, pa.int64()),
-    })
+        for document in chain([first] if first else [], documents):
+            content = np.ascontiguousarray(document.tokens, DTYPE).data
+            file.write(content)
+            digest.update(content)
+            ids.append(document.id)
+            ends.append(ends[-1] + len(document.tokens))
+            if ends[-1] >= _SHARD_TOKENS:
+                break
     index = folder / f"{number:05d}.documents.parquet"
-    with open_atomic(index) as file:
-        pq.write_table(table, file, compression="zstd")
+    _write_index(index, ids, np.array(ends, np.int64))
     return {
         "name": path.name,
-        "tokens": int(lengths.sum()),
-        "documents": len(batch),
-        "sha256": sha256_file(path),
+        "tokens": ends[-1],
+        "documents": len(ids),
+        "sha256": digest.hexdigest(),
         "index_sha256": sha256_file(index),
     }
+
+
+def _write_index(path: Path, ids: list[str], ends: npt.NDArray[np.int64]) -> None:
+    table = pa.table({
+        "id": pa.array(ids, pa.string()),
+        "start": pa.array(ends[:-1], pa.int64()),
+        "length": pa.array(np.diff(ends), pa.int64()),
+    })
+    with open_atomic(path) as file:
+        pq.write_table(table, file, compression="zstd")
 
 
 @dataclass(frozen=True)

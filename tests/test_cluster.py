@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,19 +45,55 @@ def test_the_error_of_one_item_is_raised_as_it_is(cluster: DaskCluster) -> None:
         list(map_shards(int, ["1", "x", "2"], compute=compute(**on(cluster))))
 
 
-def test_a_stage_gives_the_same_bytes_as_in_processes(
-    cluster: DaskCluster, project: Path, tmp_path: Path
-) -> None:
+TOKENIZE = {"vocab_size": 400, "test_fraction": 0.3, "valid_fraction": 0.2}
+
+
+def make_stage(name: str, project: Path, folder: Path, inputs: Path) -> StageRuns:
+    """A data stage over several shards or files."""
     pages = make_documents(60)
-    inputs = {"documents": write_shards(tmp_path / "documents", [pages[:40], [*pages[20:]]])}
-    inputs["eval_sets"] = tmp_path / "eval_sets"
-    write_examples(inputs["eval_sets"] / "ptb.parquet", [Example(id="e", text=pages[0].text)])
+    documents = write_shards(inputs / "documents", [pages[:40], [*pages[20:]]])
+    write_examples(inputs / "sets" / "ptb.parquet", [Example(id="e", text=pages[0].text)])
+    for number, page in enumerate(pages[:4]):
+        (inputs / "sets" / f"{number}.jsonl").write_text(json.dumps({"text": page.text}))
+    places = {"dedup": {"documents": documents, "eval_sets": inputs / "sets"},
+              "tokenize": {"documents": documents},
+              "crawl": {"links": inputs, "site": inputs}}  # fmt: skip
+    return StageRuns(name, project, folder, places[name])
+
+
+@pytest.mark.parametrize("name", ["crawl", "dedup", "tokenize"])
+def test_a_stage_gives_the_same_bytes_as_in_processes(
+    cluster: DaskCluster, project: Path, tmp_path: Path, name: str
+) -> None:
     outs = []
-    for name, changes in (("there", on(cluster)), ("here", {"workers": 2})):
-        stage = StageRuns("dedup", project, tmp_path / name, inputs)
-        stage.set_params(compute=changes)
+    for place, changes in (("there", on(cluster)), ("here", {"workers": 2})):
+        stage = make_stage(name, project, tmp_path / place, tmp_path / "inputs")
+        corpus = {"source": "corpus", "location": str(tmp_path / "inputs" / "sets")}
+        stage.set_params(compute=changes, tokenize=TOKENIZE, crawl=corpus)
         outs.append(read_bytes(stage.run()))
     assert outs[0] == outs[1]
+
+
+def test_a_worker_killed_in_the_middle_of_a_stage_changes_nothing(
+    project: Path, tmp_path: Path
+) -> None:
+    shards = [make_documents(60 + n)[n:] for n in range(30)]
+    inputs = {"documents": write_shards(tmp_path / "documents", shards)}
+    here = StageRuns("tokenize", project, tmp_path / "here", inputs)
+    here.set_params(compute={"workers": 1}, tokenize=TOKENIZE)
+    there = StageRuns("tokenize", project, tmp_path / "there", inputs)
+    with dask_cluster(tmp_path / "cluster", workers=2) as cluster, ThreadPoolExecutor(1) as thread:
+        there.set_params(compute=on(cluster), tokenize=TOKENIZE)
+        running = thread.submit(there.run)
+        until(lambda: any(_parts(there)))
+        cluster.workers[0].kill()
+        assert len(_parts(there)) < 30
+        assert read_bytes(running.result()) == read_bytes(here.run())
+
+
+def _parts(stage: StageRuns) -> list[Path]:
+    """The shards that are encoded."""
+    return [part for work in stage.work_folders() for part in work.glob("parts/*.parquet")]
 
 
 def test_a_killed_worker_costs_only_the_time_of_its_shard(

@@ -47,6 +47,21 @@ def test_a_stage_reads_and_writes_shards_in_s3(bucket: str, project: Path, tmp_p
     assert list(read_documents(kept)) == list(read_documents(here / "kept"))
 
 
+def test_token_shards_of_documents_in_s3_are_those_of_local_ones(
+    bucket: str, project: Path, tmp_path: Path
+) -> None:
+    local = write_shards(tmp_path / "upload" / "kept", [PAGES[:30], PAGES[30:]])
+    store = parse_place(f"{bucket}/tokens/kept")
+    upload(tmp_path / "upload", store.parent)
+    outs = []
+    for name, documents in (("local", local), ("store", store)):
+        stage = StageRuns("tokenize", project, tmp_path / name, {"documents": documents})
+        changes = {"vocab_size": 400, "test_fraction": 0.3, "valid_fraction": 0.2}
+        stage.set_params(tokenize=changes, compute={"workers": 2})
+        outs.append(read_bytes(stage.run()))
+    assert outs[0] == outs[1]
+
+
 def test_half_of_an_upload_is_never_read_as_whole(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,7 +94,10 @@ def _read_head(head: bytes, problem: str) -> tuple[Record, int, int]:
     """The record without its block, the block's length, and the bytes of its head."""
     if found := _WARC_HEAD.match(head):
         fields = read_fields(found[1].decode("utf-8", "replace"))
-        kind, url = fields.get("warc-type", ""), fields.get("warc-target-uri", "").strip("<>")
+        kind, url = (
+            fields.get("warc-type", "").lower(),
+            fields.get("warc-target-uri", "").strip("<>"),
+        )
         record = Record(kind, url, fields.get("content-type", ""), b"")
         length = fields.get("content-length", "")
     elif found := _ARC_HEAD.match(head):

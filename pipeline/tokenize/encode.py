@@ -1,7 +1,8 @@
 """From documents to splits: each shard's tokens, then the splits gathered from them by hash.
 
-A shard's tokens stay in the stage's work folder until all are there, so that a killed stage
-encodes none twice and a split's order needs no more memory than one entry per document.
+A shard's tokens stay in the stage's work folder until all are there, so that a killed stage encodes
+none twice. They lie there by hash, as in the splits: gathering reads each file from its beginning
+to its end, however many documents there are, and keeps one Arrow row of each in memory.
 """
 
 from __future__ import annotations
@@ -9,17 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from pipeline.documents import Shard, read_verified_shard
+from pipeline.documents import Shard, read_verified_table
 from pipeline.files import open_atomic
 from pipeline.token_shards import DTYPE, TokenDocument
-from pipeline.tokenize.split import in_bounds, split_keys
-from pipeline.tokenizer import load_tokenizer
+from pipeline.tokenize.encoders import (
+    Ids,
+    cached_tokenizer,
+    encode_by_gigatoken,
+    encode_by_tiktoken,
+)
+from pipeline.tokenize.split import Keys, in_bounds, split_keys
 
-_BATCH_DOCUMENTS = 512  # ids are Python integers until their batch is done: 36 bytes a token
+_BATCH_DOCUMENTS = 512
+CHECKED_SHARE = 0.01  # of the documents, when gigatoken makes the ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +38,72 @@ class EncodeShard:
     """Writes the tokens of a shard and an index of its documents; a callable for `map_shards`."""
 
     tokenizer: Path
+    tokenizer_sha256: str
     parts: Path
     seed: int
     num_threads: int
+    encoder: str
 
     def __call__(self, shard: Shard) -> Path:
-        """Returns the index: a row per document (id, key, start, length, text_bytes)."""
+        """Returns the index: a row per document (id, key, start, length, text_bytes, checked)."""
         index = self.parts / f"{shard.path.stem}.parquet"
         if index.is_file():  # written last by an earlier attempt
             return index
-        tokenizer = load_tokenizer(self.tokenizer)
-        documents = list(read_verified_shard(shard))
-        lengths: list[int] = []
-        with open_atomic(index.with_suffix(".bin")) as file:
-            for start in range(0, len(documents), _BATCH_DOCUMENTS):
-                texts = [document.text for document in documents[start : start + _BATCH_DOCUMENTS]]
-                for ids in tokenizer.encode_batch(texts, num_threads=self.num_threads):
-                    ids.append(tokenizer.end_of_text)
-                    file.write(np.array(ids, DTYPE).tobytes())
-                    lengths.append(len(ids))
-        ids_ = [document.id for document in documents]
-        table = pd.DataFrame({
-            "id": pd.Series(ids_, dtype="str"),
-            "key": split_keys(ids_, seed=self.seed),
-            "start": np.cumsum([0, *lengths])[:-1],
-            "length": np.array(lengths, np.int64),
-            "text_bytes": np.array([len(d.text.encode()) for d in documents], np.int64),
-        })
+        table = read_verified_table(shard).select(["id", "text"])
+        keys = split_keys(table["id"].to_pylist(), seed=self.seed)
+        order = np.argsort(keys, kind="stable")
+        table, keys = table.take(pa.array(order)), keys[order]
+        lengths = self._write_tokens(index.with_suffix(".bin"), table["text"], keys)
+        columns = {
+            "id": table["id"],
+            "key": pa.array(keys, pa.uint64()),
+            "start": pa.array(np.cumsum(lengths) - lengths, pa.int64()),
+            "length": pa.array(lengths, pa.int64()),
+            "text_bytes": pc.binary_length(table["text"]).cast(pa.int64()),
+            "checked": pa.array(self._is_checked(keys), pa.bool_()),
+        }
         with open_atomic(index) as file:
-            table.to_parquet(file, index=False)
+            pq.write_table(pa.table(columns), file)
         return index
+
+    def _write_tokens(
+        self, path: Path, texts: pa.ChunkedArray, keys: Keys
+    ) -> npt.NDArray[np.int64]:
+        """Returns the number of tokens of each text, its <|endoftext|> included."""
+        tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
+        end = np.array([tokenizer.end_of_text], DTYPE).tobytes()
+        lengths: list[int] = []
+        with open_atomic(path) as file:
+            for start in range(0, len(texts), _BATCH_DOCUMENTS):
+                batch = texts[start : start + _BATCH_DOCUMENTS].to_pylist()
+                for ids in self._encode(batch, keys[start : start + _BATCH_DOCUMENTS]):
+                    file.write(ids.astype(DTYPE).data)
+                    file.write(end)
+                    lengths.append(len(ids) + 1)
+        return np.array(lengths, np.int64)
+
+    def _encode(self, texts: list[str], keys: Keys) -> list[Ids]:
+        tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
+        if self.encoder == "tiktoken":
+            return encode_by_tiktoken(tokenizer, texts, num_threads=self.num_threads)
+        found = encode_by_gigatoken(
+            self.tokenizer, self.tokenizer_sha256, texts, num_threads=self.num_threads
+        )
+        chosen = np.flatnonzero(self._is_checked(keys)).tolist()
+        right = encode_by_tiktoken(tokenizer, [texts[n] for n in chosen], num_threads=1)
+        for number, ids in zip(chosen, right, strict=True):
+            if not np.array_equal(found[number], ids):
+                raise RuntimeError(
+                    f"gigatoken and tiktoken disagree on a text that begins "
+                    f"{texts[number][:80]!r}; set tokenize.encoder = tiktoken in params.yaml"
+                )
+        return found
+
+    def _is_checked(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """A share of the documents by the low half of their hash; the high half orders them."""
+        if self.encoder == "tiktoken":
+            return np.zeros(len(keys), np.bool_)
+        return (keys & np.uint64(2**32 - 1)) < np.uint64(round(CHECKED_SHARE * 2**32))
 
 
 class EncodedCorpus:
@@ -64,18 +111,25 @@ class EncodedCorpus:
 
     def __init__(self, indexes: list[Path]) -> None:
         self._files = [index.with_suffix(".bin") for index in indexes]
-        tables = [pd.read_parquet(index).assign(part=n) for n, index in enumerate(indexes)]
-        self.table = pd.concat(tables, ignore_index=True)
+        tables = [pq.read_table(index) for index in indexes]
+        parts = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        self.table = pa.concat_tables(tables).append_column("part", pa.array(parts, pa.int32()))
 
-    def of_split(self, bounds: tuple[int, int]) -> pd.DataFrame:
+    def of_split(self, bounds: tuple[int, int]) -> pa.Table:
         """The documents of a split in its order: by hash, then (for equal hashes) by id."""
-        keys = self.table["key"].to_numpy(np.uint64)
-        return self.table[in_bounds(keys, bounds)].sort_values(["key", "id"])
+        inside = in_bounds(self.table["key"].to_numpy(), bounds)
+        documents = self.table.filter(pa.array(inside))
+        return documents.sort_by([("key", "ascending"), ("id", "ascending")])
 
-    def read(self, documents: pd.DataFrame) -> Iterator[TokenDocument]:
+    def read(self, documents: pa.Table) -> Iterator[TokenDocument]:
         """The documents that `of_split` lists, with their tokens."""
         empty = np.empty(0, DTYPE)  # a zero-length file cannot be mapped
-        maps = [np.memmap(f, DTYPE, "r") if f.stat().st_size else empty for f in self._files]
-        columns = (documents[name].tolist() for name in ("id", "part", "start", "length"))
-        for id_, part, start, length in zip(*columns, strict=True):
-            yield TokenDocument(id_, maps[part][start : start + length])
+        # A plain view: slicing a memmap costs ten times as much as slicing an array.
+        maps: list[npt.NDArray[Any]] = [
+            np.memmap(f, DTYPE, "r").view(np.ndarray) if f.stat().st_size else empty
+            for f in self._files
+        ]
+        for batch in documents.to_batches(max_chunksize=2**16):
+            columns = (batch[name].to_pylist() for name in ("id", "part", "start", "length"))
+            for id_, part, start, length in zip(*columns, strict=True):
+                yield TokenDocument(id_, maps[part][start : start + length])

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.documents import Shard, list_shards, read_documents
 from pipeline.errors import UserError
@@ -16,7 +17,6 @@ from pipeline.stage import Stage
 from pipeline.token_shards import write_token_shards
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
-from pipeline.tokenize.train_bpe import train_tokenizer
 from pipeline.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
 
 _TOKENIZER = "tokenizer"
@@ -26,7 +26,7 @@ def run(stage: Stage) -> dict[str, Any]:
     """Write `tokenizer/`, `train/`, `valid/` and `test/`; returns the exact counts."""
     shards = list_shards(stage.inputs["documents"])
     tokenizer = _make_tokenizer(stage, shards)
-    corpus = _encode(stage, shards)
+    corpus = _encode(stage, shards, tokenizer.sha256)
     bounds = split_bounds(stage.params.tokenize)
     splits = {}
     for split in SPLITS:
@@ -35,7 +35,7 @@ def run(stage: Stage) -> dict[str, Any]:
         totals = write_token_shards(
             stage.staging / split, corpus.read(documents), tokenizer_sha256=tokenizer.sha256
         )
-        splits[split] = totals | _text_counts(totals, int(documents["text_bytes"].sum()))
+        splits[split] = totals | _text_counts(totals, pc.sum(documents["text_bytes"]).as_py() or 0)
         stage.log.info("%s: %s", split, splits[split])
     keys = ("documents", "tokens", "text_bytes")
     totals = {key: sum(counts[key] for counts in splits.values()) for key in keys}
@@ -45,6 +45,7 @@ def run(stage: Stage) -> dict[str, Any]:
         "vocab_size": tokenizer.vocab_size,
         **totals,
         **_text_counts(totals, totals["text_bytes"]),
+        "documents_checked": pc.sum(corpus.table["checked"]).as_py() or 0,
         "splits": splits,
     }
 
@@ -57,6 +58,8 @@ def _make_tokenizer(stage: Stage, shards: list[Shard]) -> Tokenizer:
         gpt2 = params.gpt2_bpe_folder
         tokenizer = gpt2_tokenizer(Path(gpt2) if gpt2 else None)
     else:
+        from pipeline.tokenize.train_bpe import train_tokenizer  # its package loads for seconds
+
         tokenizer = train_tokenizer(_training_texts(stage, shards), vocab_size=params.vocab_size)
     tokenizer.save(folder)
     return tokenizer
@@ -81,13 +84,15 @@ def _training_texts(stage: Stage, shards: list[Shard]) -> Iterator[str]:
     stage.log.info("the BPE saw %s bytes of %s train documents", f"{total:,}", f"{documents:,}")
 
 
-def _encode(stage: Stage, shards: list[Shard]) -> EncodedCorpus:
+def _encode(stage: Stage, shards: list[Shard], tokenizer_sha256: str) -> EncodedCorpus:
     workers = stage.params.compute.workers
     encode = EncodeShard(
         tokenizer=stage.staging / _TOKENIZER,
+        tokenizer_sha256=tokenizer_sha256,
         parts=stage.work / "parts",
         seed=stage.params.seed,
         num_threads=max(1, workers // len(shards)),
+        encoder=stage.params.tokenize.encoder,
     )
     with stage.progress("encode", total=len(shards), unit="shards") as progress:
         return EncodedCorpus(
@@ -96,10 +101,10 @@ def _encode(stage: Stage, shards: list[Shard]) -> EncodedCorpus:
 
 
 def _require_documents(
-    params: TokenizeParams, split: str, documents: pd.DataFrame, num_all: int
+    params: TokenizeParams, split: str, documents: pa.Table, num_all: int
 ) -> None:
     fraction = {"valid": params.valid_fraction, "test": params.test_fraction}.get(split, 1.0)
-    if fraction > 0 and documents.empty:
+    if fraction > 0 and len(documents) == 0:
         key = f"tokenize.{split}_fraction" if split != "train" else "the corpus"
         raise UserError(f"the {split} split got none of the {num_all} documents; enlarge {key}")
 

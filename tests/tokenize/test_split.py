@@ -17,6 +17,7 @@ def params(valid: float, test: float) -> TokenizeParams:
         gpt2_bpe_folder=None,
         vocab_size=2048,
         train_bytes=0,
+        encoder="tiktoken",
         valid_fraction=valid,
         test_fraction=test,
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_documents import make_document, make_documents
 from stage_runs import StageRuns, read_bytes, write_shards
 
-from pipeline.documents import Document
+from pipeline.documents import Document, list_shards
 from pipeline.token_shards import open_split
+from pipeline.tokenize import encode
 from pipeline.tokenize.split import SPLITS
 from pipeline.tokenizer import END_OF_TEXT, load_tokenizer
 
@@ -155,6 +157,36 @@ def test_too_few_documents_for_a_split_are_an_error_with_its_remedy(
     run = stage.fail()
     assert "split got none of the 3 documents; enlarge tokenize." in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
+
+
+def test_gigatoken_gives_the_same_bytes(project: Path, out: Path, tmp_path: Path) -> None:
+    stage = make_stage(project, tmp_path)
+    stage.set_params(tokenize=CHANGES | {"encoder": "gigatoken"}, compute={"workers": 1})
+    other = stage.run()
+    assert read_bytes(other) == read_bytes(out)
+    checked = json.loads((other / "metrics.json").read_text())["documents_checked"]
+    assert 0 < checked < 30
+    assert json.loads((out / "metrics.json").read_text())["documents_checked"] == 0
+
+
+def test_an_id_of_gigatokens_that_is_not_tiktokens_is_an_error(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = encode.encode_by_gigatoken
+
+    def swapped(*arguments: Any, **options: Any) -> list[Any]:
+        return [ids[::-1] for ids in right(*arguments, **options)]
+
+    monkeypatch.setattr(encode, "encode_by_gigatoken", swapped)
+    monkeypatch.setattr(encode, "CHECKED_SHARE", 1.0)
+    (shard,) = list_shards(write_shards(tmp_path / "documents", [DOCUMENTS[:5]]))
+    tokenizer = load_tokenizer(out / "tokenizer")
+    encode_shard = encode.EncodeShard(
+        tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256, parts=tmp_path / "parts",
+        seed=1, num_threads=1, encoder="gigatoken",
+    )  # fmt: skip
+    with pytest.raises(RuntimeError, match="gigatoken and tiktoken disagree on a text that begins"):
+        encode_shard(shard)
 
 
 @pytest.mark.shared_data

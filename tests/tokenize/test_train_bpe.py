@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import regex
 from made_documents import english_passages
 from tokenizers import ByteLevelBPETokenizer
 
 from pipeline.errors import UserError
 from pipeline.tokenize import train_bpe
 from pipeline.tokenize.train_bpe import train_tokenizer
-from pipeline.tokenizer import Tokenizer, find_merges, to_bytes
+from pipeline.tokenizer import Tokenizer, find_merges, to_bytes, to_text
 
+GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 TEXTS = english_passages(400)
 
 
@@ -28,6 +32,36 @@ def test_the_merges_are_those_of_a_reference_trainer() -> None:
     assert len(list(find_merges(tokenizer.ranks))) == 1000 - 257
     other = english_passages(500)[400:]
     assert [reference.encode(text).ids for text in other] == tokenizer.encode_batch(other)
+
+
+def slow_merges(texts: list[str], num_merges: int) -> list[tuple[bytes, bytes]]:
+    """Byte-pair encoding as it is told: the most frequent pair becomes a token, again and again."""
+    alphabet = sorted((bytes([byte]) for byte in range(256)), key=to_text)
+    ids = {token: id_ for id_, token in enumerate(alphabet)}
+    words = Counter(word for text in texts for word in regex.findall(GPT2_PATTERN, text))
+    split = {word: [bytes([byte]) for byte in word.encode()] for word in words}
+    merges: list[tuple[bytes, bytes]] = []
+    while len(merges) < num_merges:
+        pairs: Counter[tuple[bytes, bytes]] = Counter()
+        for word, count in words.items():
+            for pair in pairwise(split[word]):
+                pairs[pair] += count
+        best = min(pairs, key=lambda pair: (-pairs[pair], ids[pair[0]], ids[pair[1]]))
+        merges.append(best)
+        ids.setdefault(b"".join(best), len(ids))
+        for word, pieces in split.items():
+            place = 0
+            while place < len(pieces) - 1:
+                if (pieces[place], pieces[place + 1]) == best:
+                    pieces[place : place + 2] = [b"".join(best)]
+                place += 1
+            split[word] = pieces
+    return merges
+
+
+def test_the_merges_are_those_of_a_slow_trainer_of_a_few_lines() -> None:
+    tokenizer = train_tokenizer(TEXTS[:100], vocab_size=257 + 150)
+    assert list(find_merges(tokenizer.ranks)) == slow_merges(TEXTS[:100], 150)
 
 
 def test_the_order_of_the_texts_does_not_matter() -> None:
