@@ -113,8 +113,10 @@ def _hash_pieces(data: npt.NDArray[np.uint8], starts: Numbers, ends: Numbers) ->
         until = max(until, done + 1)  # a piece may be longer than a chunk
         own = data[begin : int(ends[until - 1])]
         powers, inverses = _powers(max(_CHUNK_BYTES, 1 << len(own).bit_length()))
+        terms = np.take(_byte_numbers(), own, mode="clip")  # three times as fast as indexing
+        terms *= powers[: len(own)]
         sums = np.zeros(len(own) + 1, np.uint64)
-        np.cumsum(_byte_numbers()[own] * powers[: len(own)], out=sums[1:])
+        np.cumsum(terms, out=sums[1:])
         first, last = starts[done:until] - begin, ends[done:until] - begin
         hashes[done:until] = (sums[last] - sums[first]) * inverses[first]
         done = until

@@ -8,6 +8,7 @@ similarity by less than 0.001.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from pipeline.words import HashedTexts, Hashes, Numbers
 Members = npt.NDArray[np.uint32]
 
 _MEMBERS, _OFFSETS = "shingles.npy", "shingle_offsets.npy"
-_PAIR_MEMBERS = 2**19  # compared at a time, so that sorting them stays in a core's cache
+_PAIR_MEMBERS = 2**18  # compared at a time, so that they stay in a core's cache
 
 
 class Shingles(NamedTuple):
@@ -53,12 +54,13 @@ def make_shingles(texts: HashedTexts, num_words: int) -> Shingles:
 
 def distinct_members(shingles: Shingles) -> tuple[Members, Numbers]:
     """The sorted, distinct members of each document's set, end to end, and how many it has."""
-    owners = np.repeat(np.arange(len(shingles.counts), dtype=np.uint64), shingles.counts)
-    keys = (owners << np.uint64(32)) | (shingles.hashes >> np.uint64(32))
-    keys.sort()
-    keys = keys[_is_first(keys)]
-    counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(shingles.counts))
-    return keys.astype(np.uint32), counts
+    members = (shingles.hashes >> np.uint64(32)).astype(np.uint32)
+    offsets = shingles.offsets
+    _sort_parts(members, offsets)
+    is_first = np.ones(len(members), np.bool_)
+    np.not_equal(members[1:], members[:-1], out=is_first[1:])
+    is_first[offsets[:-1][shingles.counts > 0]] = True
+    return members[is_first], np.diff(count_offsets(is_first.astype(np.int64))[offsets])
 
 
 class ShingleSets:
@@ -102,13 +104,15 @@ class ShingleSets:
 
     def _count_shared(self, left: Numbers, right: Numbers) -> Numbers:
         """Members that each pair has in common: those that occur twice in the pair."""
-        sets = self._find(left) + self._find(right)
-        pairs = np.tile(np.arange(len(left), dtype=np.uint64), 2)
-        keys = np.repeat(pairs << np.uint64(32), [len(own) for own in sets])
-        keys |= np.concatenate(sets)
-        keys.sort()
-        twice = keys[1:][keys[1:] == keys[:-1]]
-        return np.bincount((twice >> np.uint64(32)).astype(np.int64), minlength=len(left))
+        pairs = zip(self._find(left), self._find(right), strict=True)
+        both = np.concatenate([own for pair in pairs for own in pair])
+        offsets = count_offsets(self.sizes[left].astype(np.int64) + self.sizes[right])
+        _sort_parts(both, offsets)
+        is_twice = np.zeros(len(both), np.bool_)
+        np.equal(both[1:], both[:-1], out=is_twice[1:])
+        is_twice[offsets[:-1]] = False  # equal to the last of the pair before
+        shared: Numbers = np.diff(count_offsets(is_twice.astype(np.int64))[offsets])
+        return shared
 
 
 def save_sets(folder: Path, batches: Sequence[tuple[Members, Numbers]]) -> None:
@@ -119,10 +123,10 @@ def save_sets(folder: Path, batches: Sequence[tuple[Members, Numbers]]) -> None:
     np.save(folder / _OFFSETS, count_offsets(np.concatenate(counts)))
 
 
-def _is_first(ordered: Hashes) -> npt.NDArray[np.bool_]:
-    first = np.ones(len(ordered), np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    return first
+def _sort_parts(members: Members, offsets: Numbers) -> None:
+    """Sort each part by itself: short runs of 32 bits sort five times as fast as all in one."""
+    for start, end in pairwise(offsets.tolist()):
+        members[start:end].sort()
 
 
 def count_offsets(counts: Numbers) -> Numbers:
