@@ -141,9 +141,11 @@ def datatrove(texts: list[str]) -> Flags:
         MinhashDedupCluster,
         MinhashDedupSignature,
     )
+    from datatrove.utils.hashing import HashConfig
 
     flags = np.zeros(len(texts), np.bool_)
-    config = MinhashConfig(n_grams=WORDS, num_buckets=BANDS, hashes_per_bucket=8)
+    hashing = HashConfig(hash_fc="sha1")  # its xxhash is broken with xxhash 4
+    config = MinhashConfig(WORDS, num_buckets=BANDS, hashes_per_bucket=8, hash_config=hashing)
     with tempfile.TemporaryDirectory() as folder:
         places = [f"{folder}/{name}" for name in ("signatures", "buckets", "clusters")]
         documents = (Document(text=text, id=str(n)) for n, text in enumerate(texts))
