@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from result_table import write_results
+from result_table import command_line, write_results
 
 _FILES = sorted(Path(__file__).parent.glob("corpus_*.py"))
 _PARTS = [path.stem.removeprefix("corpus_") for path in _FILES]
@@ -34,7 +33,7 @@ def main() -> None:
         part.set_defaults(measure=module.measure)
     arguments = parser.parse_args()
     rows, notes = arguments.measure(arguments)
-    about = f"`python {shlex.join(sys.argv)}`; Python {version_of_python()}."
+    about = f"`{command_line()}`; Python {version_of_python()}."
     print("written:", write_results(f"corpus_{arguments.part}", "cpu", rows, f"{about}\n{notes}"))
 
 

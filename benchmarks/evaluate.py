@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import torch
 from matrix_products import time_matrix_products
-from result_table import Row, write_results
+from result_table import Row, command_line, write_results
 from scoring_contenders import PRECISIONS, BareLoop, Choice, Contender, Figure4, LmEval, WordPair
 from scoring_texts import make_choices, make_passages, make_text
 
@@ -239,17 +239,11 @@ def _notes(notes: list[str]) -> str:
     packages = ("torch", "transformers", "lm-eval")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     python = ".".join(map(str, sys.version_info[:3]))
-    command = " ".join(["python", "benchmarks/evaluate.py", *map(_shorten, sys.argv[1:])])
     return "\n".join([
-        f"`{command}`; Python {python}, {versions}.",
+        f"`{command_line()}`; Python {python}, {versions}.",
         "Random weights; ratios are medians of paired rounds. Tokenizing is included.",
         *(f"- {note}" for note in notes),
     ])
-
-
-def _shorten(argument: str) -> str:
-    """A path without what is of this machine."""
-    return Path(argument).name if "/" in argument else argument
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import platform
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -81,6 +82,17 @@ def write_results(script: str, device: str, rows: Sequence[Row], notes: str) -> 
     table = path.with_suffix(".md")
     table.write_text(f"# {script}, {hardware(device)}\n\n{notes}\n\n{markdown(rows)}")
     return table
+
+
+def command_line(arguments: Sequence[str] | None = None) -> str:
+    """The command line that was given, paths without what is of this machine alone.
+
+    >>> command_line(["/home/me/benchmarks/corpus.py", "dedup", "--corpus", "/data/web"])
+    'python benchmarks/corpus.py dedup --corpus web'
+    """
+    script, *rest = sys.argv if arguments is None else arguments
+    shortened = [Path(one).name if "/" in one else one for one in rest]
+    return " ".join(["python", f"benchmarks/{Path(script).name}", *shortened])
 
 
 def markdown(rows: Sequence[Row]) -> str:

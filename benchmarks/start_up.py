@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import yaml
-from result_table import Row, write_results
+from result_table import Row, command_line, write_results
 from training_jobs import write_tokens
 
 from pipeline.files import read_json, write_json
@@ -114,7 +114,7 @@ def _notes(imports: str) -> str:
     others_ms = sum(own_us.values()) / 1e3 - sum(ms for _, ms in named)
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "mlflow"))
     lines = [
-        f"`{' '.join(['python', *sys.argv])}`; {packages}. Ratios: median of paired rounds; above "
+        f"`{command_line()}`; {packages}. Ratios: median of paired rounds; above "
         "1 figure4 is faster.",
         "",
         "What the stage imports before it begins (`-X importtime`, which slows it down):",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from result_table import Row, compare
+from result_table import Row, command_line, compare
 from train_contenders import BARE_LOOP, Setting
 from train_workers import OURS, PHASES, Measure
 
@@ -81,7 +80,7 @@ def notes(cases: Sequence[Case], peaks: dict[str, float]) -> str:
     left_out = [name for name, value in peaks.items() if value < peaks["float32"] / EMULATED]
     peak = "; ".join(f"{name} {value:.4g} FLOP/s" for name, value in peaks.items())
     lines = [
-        f"`{' '.join(['python', *sys.argv])}`; Python {platform.python_version()}, {packages}.",
+        f"`{command_line()}`; Python {platform.python_version()}, {packages}.",
         "A step is forward, backward, clipping and AdamW. Ratios: median of paired rounds; above "
         "1 figure4 is faster (or smaller). figure4 is the train stage's own training.",
         f"MFU is of a large matrix product on this machine: {peak}. FLOPs {FLOPS_CONVENTION}.",
