@@ -29,7 +29,7 @@ ELEMENTS = [*_COMMENTS, *_NOTICES, *_ABOUT_THE_PAGE, *_BESIDE]
 
 _LONGEST = 300  # characters of a line that can be boilerplate
 _LINE = re.compile(
-    r"""\W*(
+    r"""\W{0,10}(  # a bound, or a line of dots costs the square of its length
     # cookies and advertisements
       (this|our)\ (web)?site\ uses\ cookies.* | we\ use\ cookies.* | .*\buse\ of\ cookies\b.{0,80}
     | accept(\ (all\ )?cookies)? | advertisements? | sponsored(\ content)? | promoted
@@ -58,7 +58,7 @@ _LINE = re.compile(
     # ways around the site
     | skip\ to\ (main\ )?content | back\ to\ top | menu | search | home | close | x
     | next | previous | loading(\.\.\.|…)?
-    )\W*""",
+    )\W{0,10}""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -79,7 +79,7 @@ def trim_tail(lines: list[str]) -> list[str]:
     words = [len(line.split()) for line in lines]
     may_go = _TAIL_FRACTION * sum(words)
     end = len(lines)
-    while end and words[end - 1] < _TAIL_WORDS and not _PROSE.search(lines[end - 1]):
+    while end and words[end - 1] < _TAIL_WORDS and not _PROSE.search(lines[end - 1][-10:]):
         may_go -= words[end - 1]
         if may_go < 0:
             return lines

@@ -12,6 +12,7 @@ import re
 from resiliparse.parse.html import HTMLTree
 
 MAX_DEPTH = 200  # of elements; real pages stay below 64, browsers stop at 512
+MAX_TAGS = 1_000_000  # about 700 MB
 MAX_REOPENED = 1_000_000  # elements, about 400 MB
 _MOST_CAREFUL_CHARACTERS, _MOST_CAREFUL_TAGS = 2_000_000, 20_000
 _MOST_EQUAL = 3  # the parser keeps no more of equal ones ("Noah's Ark clause")
@@ -42,11 +43,14 @@ def check_html(html: str) -> None:
     """Bound what parsing can make of a page: attributes, and unclosed elements times all elements.
 
     Raises:
-        TooComplexError: a tag has thousands of attributes, or the product exceeds `MAX_REOPENED`.
+        TooComplexError: more than `MAX_TAGS` tags, thousands of attributes of one, or more
+            elements to reopen than `MAX_REOPENED`.
     """
     if len(html) > _SMALL_PAGE and _MANY_ATTRIBUTES.search(html):
         raise TooComplexError("too many attributes")
     tags = html.count("<")
+    if tags > MAX_TAGS:
+        raise TooComplexError("too many tags")
     if len(_OPENED.findall(html)) * tags <= MAX_REOPENED:  # three times as fast as the count below
         return
     if _most_open(html) * tags > MAX_REOPENED:
