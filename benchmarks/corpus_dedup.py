@@ -1,7 +1,8 @@
 """Near-duplicates: documents/s, memory, recall and precision beside five other tools.
 
-Real documents, a quarter of them copied with edits; whether a document truly is a near-duplicate of
-an earlier one is counted from its sets of words, without a hash. Contenders run in turns.
+Real documents, and after every third an edited copy of one; whether a document truly is a
+near-duplicate of an earlier one is counted from its sets of words, without a hash. Contenders run
+in turns.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from pipeline.words import normalise
 _PEERS = ("gaoya", "rensa_dedup", "rensa_lsh", "fastsketchlsh", "datasketch", "datatrove")
 _FEWER = {"datasketch": 20_000, "datatrove": 3_000}
 _LONGEST = 20_000  # characters: a novel's truth takes as long as a thousand pages'
-_COPIED = 4  # one in so many
+_COPIED = 3  # a copy after so many
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,18 +65,19 @@ def measure(arguments: argparse.Namespace) -> tuple[list[Row], str]:
 
 
 def make_texts(folder: Path, count: int) -> list[str]:
-    """Real documents as lower-case words, every fourth an edited copy of one before it."""
+    """Real documents as lower-case words, and after every third an edited copy of one of them."""
     generator = random.Random(1)
     texts: list[str] = []
-    real = (normalise(text) for _, text in read_texts(folder) if len(text) < _LONGEST)
-    for text in real:
+    originals: list[str] = []
+    for text in (normalise(text) for _, text in read_texts(folder) if len(text) < _LONGEST):
+        originals.append(text)
         texts.append(text)
-        if len(texts) % _COPIED == 0 and len(texts) < count:
+        if len(originals) % _COPIED == 0:
             changed = generator.choice([0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05])
-            texts.append(edit(texts[generator.randrange(len(texts))], changed, generator))
+            texts.append(edit(generator.choice(originals), changed, generator))
         if len(texts) >= count:
             break
-    return texts
+    return texts[:count]
 
 
 def find_truth(texts: Sequence[str]) -> Flags:
