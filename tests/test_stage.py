@@ -151,7 +151,7 @@ def test_a_stopped_stage_says_so_and_publishes_nothing(
     process = made.start()
     until((made.folder / "there").exists)
     process.send_signal(number)
-    log = process.communicate(timeout=10)[1]
+    log = process.communicate(timeout=60)[1]
     assert process.returncode == code
     assert "the same command goes on from here" in log
     assert "Traceback" not in log
@@ -174,7 +174,7 @@ def test_sigterm_ends_the_workers_of_a_pool_too(made: MadeStage) -> None:
     until(lambda: len(list(made.folder.glob("waiting-*"))) == 2)
     workers = [int(path.name.removeprefix("waiting-")) for path in made.folder.glob("waiting-*")]
     process.terminate()
-    assert process.wait(timeout=10) == EXIT_TERMINATED
+    assert process.wait(timeout=60) == EXIT_TERMINATED
     assert not any(map(alive, workers))
 
 
@@ -186,7 +186,7 @@ def test_kill_9_ends_the_workers_of_a_pool_too(made: MadeStage) -> None:
     workers = [int(path.name.removeprefix("waiting-")) for path in made.folder.glob("waiting-*")]
     process.kill()
     process.wait()
-    until(lambda: not any(map(alive, workers)), seconds=5)
+    until(lambda: not any(map(alive, workers)))
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["oldest", "newest"])
@@ -196,7 +196,7 @@ def test_a_killed_worker_is_an_error_that_names_the_remedy(made: MadeStage, whic
     until(lambda: len(list(made.folder.glob("waiting-*"))) == 2)
     workers = [int(path.name.removeprefix("waiting-")) for path in made.folder.glob("waiting-*")]
     os.kill(sorted(workers)[which], signal.SIGKILL)
-    log = process.communicate(timeout=20)[1]
+    log = process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert "lower compute.workers" in log
     assert "Traceback" not in log
@@ -219,7 +219,7 @@ def test_a_second_process_waits_for_one_that_is_ending(made: MadeStage) -> None:
     second = made.start()
     time.sleep(0.5)
     first.terminate()
-    log = second.communicate(timeout=20)[1]
+    log = second.communicate(timeout=60)[1]
     assert second.returncode == 0, log
 
 
@@ -323,7 +323,7 @@ def test_a_stage_of_dvc_ends_when_dvc_is_killed(made: MadeStage) -> None:
     until((made.folder / "there").exists)
     process.kill()
     process.communicate()
-    until(lambda: not alive(stage), seconds=5)
+    until(lambda: not alive(stage))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent is looked up as Linux shows it")

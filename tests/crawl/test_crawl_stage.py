@@ -184,7 +184,7 @@ def test_sigterm_commits_what_is_fetched_and_exits_143(site: Site, crawlers: int
         assert process.poll() is None and time.monotonic() < deadline_s
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGTERM)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
     assert "Traceback" not in errors and "goes on from here" in errors
     assert not (runs.folder / "out").exists()

@@ -105,7 +105,7 @@ def test_a_busy_lock_is_worth_a_retry(checkout: Path, act: Act) -> None:
         thread.start()
         until_exists(checkout / "there")
         outcome, _ = run(checkout)
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert outcome.code != 0
     assert outcome.lock_busy
     assert outcome.worth_a_retry
@@ -122,7 +122,7 @@ def test_leaving_the_runner_ends_what_runs_and_dvc_records_nothing(
         )
         thread.start()
         until_exists(checkout / "there")
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert outcomes[0].code == 143
     assert (checkout / "checkpoint").exists()
     assert recorded(checkout) == []
@@ -139,7 +139,7 @@ def test_a_stage_terminated_alone_is_recorded_as_nothing_and_goes_on(
     thread.start()
     until_exists(checkout / "there")
     os.kill(int((checkout / "pid").read_text()), signal.SIGTERM)
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert outcomes[0].code == 143
     assert outcomes[0].worth_a_retry
     assert recorded(checkout) == []

@@ -108,7 +108,7 @@ def test_output_and_exit_code_pass_through(
     process = start(tmp_path, started, sys.executable, "-u", "-c", code)
     assert process.stdout is not None
     assert process.stdout.read().splitlines() == ["out", "err"]
-    assert process.wait(timeout=10) == 75
+    assert process.wait(timeout=60) == 75
 
 
 def test_a_long_last_line_without_an_end_arrives(
@@ -124,7 +124,7 @@ def test_a_command_killed_by_a_signal_has_its_shell_code(
 ) -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     process = start(tmp_path, started, sys.executable, "-c", code)
-    assert process.wait(timeout=10) == 128 + signal.SIGKILL
+    assert process.wait(timeout=60) == 128 + signal.SIGKILL
 
 
 @pytest.mark.parametrize("how", ["end of input", "SIGTERM"])
@@ -136,7 +136,7 @@ def test_the_whole_tree_ends_and_may_save_its_state_first(
         process.terminate()
     else:
         close_input(process)
-    assert process.wait(timeout=10) == 128 + signal.SIGTERM
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
     assert (tmp_path / "checkpoint").exists()
     assert not alive(child)
 
@@ -146,7 +146,7 @@ def test_what_ignores_sigterm_is_killed_after_the_grace(
 ) -> None:
     process, child = start_tree(tmp_path, started, STUBBORN, grace=0.5)
     close_input(process)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert_ends(child, seconds=2)
 
 
@@ -157,7 +157,7 @@ def test_state_is_saved_though_nobody_reads_the_output_any_more(
     assert process.stdout is not None
     process.stdout.close()  # the flow is gone: "saving" would be a broken pipe
     close_input(process)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert (tmp_path / "checkpoint").exists()
     assert not alive(child)
 
@@ -169,7 +169,7 @@ def test_an_orphan_of_a_killed_dvc_ends_too(
     process, child = start_tree(tmp_path, started, TIDY)
     parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(parent, signal.SIGKILL)
-    assert process.wait(timeout=10) == 128 + signal.SIGKILL
+    assert process.wait(timeout=60) == 128 + signal.SIGKILL
     assert (tmp_path / "checkpoint").exists()
     assert not alive(child)
 

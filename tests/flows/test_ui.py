@@ -123,7 +123,7 @@ def test_the_servers_end_with_the_command_however_it_ends(checkout: Path, how: s
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
     getattr(process, how)()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     while processes_about(port):
         assert time.monotonic() < deadline_s, processes_about(port)
         time.sleep(0.1)
