@@ -52,8 +52,9 @@ def map_on_cluster(
         futures = deque(client.submit(task, item, pure=False) for item in items)
         try:
             while futures:
-                yield futures[0].result()
+                result = futures[0].result()
                 futures.popleft()  # or the cluster would make it anew, were its worker lost now
+                yield result
         except (FutureCancelledError, CommClosedError):
             raise RetryableError(
                 f"{scheduler}: the scheduler was lost; start it and run the same command again, "
