@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import multiprocessing
 import signal
 import sys
@@ -16,7 +17,9 @@ from pipeline.errors import UserError
 from pipeline.params import ComputeParams
 from pipeline.progress import Progress
 
+_LOG = logging.getLogger("figure4")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_MOST_DEATHS = 3  # without a result between them, as Dask's `allowed-failures`
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,7 +35,11 @@ def map_shards(
     """Yield `function(item)` for each item, in the order of `items`.
 
     `function` must be importable (a module's top level, or a partial of one). With one worker it
-    runs in this process. An exception of one item stops the rest and is raised here.
+    runs in this process. An exception of one item stops the rest and is raised here. The items of
+    a worker that was killed are begun again, a few times: `function` must bear that.
+
+    Raises:
+        UserError: workers are killed again and again, or the cluster cannot be used.
     """
     results: Generator[Result]
     if compute.executor == "dask":
@@ -54,6 +61,27 @@ def map_shards(
 def _map_in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Generator[Result]:
+    """Results of a pool, and of a new one for the rest where a worker's death broke it."""
+    done = deaths = 0
+    while done < len(items):
+        try:
+            for result in _map_in_pool(function, items[done:], workers):
+                yield result
+                done, deaths = done + 1, 0
+        except BrokenProcessPool:
+            deaths += 1
+            if deaths > _MOST_DEATHS:
+                raise UserError(
+                    f"a worker process was killed {deaths} times in a row, most likely for want "
+                    "of memory; lower compute.workers in params.yaml and run the same command "
+                    "again, which goes on"
+                ) from None
+            _LOG.warning("a worker process was killed; its work begins again in a new one")
+
+
+def _map_in_pool(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int
+) -> Generator[Result]:
     # spawn: forking a process that holds threads (torch, Arrow) can deadlock.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
@@ -68,10 +96,7 @@ def _map_in_processes(
             for future in futures:
                 yield future.result()
         except BrokenProcessPool:
-            raise UserError(
-                "a worker process was killed, most likely for want of memory; lower "
-                "compute.workers in params.yaml and run the same command again, which goes on"
-            ) from None
+            raise
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():  # leaving the pool waits for them

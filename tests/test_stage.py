@@ -178,28 +178,54 @@ def test_sigterm_ends_the_workers_of_a_pool_too(made: MadeStage) -> None:
     assert not any(map(alive, workers))
 
 
+def waiting_workers(made: MadeStage) -> set[int]:
+    """Those that have begun to wait, now or before."""
+    return {int(path.name.removeprefix("waiting-")) for path in made.folder.glob("waiting-*")}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent's death is told by Linux alone")
 def test_kill_9_ends_the_workers_of_a_pool_too(made: MadeStage) -> None:
     made.does("import made_stage; made_stage.in_workers([60.0, 60.0])")
     process = made.start()
     until(lambda: len(list(made.folder.glob("waiting-*"))) == 2)
-    workers = [int(path.name.removeprefix("waiting-")) for path in made.folder.glob("waiting-*")]
+    workers = waiting_workers(made)
     process.kill()
     process.wait()
     until(lambda: not any(map(alive, workers)))
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["oldest", "newest"])
-def test_a_killed_worker_is_an_error_that_names_the_remedy(made: MadeStage, which: int) -> None:
-    made.does("import made_stage; made_stage.in_workers([60.0, 60.0])")
+def test_the_work_of_a_killed_worker_is_begun_again(made: MadeStage, which: int) -> None:
+    made.does("import made_stage; made_stage.in_workers([3.0, 3.0])")
     process = made.start()
     until(lambda: len(list(made.folder.glob("waiting-*"))) == 2)
-    workers = [int(path.name.removeprefix("waiting-")) for path in made.folder.glob("waiting-*")]
-    os.kill(sorted(workers)[which], signal.SIGKILL)
+    os.kill(sorted(waiting_workers(made))[which], signal.SIGKILL)
+    log = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, log
+    assert log.count("a worker process was killed; its work begins again") == 1
+
+
+def test_workers_killed_again_and_again_are_an_error_that_names_the_remedy(
+    made: MadeStage,
+) -> None:
+    made.does("import made_stage; made_stage.in_workers([60.0, 60.0])")
+    process = made.start()
+    seen: set[int] = set()
+    for _ in range(4):
+        kill_new_worker(made, seen)
     log = process.communicate(timeout=60)[1]
     assert process.returncode == 1
+    assert "killed 4 times in a row" in log
     assert "lower compute.workers" in log
     assert "Traceback" not in log
+
+
+def kill_new_worker(made: MadeStage, seen: set[int]) -> None:
+    """Kill one that is not in `seen`, as soon as there is one; then all are."""
+    until(lambda: waiting_workers(made) - seen)
+    new = waiting_workers(made) - seen
+    os.kill(min(new), signal.SIGKILL)
+    seen |= new
 
 
 def test_a_second_process_is_kept_out_with_a_code_worth_a_retry(made: MadeStage) -> None:

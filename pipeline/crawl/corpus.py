@@ -21,8 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.crawl.canonical import BadUrlError, canonical_url
+from pipeline.crawl.judge import Caps, caps_of
+from pipeline.crawl.lone_parser import Judge, judging
 from pipeline.crawl.rules import Page, reject
-from pipeline.crawl.shards import KEPT, Caps, caps_of, judge_body
+from pipeline.crawl.shards import KEPT
 from pipeline.crawl.submissions import read_lines
 from pipeline.crawl.warc_pages import NoPage, WebPage, read_pages
 from pipeline.crawl.warc_records import Damage, is_web_archive
@@ -148,27 +150,28 @@ def _read_file(folders: _Folders, caps: Caps, file: tuple[int, Path]) -> dict[st
     damaged: list[str] = []
     documents = _Shards(folders.documents, number, Document)
     rejected = _Shards(folders.rejected, number, Removed)
-    for document in _read_any(path, caps):
-        if isinstance(document, _Damaged):
-            reasons[DAMAGED] += 1
-            if len(damaged) < _MOST_DAMAGED_SHOWN:
-                damaged.append(f"{path}: {document.where}")
-        elif isinstance(document, NoPage):
-            no_page[document.what] += 1
-        elif isinstance(document, Removed):
-            reasons[document.reason] += 1
-            rejected.add(document)
-        else:
-            reasons[KEPT] += 1
-            documents.add(document)
-    result = {
-        "documents": documents.finish(),
-        "rejected": rejected.finish(),
-        "reasons": dict(reasons),
-        "no_page": dict(no_page),
-        "damaged": damaged,
-    }
-    write_json(done, result)
+    with judging(done.with_suffix(".begun"), caps) as judge:
+        for document in _read_any(path, caps, judge):
+            if isinstance(document, _Damaged):
+                reasons[DAMAGED] += 1
+                if len(damaged) < _MOST_DAMAGED_SHOWN:
+                    damaged.append(f"{path}: {document.where}")
+            elif isinstance(document, NoPage):
+                no_page[document.what] += 1
+            elif isinstance(document, Removed):
+                reasons[document.reason] += 1
+                rejected.add(document)
+            else:
+                reasons[KEPT] += 1
+                documents.add(document)
+        result = {
+            "documents": documents.finish(),
+            "rejected": rejected.finish(),
+            "reasons": dict(reasons),
+            "no_page": dict(no_page),
+            "damaged": damaged,
+        }
+        write_json(done, result)
     return result
 
 
@@ -198,12 +201,12 @@ class _Shards:
         self._rows, self._characters = [], 0
 
 
-def _read_any(path: Path, caps: Caps) -> Iterator[Document | _Damaged | NoPage]:
+def _read_any(path: Path, caps: Caps, judge: Judge) -> Iterator[Document | _Damaged | NoPage]:
     if path.name.endswith(_PARQUET):
         return _read_parquet(path, caps)
     if path.name.endswith(_JSONL):
         return _read_jsonl(path, caps)
-    return _read_warc(path, caps)
+    return _read_warc(path, caps, judge)
 
 
 def _read_jsonl(path: Path, caps: Caps) -> Iterator[Document | _Damaged]:
@@ -262,19 +265,19 @@ def _id_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_warc(path: Path, caps: Caps) -> Iterator[Document | _Damaged | NoPage]:
+def _read_warc(path: Path, caps: Caps, judge: Judge) -> Iterator[Document | _Damaged | NoPage]:
     for found in read_pages(path, caps.max_body_bytes):
         match found:
             case WebPage():
-                yield _from_page(found, caps)
+                yield _from_page(found, judge)
             case Damage():
                 yield _Damaged(f"record at {found.place} ({found.problem})")
             case NoPage():
                 yield found
 
 
-def _from_page(found: WebPage, caps: Caps) -> Document:
-    page, reason = judge_body(found.body, found.content_type, found.content_encoding, caps)
+def _from_page(found: WebPage, judge: Judge) -> Document:
+    page, reason = judge(found.body, found.content_type, found.content_encoding)
     try:
         canonical = canonical_url(found.url)
     except BadUrlError:

@@ -13,8 +13,9 @@ from pipeline.crawl.crawler import count_reasons
 from pipeline.crawl.crawlers import Fetched, Job, crawl_all
 from pipeline.crawl.frontier import PENDING, Frontier
 from pipeline.crawl.guard import Endpoint
+from pipeline.crawl.judge import caps_of
 from pipeline.crawl.links import collect_links, make_rules, read_known
-from pipeline.crawl.shards import Places, caps_of, cut_ranges, extract_all
+from pipeline.crawl.shards import Places, cut_ranges, extract_all
 from pipeline.errors import EXIT_TERMINATED, UserError
 from pipeline.params import CrawlParams
 from pipeline.stage import Stage

@@ -12,16 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.crawl.bodies import BrokenBodyError, TooLargeError, decode_body
-from pipeline.crawl.extract import extract, looks_binary
 from pipeline.crawl.frontier import FETCHED, PENDING, Row, read_range
-from pipeline.crawl.html_limits import TooComplexError
-from pipeline.crawl.rules import Page, check_rules_off, reject
+from pipeline.crawl.judge import NO_PAGE, Caps
+from pipeline.crawl.lone_parser import Judge, judging
+from pipeline.crawl.rules import Page
 from pipeline.crawl.warc import read_response
 from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
 from pipeline.executor import map_shards
 from pipeline.files import read_json, write_json
-from pipeline.params import ComputeParams, CrawlParams
+from pipeline.params import ComputeParams
 from pipeline.progress import Progress
 
 _SHARDS = 64  # aimed at, within:
@@ -46,31 +45,6 @@ class Range(NamedTuple):
     number: int
     first: int
     last: int
-
-
-class Caps(NamedTuple):
-    """Parameters of extraction."""
-
-    max_body_bytes: int
-    min_words: int
-    careful: bool = True
-    """Whether the second extractor may be asked."""
-    rules_off: tuple[str, ...] = ()
-
-
-def caps_of(params: CrawlParams) -> Caps:
-    """Those that a study asks for.
-
-    Raises:
-        UserError: `crawl.rules_off` names a rule that does not exist.
-    """
-    check_rules_off(params.rules_off)
-    return Caps(
-        params.max_body_bytes,
-        params.min_document_words,
-        params.second_extractor != "none",
-        tuple(params.rules_off),
-    )
 
 
 def cut_ranges(num_links: int) -> list[Range]:
@@ -117,26 +91,27 @@ def _extract_range(places: Places, caps: Caps, part: Range) -> dict[str, Any]:
     documents: list[Document] = []
     rejected: list[Document] = []
     reasons: Counter[str] = Counter()
-    for document in _documents(places, caps, part):
-        is_removed = isinstance(document, Removed)
-        reasons[document.reason if isinstance(document, Removed) else KEPT] += 1
-        (rejected if is_removed else documents).append(document)
-    name = f"{part.number:05d}.parquet"
-    result = {
-        "documents": write_shard(places.documents / name, documents),
-        "rejected": write_shard(places.rejected / name, rejected, kind=Removed),
-        "reasons": dict(reasons),
-    }
-    write_json(done, result)
+    with judging(done.with_suffix(".begun"), caps) as judge:
+        for document in _documents(places, judge, part):
+            is_removed = isinstance(document, Removed)
+            reasons[document.reason if isinstance(document, Removed) else KEPT] += 1
+            (rejected if is_removed else documents).append(document)
+        name = f"{part.number:05d}.parquet"
+        result = {
+            "documents": write_shard(places.documents / name, documents),
+            "rejected": write_shard(places.rejected / name, rejected, kind=Removed),
+            "reasons": dict(reasons),
+        }
+        write_json(done, result)
     return result
 
 
-def _documents(places: Places, caps: Caps, part: Range) -> Iterator[Document]:
+def _documents(places: Places, judge: Judge, part: Range) -> Iterator[Document]:
     for row in read_range(places.frontier, part.first, part.last):
         assert row.state != PENDING, "extraction began before the crawl was over"
-        page, reason = Page("", ""), row.state
+        page, reason = NO_PAGE, row.state
         if row.state == FETCHED:
-            page, reason = _read_page(places.warc, row, caps)
+            page, reason = _read_page(places.warc, row, judge)
         fields: dict[str, Any] = {
             "id": document_id(row.link.url),
             "url": row.link.url,
@@ -150,32 +125,8 @@ def _documents(places: Places, caps: Caps, part: Range) -> Iterator[Document]:
         yield Removed(**fields, reason=reason) if reason else Document(**fields)
 
 
-def _read_page(warc: Path, row: Row, caps: Caps) -> tuple[Page, str]:
+def _read_page(warc: Path, row: Row, judge: Judge) -> tuple[Page, str]:
     """The page of a fetched link, and why it gives no document, if so."""
     assert row.place is not None
     response = read_response(warc, row.place)
-    return judge_body(response.body, response.content_type, response.content_encoding, caps)
-
-
-def judge_body(
-    body: bytes, content_type: str, content_encoding: str, caps: Caps
-) -> tuple[Page, str]:
-    """The page in a response's body, and the rule by which it gives no document, or ''."""
-    nothing = Page("", "")
-    try:
-        body = decode_body(body, content_encoding, caps.max_body_bytes)
-    except TooLargeError:
-        return nothing, "too_large"
-    except BrokenBodyError:
-        return nothing, "broken"
-    if looks_binary(body, content_type):
-        return nothing, "not_text"
-    try:
-        page = extract(body, content_type, careful=caps.careful)
-    except TooComplexError:
-        return nothing, "too_complex"
-    except ImportError:  # the environment's fault and no page's
-        raise
-    except Exception:  # whatever a parser may raise, it costs one page, counted
-        return nothing, "parser_failed"
-    return page, reject(page, min_words=caps.min_words, rules_off=caps.rules_off)
+    return judge(response.body, response.content_type, response.content_encoding)

@@ -38,9 +38,9 @@ def runs(project: Path, tmp_path: Path) -> StageRuns:
     return runs
 
 
-def set_location(runs: StageRuns, location: Path) -> None:
+def set_location(runs: StageRuns, location: Path, workers: int = 1) -> None:
     crawl = {"source": "corpus", "location": str(location), "user_agent": ""}
-    runs.set_params(crawl=crawl, compute={"workers": 1})
+    runs.set_params(crawl=crawl, compute={"workers": workers})
 
 
 def metrics(out: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ import zstandard
 
 from pipeline.crawl.boilerplate import is_boilerplate
 from pipeline.crawl.extract import extract, looks_binary
+from pipeline.crawl.judge import Caps, judge_body
 from pipeline.crawl.rules import Page
-from pipeline.crawl.shards import Caps, judge_body
 
 ARTICLE = "The clock struck thirteen and nobody in the room was surprised at all. " * 12
 
@@ -87,13 +87,13 @@ def test_a_page_made_to_cost_too_much_is_refused_at_once() -> None:
     quoted = b'<p " ' + b"".join(b" a%d='>'" % n for n in range(200_000))
     began_s = time.monotonic()
     for body in (deep, fonts, closed_late, attributes, quoted):
-        assert judge_body(body, "text/html", "", caps) == (Page("", ""), "too_complex")
+        assert judge_body(caps, body, "text/html", "") == (Page("", ""), "too_complex")
     assert time.monotonic() - began_s < 5
 
 
 def test_a_page_of_dots_does_not_cost_the_square_of_its_length() -> None:
     body = b"<p>" + b"." * 300_000 + b" x"  # else hours, which the suite's time limit ends
-    page, rule = judge_body(body, "text/html", "", Caps(10**7, 5))
+    page, rule = judge_body(Caps(10**7, 5), body, "text/html", "")
     assert (rule, page.text[-3:]) == ("too_short", ". x")
 
 
@@ -102,7 +102,7 @@ def test_a_parser_that_fails_costs_one_page_counted(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("the parser gave up")
 
     monkeypatch.setattr("pipeline.crawl.extract.check_html", broken_parser)
-    found = judge_body(html(ARTICLE).encode(), "text/html", "", Caps(10**7, 5))
+    found = judge_body(Caps(10**7, 5), html(ARTICLE).encode(), "text/html", "")
     assert found == (Page("", ""), "parser_failed")
 
 
@@ -117,7 +117,7 @@ def test_an_old_page_that_closes_little_is_read() -> None:
 def test_a_broken_page_harms_nobody() -> None:
     caps = Caps(10**7, 5)
     for body in (b"<" * 100_000, b"<p" + b" a=b" * 50_000, b"\xff" * 1000, b"&#x110000;" * 99):
-        page, _ = judge_body(body, "text/html", "", caps)
+        page, _ = judge_body(caps, body, "text/html", "")
         page.text.encode()
 
 
