@@ -69,12 +69,14 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        CorruptDataError: it is missing or no JSON, naming the file.
+        CorruptDataError: it is missing, a folder or no JSON, naming the file.
     """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise CorruptDataError(f"{path}: no such file; run the stage that makes it") from None
+    except IsADirectoryError:
+        raise CorruptDataError(f"{path}: a folder; name the file itself") from None
     except ValueError as error:
         raise CorruptDataError(f"{path}: not JSON ({error}); run its stage again") from None
 

@@ -80,8 +80,8 @@ class Definition:
 
     name: str
     description: str
-    inputs: Sequence[str]
-    """Names of the inputs; each becomes an option `--name PATH`."""
+    inputs: Mapping[str, str]
+    """What each input is, by its name; each becomes an option `--name PATH`."""
     sections: Sequence[str]
     """Sections of the profile that decide the result; `models` means the own size's shape."""
     run: Run
@@ -142,17 +142,18 @@ def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Names
         epilog="Usually started by `dvc repro`, which says where to read and write (dvc.yaml). "
         "Stopped at any moment, the same command goes on where it was.",
     )
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="FILE")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), metavar="FILE",
+                        help="default: %(default)s")  # fmt: skip
     parser.add_argument("--profile", help="study of params.yaml (default: the file's choice)")
     parser.add_argument("--work", type=Path, default=Path("work"), help="resumable state")
     if definition.sized:
         parser.add_argument("--size", required=True, choices=SIZES, help="rung of Figure 4")
     else:
         parser.set_defaults(size=None)
-    for name in definition.inputs:
+    for name, what in definition.inputs.items():
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, dest=name, required=True, metavar="PATH")
-    parser.add_argument("--out", required=True, metavar="FOLDER")
+        parser.add_argument(option, dest=name, required=True, metavar="PATH", help=what)
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="gets what this stage makes")
     return parser.parse_args(argv)
 
 

@@ -45,7 +45,7 @@ if __name__ == "__main__":
         Definition(
             name="dedup",
             description="Made for the tests.",
-            inputs=["documents"],
+            inputs={"documents": "folder of a text"},
             sections=["seed", "dedup"],
             run=run,
         )

@@ -8,7 +8,10 @@ if __name__ == "__main__":
         stage.Definition(
             name="crawl",
             description="Choose links, fetch their pages politely and keep their main text.",
-            inputs=("links", "site"),
+            inputs={
+                "links": "folder of Reddit submissions, where crawl.source is sample_web",
+                "site": "folder of the web that is then served on loopback",
+            },
             sections=("crawl",),
             run=run,
         )

@@ -8,7 +8,10 @@ if __name__ == "__main__":
         stage.Definition(
             name="dedup",
             description="Leave out duplicates, Wikipedia, other languages and evaluation texts.",
-            inputs=("documents", "eval_sets"),
+            inputs={
+                "documents": "folder of documents that the crawl stage made",
+                "eval_sets": "what the eval_sets stage made",
+            },
             sections=("seed", "dedup"),
             run=run,
         )

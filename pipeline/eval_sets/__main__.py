@@ -6,7 +6,7 @@ from pipeline.stage import Definition, main
 DEFINITION = Definition(
     name="eval_sets",
     description="Prepare the evaluation sets: published files in, one Parquet file per set out.",
-    inputs=["sample_web"],
+    inputs={"sample_web": "published files of the sample web"},
     sections=["seed", "eval_sets"],
     run=run,
 )

@@ -7,7 +7,11 @@ from pipeline.stage import Definition, main
 DEFINITION = Definition(
     name="evaluate",
     description="Score one model, zero-shot, on every evaluation set and the study's own splits.",
-    inputs=["model", "tokens", "eval_sets"],
+    inputs={
+        "model": "folder of a model, as the train stage made it",
+        "tokens": "what the tokenize stage made",
+        "eval_sets": "what the eval_sets stage made",
+    },
     sections=["seed", "evaluate"],
     reads={"model": ["model.safetensors", "config.json"], "tokens": ["tokenizer", "train", "test"]},
     run=run,

@@ -10,7 +10,12 @@ if __name__ == "__main__":
             description="Count the 8-grams that evaluation texts, real completions and samples "
             "share with the training documents (Table 6, Figure 5), and score every set again "
             "without the examples that share any.",
-            inputs=("documents", "tokens", "eval_sets", "results"),
+            inputs={
+                "documents": "folder of documents that the dedup stage kept",
+                "tokens": "what the tokenize stage made",
+                "eval_sets": "what the eval_sets stage made",
+                "results": "folder of what the evaluate stage made, by size",
+            },
             sections=("seed", "overlap"),
             run=run,
         )

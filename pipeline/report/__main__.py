@@ -10,7 +10,7 @@ if __name__ == "__main__":
             name="report",
             description="Draw Figures 1-5, write Tables 2-6 and one self-contained page, "
             "from the artefacts of the other stages alone.",
-            inputs=("study",),
+            inputs={"study": "folder of what all other stages made, by stage"},
             sections=(
                 "seed",
                 "sample_web",

@@ -16,7 +16,7 @@ if __name__ == "__main__":
                 "To look at the pages:  python -m pipeline.web_server --help\n"
                 "Pages, text and held-out part: profiles.<profile>.sample_web in params.yaml."
             ),
-            inputs=["constraints"],
+            inputs={"constraints": "constraints.txt, which says whose documentation it is"},
             sections=["seed", "sample_web"],
             run=run,
         )

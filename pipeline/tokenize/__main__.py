@@ -8,7 +8,7 @@ if __name__ == "__main__":
         stage.Definition(
             name="tokenize",
             description="Make the tokenizer and the token shards of the three splits.",
-            inputs=("documents",),
+            inputs={"documents": "folder of documents that the dedup stage kept"},
             sections=("seed", "tokenize"),
             run=run,
         )

@@ -9,7 +9,10 @@ from pipeline.training_run import fit
 DEFINITION = stage.Definition(
     name="train",
     description="Train GPT-2 of one size on the train split.",
-    inputs=("tokens", "learning_rate"),
+    inputs={
+        "tokens": "what the tokenize stage made",
+        "learning_rate": "learning_rate.json of the tune stage",
+    },
     sections=("seed", "train", "models"),
     reads={"tokens": ("tokenizer", "train", "valid")},
     run=run,

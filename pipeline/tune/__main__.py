@@ -9,7 +9,7 @@ from pipeline.tune.run import run
 DEFINITION = stage.Definition(
     name="tune",
     description="Find one size's learning rate by held-out loss after short trainings.",
-    inputs=("tokens",),
+    inputs={"tokens": "what the tokenize stage made"},
     sections=("seed", "tune", "train", "models"),
     reads={"tokens": ("tokenizer", "train", "valid")},
     run=run,
