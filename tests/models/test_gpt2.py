@@ -130,6 +130,7 @@ def test_chunked_head_gives_the_loss_and_gradients_of_plain_cross_entropy(
     vocab_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.head_loss._CHUNK_CPU", {torch.float32: 5})
+    monkeypatch.setattr("models.head_loss._BLOCK_SCORES_CPU", 2 * 128)
     model = make_model(dataclasses.replace(TINY, vocab_size=vocab_size))
     tokens_BT, targets_BT = random_tokens(TINY, 2, 16), random_tokens(TINY, 2, 16, seed=2)
     plain = F.cross_entropy(model.logits(model(tokens_BT)).flatten(0, 1), targets_BT.flatten())
@@ -144,19 +145,23 @@ def test_chunked_head_gives_the_loss_and_gradients_of_plain_cross_entropy(
         assert torch.allclose(parameter.grad, 2.0 * expected[name], atol=1e-6), name
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own, as it compiles
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_form_that_compiles_into_one_pass_is_the_same_sum(dtype: torch.dtype) -> None:
+def test_the_form_that_compiles_into_one_pass_is_the_same_sum(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.head_loss._BLOCK_SCORES_CPU", 3 * 128)
     scores_CP = (5 * torch.randn(7, 128, generator=torch.Generator().manual_seed(1))).to(dtype)
     targets_C1 = torch.tensor([[0], [5], [100], [100], [7], [8], [9]])
-    forms = (head_loss._differentiate, head_loss._differentiate_in_one_pass)
-    gradients_CP = [scores_CP.clone() for _ in forms]
-    losses = [
-        form(gradient_CP, targets_C1, 101)
-        for form, gradient_CP in zip(forms, gradients_CP, strict=True)
-    ]
-    assert torch.allclose(*losses, rtol=1e-6)
-    assert torch.allclose(*gradients_CP, atol=1e-6 if dtype == torch.float32 else 2**-8)
-    assert not gradients_CP[1][:, 101:].any()
+    expected_CP = scores_CP.clone()
+    expected = head_loss._differentiate(expected_CP, targets_C1, 101)
+    for form in (head_loss._differentiate_in_one_pass, head_loss._differentiate_fused()):
+        gradients_CP = scores_CP.clone()
+        assert torch.allclose(form(gradients_CP, targets_C1, 101), expected, rtol=1e-6)
+        atol = 1e-6 if dtype == torch.float32 else 2**-8
+        assert torch.allclose(gradients_CP, expected_CP, atol=atol)
+        assert not gradients_CP[:, 101:].any()
 
 
 @pytest.mark.slow
