@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dask_cluster import dask_cluster
 from made_study import MadeStudy, make_study
 from stage_runs import StageRuns, read_bytes
 
@@ -45,6 +46,13 @@ def runs(study: MadeStudy, project: Path, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module")
 def out(runs: StageRuns) -> Path:
     return runs.run()
+
+
+def test_a_cluster_gives_the_same_bytes(runs: StageRuns, out: Path, tmp_path: Path) -> None:
+    there = StageRuns("overlap", runs.project, tmp_path / "there", runs.inputs)
+    with dask_cluster(tmp_path / "cluster", workers=2) as cluster:
+        there.set_params(compute={"executor": "dask", "scheduler": cluster.address})
+        assert read_bytes(there.run()) == read_bytes(out)
 
 
 @pytest.fixture(scope="module")
