@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import torch
 from matrix_products import time_matrix_products
-from result_table import Row, command_line, write_results
+from result_table import Row, command_line, name_part, write_results
 from scoring_contenders import PRECISIONS, BareLoop, Choice, Contender, Figure4, LmEval, WordPair
 from scoring_texts import make_choices, make_passages, make_text
 
@@ -67,11 +67,13 @@ def main() -> None:
     options = _parse()
     torch.set_num_threads(options.threads)
     tokenizer = gpt2_tokenizer(options.gpt2_bpe)
+    wholes = {"shapes": _SHAPES, "precisions": PRECISIONS, "forms": _FORMS}
+    name = name_part("evaluate", options, wholes)
     rows: list[Row] = []
     notes = []
     for shape, precision in itertools.product(options.shapes, options.precisions):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
             _write_model(_SHAPES[shape], tokenizer, folder)
             contenders = [
                 Figure4(folder, tokenizer, options.device, precision),
@@ -85,20 +87,8 @@ def main() -> None:
                 rows += found
                 notes.append(note)
                 # After each case, so that a stopped run leaves what it has.
-                path = write_results(_name(options), options.device, rows, _notes(notes))
+                path = write_results(name, options.device, rows, _notes(notes))
                 print("written:", path, flush=True)
-
-
-def _name(options: argparse.Namespace) -> str:
-    """Of the results: a part of the benchmark has a name of its own."""
-    wholes = {"shapes": _SHAPES, "precisions": PRECISIONS, "forms": _FORMS}
-    parts = [vars(options)[key] for key, whole in wholes.items()]
-    chosen = [
-        "-".join(part)
-        for part, whole in zip(parts, wholes.values(), strict=True)
-        if set(part) != set(whole)
-    ]
-    return "_".join(["evaluate", *chosen]).replace(" ", "-")
 
 
 def _parse() -> argparse.Namespace:

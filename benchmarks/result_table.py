@@ -5,12 +5,13 @@ The ratio is made so that more than 1 always means that figure4 is better.
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,6 +83,23 @@ def write_results(script: str, device: str, rows: Sequence[Row], notes: str) -> 
     table = path.with_suffix(".md")
     table.write_text(f"# {script}, {hardware(device)}\n\n{notes}\n\n{markdown(rows)}")
     return table
+
+
+def name_part(
+    script: str, options: argparse.Namespace, wholes: Mapping[str, Iterable[object]]
+) -> str:
+    """A name for the results of a part of a benchmark: what was chosen, where it is not the whole.
+
+    >>> options = argparse.Namespace(shapes=["s"], sizes=[1, 2])
+    >>> name_part("train", options, {"shapes": ["s", "m"], "sizes": [1, 2]})
+    'train_s'
+    """
+    chosen = [
+        "-".join(map(str, vars(options)[key]))
+        for key, whole in wholes.items()
+        if set(vars(options)[key]) != set(whole)
+    ]
+    return "_".join([script, *chosen]).replace(" ", "-")
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:

@@ -20,7 +20,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import torch
-from result_table import write_results
+from result_table import name_part, write_results
 from train_contenders import BARE_LOOP, CONTENDERS, Setting, missing
 from train_table import EMULATED, Case, notes, rows
 from train_workers import OURS, Worker
@@ -40,6 +40,7 @@ SHAPES = {
 }
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NAMES = (OURS, *CONTENDERS)
+WHOLE = {"shapes": ["s", "m"], "vocab_sizes": [8192, 50257], "precisions": list(DTYPES)}
 
 
 def main() -> None:
@@ -68,7 +69,8 @@ def main() -> None:
                     again = matmul_flops_per_s(options.device, DTYPES[precision])
                     peaks[precision] = max(peaks[precision], again)
     table = [row for case in cases for row in rows(case)]
-    print("written:", write_results("train_step", options.device, table, notes(cases, peaks)))
+    name = name_part("train_step", options, WHOLE)
+    print("written:", write_results(name, options.device, table, notes(cases, peaks)))
 
 
 def _setting(
@@ -167,9 +169,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--nanogpt", type=Path, help="a checkout of nanoGPT")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["s", "m"])
-    parser.add_argument("--vocab-sizes", nargs="+", type=int, default=[8192, 50257])
-    parser.add_argument("--precisions", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=WHOLE["shapes"])
+    parser.add_argument("--vocab-sizes", nargs="+", type=int, default=WHOLE["vocab_sizes"])
+    parser.add_argument("--precisions", nargs="+", choices=DTYPES, default=WHOLE["precisions"])
     parser.add_argument("--contenders", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument(
         "--compile", nargs="+", type=int, choices=(0, 1), default=[0, 1], help="without and with"
