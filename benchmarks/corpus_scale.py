@@ -77,8 +77,7 @@ _ABOUT = """
 Documents are the real ones, then copies with 0 to 30 % of their words replaced; stages run with two
 worker processes. Memory is the largest sum over all of a stage's processes at one moment (PSS,
 pages of mapped files included, which the system takes back when it needs them); disk is the largest
-size of work folder and result together. Wall time is that of a machine that did other work as well;
-CPU seconds are those of all processes."""
+size of work folder and result together. CPU seconds are those of all processes."""
 
 
 def _measure_size(arguments: argparse.Namespace, count: int) -> list[Measured]:
