@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -79,6 +79,18 @@ def read_json(path: Path) -> Any:
         raise CorruptDataError(f"{path}: a folder; name the file itself") from None
     except ValueError as error:
         raise CorruptDataError(f"{path}: not JSON ({error}); run its stage again") from None
+
+
+def once(note: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns, or returned in an earlier attempt: written to `note` when it is done.
+
+    Raises:
+        CorruptDataError: the note is no JSON.
+    """
+    if not note.is_file():
+        write_json(note, work())
+    noted: dict[str, Any] = read_json(note)
+    return noted
 
 
 def fsync_folder(folder: Path) -> None:

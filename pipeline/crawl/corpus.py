@@ -31,7 +31,7 @@ from pipeline.crawl.warc_records import Damage, is_web_archive
 from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
 from pipeline.errors import CorruptDataError, UserError
 from pipeline.executor import map_shards
-from pipeline.files import read_json, write_json
+from pipeline.files import once, read_json, write_json
 from pipeline.stage import Stage
 
 _JSONL = (".jsonl", ".ndjson", ".jsonl.zst", ".jsonl.gz", ".jsonl.xz", ".jsonl.bz2")
@@ -142,37 +142,39 @@ def _forget_other_files(stage: Stage, files: list[Path]) -> None:
 def _read_file(folders: _Folders, caps: Caps, file: tuple[int, Path]) -> dict[str, Any]:
     number, path = file
     done = folders.done / f"{number:05d}.json"
-    if done.is_file():
-        result: dict[str, Any] = read_json(done)
-        return result
+    with judging(done.with_suffix(".begun"), caps) as judge:
+        found = _read_any(path, caps, judge)  # nothing is read before it is asked for
+        return once(done, lambda: _write_shards(folders, number, path, found))
+
+
+def _write_shards(
+    folders: _Folders, number: int, path: Path, found: Iterator[Document | _Damaged | NoPage]
+) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     no_page: Counter[str] = Counter()
     damaged: list[str] = []
     documents = _Shards(folders.documents, number, Document)
     rejected = _Shards(folders.rejected, number, Removed)
-    with judging(done.with_suffix(".begun"), caps) as judge:
-        for document in _read_any(path, caps, judge):
-            if isinstance(document, _Damaged):
-                reasons[DAMAGED] += 1
-                if len(damaged) < _MOST_DAMAGED_SHOWN:
-                    damaged.append(f"{path}: {document.where}")
-            elif isinstance(document, NoPage):
-                no_page[document.what] += 1
-            elif isinstance(document, Removed):
-                reasons[document.reason] += 1
-                rejected.add(document)
-            else:
-                reasons[KEPT] += 1
-                documents.add(document)
-        result = {
-            "documents": documents.finish(),
-            "rejected": rejected.finish(),
-            "reasons": dict(reasons),
-            "no_page": dict(no_page),
-            "damaged": damaged,
-        }
-        write_json(done, result)
-    return result
+    for document in found:
+        if isinstance(document, _Damaged):
+            reasons[DAMAGED] += 1
+            if len(damaged) < _MOST_DAMAGED_SHOWN:
+                damaged.append(f"{path}: {document.where}")
+        elif isinstance(document, NoPage):
+            no_page[document.what] += 1
+        elif isinstance(document, Removed):
+            reasons[document.reason] += 1
+            rejected.add(document)
+        else:
+            reasons[KEPT] += 1
+            documents.add(document)
+    return {
+        "documents": documents.finish(),
+        "rejected": rejected.finish(),
+        "reasons": dict(reasons),
+        "no_page": dict(no_page),
+        "damaged": damaged,
+    }
 
 
 class _Shards:

@@ -50,10 +50,10 @@ def timed(judge: Judge, max_page_s: float) -> Judge:
 
     The timer is the process's: of pages judged in several threads, only the latest is watched.
     """
+    # Python's own handlers wait for native code to return; this one does not.
+    faulthandler.register(signal.SIGPROF, file=2, chain=True)
 
     def judge_in_time(body: bytes, content_type: str, content_encoding: str) -> tuple[Page, str]:
-        # Python's own handlers wait for native code to return; this one does not.
-        faulthandler.register(signal.SIGPROF, file=2, chain=True)
         signal.setitimer(signal.ITIMER_PROF, max_page_s)
         try:
             return judge(body, content_type, content_encoding)

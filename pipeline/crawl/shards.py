@@ -19,7 +19,7 @@ from pipeline.crawl.rules import Page
 from pipeline.crawl.warc import read_response
 from pipeline.documents import Document, Removed, document_id, write_manifest, write_shard
 from pipeline.executor import map_shards
-from pipeline.files import read_json, write_json
+from pipeline.files import once
 from pipeline.params import ComputeParams
 from pipeline.progress import Progress
 
@@ -85,25 +85,24 @@ def extract_all(
 
 def _extract_range(places: Places, caps: Caps, part: Range) -> dict[str, Any]:
     done = places.done / f"{part.number:05d}.json"
-    if done.is_file():
-        result: dict[str, Any] = read_json(done)
-        return result
+    with judging(done.with_suffix(".begun"), caps) as judge:
+        return once(done, lambda: _write_shards(places, judge, part))
+
+
+def _write_shards(places: Places, judge: Judge, part: Range) -> dict[str, Any]:
     documents: list[Document] = []
     rejected: list[Document] = []
     reasons: Counter[str] = Counter()
-    with judging(done.with_suffix(".begun"), caps) as judge:
-        for document in _documents(places, judge, part):
-            is_removed = isinstance(document, Removed)
-            reasons[document.reason if isinstance(document, Removed) else KEPT] += 1
-            (rejected if is_removed else documents).append(document)
-        name = f"{part.number:05d}.parquet"
-        result = {
-            "documents": write_shard(places.documents / name, documents),
-            "rejected": write_shard(places.rejected / name, rejected, kind=Removed),
-            "reasons": dict(reasons),
-        }
-        write_json(done, result)
-    return result
+    for document in _documents(places, judge, part):
+        is_removed = isinstance(document, Removed)
+        reasons[document.reason if isinstance(document, Removed) else KEPT] += 1
+        (rejected if is_removed else documents).append(document)
+    name = f"{part.number:05d}.parquet"
+    return {
+        "documents": write_shard(places.documents / name, documents),
+        "rejected": write_shard(places.rejected / name, rejected, kind=Removed),
+        "reasons": dict(reasons),
+    }
 
 
 def _documents(places: Places, judge: Judge, part: Range) -> Iterator[Document]:

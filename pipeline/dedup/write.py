@@ -15,7 +15,7 @@ from pipeline.dedup.cut import PIECE_SCHEMA, CutShard, show_words
 from pipeline.dedup.reasons import EVAL_OVERLAP, STAYS
 from pipeline.dedup.verdict_files import DOCUMENTS, MATCHES
 from pipeline.documents import Removed, Shard, read_verified_table, schema, write_table
-from pipeline.files import open_atomic, read_json, write_json
+from pipeline.files import once, open_atomic
 from pipeline.words import split_words
 
 MATCH_SCHEMA = pa.schema([
@@ -67,9 +67,7 @@ class WriteShards:
         """Write, unless an earlier attempt did."""
         name = item.shard.path.stem
         note = self.done / f"{name}.json"
-        if not note.is_file():
-            write_json(note, self._write(item))  # written last
-        found = read_json(note)
+        found = once(note, lambda: self._write(item))
         matches, pieces = self.done / f"{name}.matches.parquet", self.done / f"{name}.cut.parquet"
         return Written(**found, matches=matches, pieces=pieces)
 

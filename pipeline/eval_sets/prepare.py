@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pipeline.eval_sets.eval_set import EvalSet, Pair
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder, NotAvailable, Source, SourceFile
 from pipeline.examples import Example, write_examples
-from pipeline.files import read_json, sha256_file, write_json
+from pipeline.files import once, sha256_file, write_json
 from pipeline.params import EvalSetsParams
 from pipeline.stage import Stage
 from pipeline.work_folder import MANIFEST
@@ -35,9 +36,7 @@ def run(stage: Stage) -> dict[str, Any]:
     with stage.progress("evaluation sets", total=len(published), unit="sets") as progress:
         for eval_set in published:
             done = stage.work / "sets" / f"{eval_set.name}.json"
-            if not done.is_file():
-                write_json(done, _prepare(eval_set, source, stage))
-            records[eval_set.name] = read_json(done)
+            records[eval_set.name] = once(done, partial(_prepare, eval_set, source, stage))
             if reason := records[eval_set.name].get("not_available"):
                 stage.log.warning("%s: not available: %s", eval_set.name, reason)
             progress.update(note=eval_set.name)

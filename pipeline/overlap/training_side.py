@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.documents import Shard, read_verified_shard
-from pipeline.files import open_atomic, read_json, write_json
+from pipeline.files import once, open_atomic
 from pipeline.ngrams import BloomFilter, ExactIndex, combine
 from pipeline.overlap.distinct import DistinctCounter, sort_distinct
 from pipeline.words import Hashes, batch_texts, hash_texts, hash_words
@@ -58,9 +58,7 @@ class ReadShard:
         """Hash the shard's training documents, unless an earlier attempt did."""
         stem = self.folder / shard.path.stem
         note = stem.with_suffix(".json")
-        if not note.is_file():
-            write_json(note, self._read(shard, stem))  # written last
-        counts: dict[str, int] = read_json(note)
+        counts = once(note, lambda: self._read(shard, stem))
         return TrainingShard(stem.with_suffix(".npy"), stem.with_suffix(".places.npy"), **counts)
 
     def _read(self, shard: Shard, stem: Path) -> dict[str, int]:
