@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from started_stage import MadeStage
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,3 +30,11 @@ def shared_data() -> Path:
 def no_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A training in a test leaves nothing in the project's own MLflow database."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
+
+
+@pytest.fixture
+def made_stage(tmp_path: Path, project: Path) -> Iterator[MadeStage]:
+    """A stage made for the tests; what it started ends with the test."""
+    stage = MadeStage(tmp_path, project)
+    yield stage
+    stage.close()

@@ -1,4 +1,4 @@
-"""Mapping over shards in processes; a killed worker and signals are in test_stage.py."""
+"""Mapping over shards in processes; killed workers and signals are in test_stage_killed.py."""
 
 from __future__ import annotations
 
