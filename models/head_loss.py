@@ -53,8 +53,9 @@ def token_losses(hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor) -> 
     hidden_ND, targets_N1 = hidden_ND[counted].to(padded_PD.dtype), targets_N[counted, None]
     with torch.autocast(hidden_ND.device.type, enabled=False):
         pieces = [
-            _losses_and_softmax(scores_CP, targets_N1[rows], len(embedding_VD))[0]
+            _losses_and_softmax(scores_CP[block], targets_N1[rows][block], len(embedding_VD))[0]
             for rows, scores_CP in _scores_by_chunk(hidden_ND, padded_PD)
+            for block in _blocks(scores_CP)
         ]
     if pieces:
         losses_N[counted] = torch.cat(pieces)[:, 0]
@@ -99,12 +100,9 @@ class _MeanLoss(torch.autograd.Function):
 
 def _differentiate(scores_CP: Tensor, targets_C1: Tensor, vocab_size: int) -> Tensor:
     """Sum of a chunk's losses; d sum / d scores takes the place of the scores."""
-    size = len(scores_CP)
-    if scores_CP.device.type == "cpu":
-        size = max(1, _BLOCK_SCORES_CPU // scores_CP.shape[1])
     loss = torch.zeros((), device=scores_CP.device)
-    for start in range(0, len(scores_CP), size):
-        scores_BP, targets_B1 = scores_CP[start : start + size], targets_C1[start : start + size]
+    for block in _blocks(scores_CP):
+        scores_BP, targets_B1 = scores_CP[block], targets_C1[block]
         losses_B1, softmax_BP = _losses_and_softmax(scores_BP, targets_B1, vocab_size)
         softmax_BP.scatter_add_(1, targets_B1, -torch.ones_like(losses_B1))  # less one-hot
         scores_BP.copy_(softmax_BP)
@@ -177,6 +175,15 @@ def _scores_by_chunk(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[tuple[sli
             slice(start, start + size),
             torch.mm(hidden_CD, padded_PD.T, out=scores_CP[: len(hidden_CD)]),
         )
+
+
+def _blocks(scores_CP: Tensor) -> Iterator[slice]:
+    """Rows of a chunk that are worked on at once: on a GPU all."""
+    size = len(scores_CP)
+    if scores_CP.device.type == "cpu":
+        size = max(1, _BLOCK_SCORES_CPU // scores_CP.shape[1])
+    for start in range(0, len(scores_CP), size):
+        yield slice(start, start + size)
 
 
 def _add_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:

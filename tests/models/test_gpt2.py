@@ -140,6 +140,7 @@ def test_chunked_head_gives_the_loss_and_gradients_of_plain_cross_entropy(
     loss = model.mean_loss(tokens_BT, targets_BT)
     (2.0 * loss).backward()  # type: ignore[no-untyped-call]
     assert torch.allclose(loss, plain, atol=1e-6)
+    assert torch.allclose(model.token_losses(tokens_BT, targets_BT).mean(), plain, atol=1e-6)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, 2.0 * expected[name], atol=1e-6), name
