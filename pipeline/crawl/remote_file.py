@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -67,7 +68,7 @@ class _RemoteFile(io.RawIOBase):
             file.seek(position)
         return file
 
-    def _attempt(self, act: Any, *, reopen: bool = False) -> Any:
+    def _attempt(self, act: Callable[[], Any], *, reopen: bool = False) -> Any:
         for pause_s in (*_PAUSES_S, None):
             try:
                 return act()
