@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.documents import Shard, read_verified_table
+from pipeline.errors import UserError
 from pipeline.files import open_atomic
 from pipeline.token_shards import DTYPE, TokenDocument
 from pipeline.tokenize.encoders import (
@@ -93,7 +94,7 @@ class EncodeShard:
         right = encode_by_tiktoken(tokenizer, [texts[n] for n in chosen], num_threads=1)
         for number, ids in zip(chosen, right, strict=True):
             if not np.array_equal(found[number], ids):
-                raise RuntimeError(
+                raise UserError(
                     f"gigatoken and tiktoken disagree on a text that begins "
                     f"{texts[number][:80]!r}; set tokenize.encoder = tiktoken in params.yaml"
                 )

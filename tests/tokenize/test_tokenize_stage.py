@@ -12,6 +12,7 @@ from made_documents import make_document, make_documents
 from stage_runs import StageRuns, read_bytes, write_shards
 
 from pipeline.documents import Document, list_shards
+from pipeline.errors import UserError
 from pipeline.token_shards import open_split
 from pipeline.tokenize import encode
 from pipeline.tokenize.split import SPLITS
@@ -185,7 +186,7 @@ def test_an_id_of_gigatokens_that_is_not_tiktokens_is_an_error(
         tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256, parts=tmp_path / "parts",
         seed=1, num_threads=1, encoder="gigatoken",
     )  # fmt: skip
-    with pytest.raises(RuntimeError, match="gigatoken and tiktoken disagree on a text that begins"):
+    with pytest.raises(UserError, match="gigatoken and tiktoken disagree on a text that begins"):
         encode_shard(shard)
 
 
