@@ -98,9 +98,13 @@ def _map_in_pool(
         except BrokenProcessPool:
             raise
         except BaseException:
+            results = vars(pool)["_result_queue"]
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():  # leaving the pool waits for them
                 worker.terminate()
+            # One that died while it sent a result left half of it in the pipe. The pool waits for
+            # the rest, at exit too, and for ever, unless the last writer's end is closed: ours.
+            vars(results)["_writer"].close()
             raise
 
 
