@@ -48,7 +48,8 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
     gpu = setting.device == "cuda"
     compute = params.compute.model_copy(update={"accelerator": "gpu" if gpu else "cpu"})
     recipe = Recipe(
-        seed=1,
+        order_seed=1,
+        initialisation_seed=1,
         learning_rate=learning_rate,
         tokens=tokens,
         batch_tokens=setting.step_tokens,
@@ -67,7 +68,7 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
         recipe=recipe,
         params=train,
         compute=compute,
-        train=split,
+        text=split,
         valid=split,
         valid_tokens=setting.step_tokens,
         eval_every_tokens=tokens,

@@ -22,7 +22,10 @@ from models.loss_spikes import SpikeDetector
 class Recipe:
     """What decides a training's result, besides the model's shape and the data."""
 
-    seed: int
+    order_seed: int
+    """Of the data's order and of dropout."""
+    initialisation_seed: int
+    """Of the weights before the first step."""
     learning_rate: float
     """Peak of the schedule."""
     tokens: int

@@ -1,13 +1,17 @@
 """Which tokens each training step reads: a pure function of seed and step.
 
-The split is cut into blocks of `context` tokens from an offset that changes with each epoch; an
-epoch visits every block once, in an order drawn from (seed, epoch). Restarts, workers and the
-number of devices change nothing. Names end in shapes: B sequences, T = context.
+The training text is a ring: after its last <|endoftext|> comes its first document, as any document
+comes after another. It is read round and round in blocks of `context` tokens from a drawn offset.
+The blocks that begin in one round are visited in an order drawn from (seed, round), but for the
+last, which reaches into the next round. So after any number of blocks every token has been read
+equally often to within one. Restarts, workers and the number of devices change nothing.
+Names end in shapes: B sequences, T = context.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,45 +22,52 @@ from torch.utils.data import Dataset
 from pipeline.errors import UserError
 from pipeline.token_shards import TokenSplit
 
-_OFFSETS, _ORDER = 0, 1  # names of the random streams of one epoch
-
 
 @dataclass
 class DataOrder:
     """The sequence of a training's sequences, numbered over all steps."""
 
-    split: TokenSplit
+    text: TokenSplit
+    """The training text: the documents of the train split that the budget reads."""
     context: int
     seed: int
-    _epoch: tuple[int, int, npt.NDArray[np.int64]] | None = field(default=None, repr=False)
-    """(number, offset, order of blocks) of the epoch last asked for."""
+    _round: tuple[int, int, npt.NDArray[np.int64]] | None = field(default=None, repr=False)
+    """(number, its first block, order of its blocks) of the round last asked for."""
 
     def __post_init__(self) -> None:
-        if self.split.num_tokens <= 2 * self.context:
+        if self.text.num_tokens <= 2 * self.context:
             raise UserError(
-                f"{self.split.folder}: {self.split.num_tokens} tokens are too few for sequences "
-                f"of {self.context}; gather more documents or lower models.*.context"
+                f"{self.text.folder}: {self.text.num_tokens:,} tokens of whole documents to train "
+                f"on are too few for sequences of {self.context}; gather more documents, raise "
+                "train.tokens or lower models.*.context"
             )
 
-    @property
-    def sequences_per_epoch(self) -> int:
-        """Blocks in the split; up to 2 contexts of tokens are left out, others in each epoch."""
-        return (self.split.num_tokens - self.context) // self.context
-
     def start_of(self, sequence: int) -> int:
-        """Position in the split of the first token of sequence number `sequence`."""
-        number, place = divmod(sequence, self.sequences_per_epoch)
-        if self._epoch is None or self._epoch[0] != number:
-            random = [np.random.default_rng([self.seed, number, name]) for name in (0, 1)]
-            offset = int(random[_OFFSETS].integers(self.context))
-            order = random[_ORDER].permutation(self.sequences_per_epoch)
-            self._epoch = (number, offset, order)
-        _, offset, order = self._epoch
-        return offset + int(order[place]) * self.context
+        """Position in the training text of the first token of sequence number `sequence`."""
+        number = sequence * self.context // self.text.num_tokens
+        if self._round is None or self._round[0] != number:
+            first, end = self._first_block(number), self._first_block(number + 1)
+            order = np.random.default_rng([self.seed, number]).permutation(end - first - 1)
+            self._round = (number, first, np.append(order, end - first - 1))
+        _, first, order = self._round
+        block = first + int(order[sequence - first])
+        return (self._offset + block * self.context) % self.text.num_tokens
+
+    def _first_block(self, number: int) -> int:
+        return -(-number * self.text.num_tokens // self.context)
+
+    @cached_property
+    def _offset(self) -> int:
+        return int(np.random.default_rng(self.seed).integers(self.context))
 
     def tokens(self, sequence: int) -> npt.NDArray[np.uint16]:
         """Its context + 1 tokens: inputs and, one further, targets."""
-        return self.split.window(self.start_of(sequence), self.context + 1)
+        start, length = self.start_of(sequence), self.context + 1
+        before_end = min(length, self.text.num_tokens - start)
+        tokens = self.text.window(start, before_end)
+        if before_end == length:
+            return tokens
+        return np.concatenate([tokens, self.text.window(0, length - before_end)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +135,12 @@ class MicroBatches(Dataset[Tensor]):
 
 
 def documents_of_step(order: DataOrder, layout: BatchLayout, step: int) -> list[str]:
-    """Ids of the documents that a step's sequences touch, in the split's order."""
+    """Ids of the documents that a step's sequences touch, in the training text's order."""
     first = step * layout.batch_sequences
     starts = [order.start_of(first + place) for place in range(layout.batch_sequences)]
+    starts += [start - order.text.num_tokens for start in starts]  # of those that go round
     touched, begin = [], 0
-    for document in order.split.documents():
+    for document in order.text.documents():
         end = begin + len(document.tokens)
         if any(start < end and begin <= start + order.context for start in starts):
             touched.append(document.id)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Count = Annotated[int, Field(ge=0)]
-PositiveCount = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0)]
-Precision = Literal["float32", "bfloat16"]  # of matrix products; weights stay float32
-PositiveFloat = Annotated[float, Field(gt=0.0)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
+from pipeline.params_text import (
+    CrawlParams,
+    DedupParams,
+    EvalSetsParams,
+    SampleWebParams,
+    TokenizeParams,
+)
+from pipeline.params_types import Count, Fraction, PositiveCount, PositiveFloat, Precision, Section
 
 
-class ComputeParams(_Section):
+class ComputeParams(Section):
     """Where the study runs. Never part of what a stage's result depends on."""
 
     workers: PositiveCount
@@ -52,124 +47,22 @@ class ComputeParams(_Section):
         return self
 
 
-class SampleWebParams(_Section):
-    """The built-in web, made from the documentation of installed packages."""
+class SeedsParams(Section):
+    """One seed for each source of chance, so that studies can differ in a single one."""
 
-    enabled: bool
-    max_pages: Count
-    max_text_bytes: Count
-    """Upper bound of the documentation text rendered into pages, in UTF-8 bytes."""
-    held_out_fraction: Fraction
-    """Part of the documentation kept off the web, from which the evaluation files are made."""
-    planted_fraction: Fraction
-    """Part of the held-out passages that is planted in pages all the same, for dedup to find."""
-
-
-class EvalSetsParams(_Section):
-    """The evaluation sets: what is asked, before any model."""
-
-    source: Literal["sample_web", "folder", "published"]
-    """From the built-in web, the folder `location` of downloaded files, or the publishers' URLs."""
-    location: str | None
-    max_examples: PositiveCount | None
-    """Most examples of a set of questions, a sample by hash of the id; null takes all."""
-    max_text_bytes: PositiveCount | None
-    """Most bytes of a set of running text, whole examples from its start; null takes all."""
-    max_train_text_bytes: PositiveCount | None
-    """Most bytes taken of a set's own training text (Table 6); null takes all."""
+    corpus: int
+    """The built-in web, the permutations of MinHash, the examples drawn from a large set."""
+    split: int
+    """Which documents are train, valid and test, and in which order the budget takes them."""
+    order: int
+    """Which tokens each training step reads, and what dropout drops."""
+    initialisation: int
+    """The weights before the first step."""
+    sampling: int
+    """Documents and examples that are scored, sampled text, and the bootstrap's draws."""
 
 
-class CrawlParams(_Section):
-    """From Reddit links to documents; `source: corpus` reads ready documents instead."""
-
-    source: Literal["sample_web", "reddit", "corpus"]
-    location: str | list[str] | None
-    """Folders, files or URLs of submission dumps (`reddit`); a folder of documents (`corpus`)."""
-    previous: list[str]
-    """Crawl folders of earlier studies, whose URLs are not fetched again."""
-    min_score: int
-    """Least karma of a submission whose link is followed (the paper: 3)."""
-    cut_off: Annotated[dt.date, Field(strict=False)]
-    """Links made on this day or later are left out; quoted in YAML, since DVC knows no dates."""
-    since: Annotated[dt.date, Field(strict=False)] | None
-    """Links made before this day are left out, as in a monthly re-crawl; null takes all."""
-    blocked_subreddits: list[str]
-    user_agent: str
-    """Names the crawler and a contact; required before any request leaves loopback."""
-    max_connections: PositiveCount
-    """Hosts that one crawler talks to at once, each over one connection."""
-    per_host_delay_s: Seconds
-    """Pause between two requests to one host; its Crawl-delay may lengthen it."""
-    total_timeout_s: Seconds
-    """Deadline of one fetch from connect to last byte, which a slow drip cannot outlast."""
-    max_attempts: PositiveCount
-    max_body_bytes: PositiveCount
-    """Cap on one decompressed body."""
-    max_redirects: Count
-    max_server_wait_s: Seconds
-    """Longest pause that a server can ask for, by Crawl-delay or Retry-After."""
-    min_document_words: Count
-    """Documents with fewer words are rejected as too short."""
-    second_extractor: Literal["trafilatura", "none"]
-    """Asked for the main text of pages in which the first one, resiliparse, finds hardly any."""
-    rules_off: list[str]
-    """Cleaning rules not to apply, by name (docs/method.md lists them)."""
-
-
-class DedupParams(_Section):
-    """Exact and near duplicates, Wikipedia, language, and matches with the evaluation sets."""
-
-    num_permutations: PositiveCount
-    similarity_threshold: Fraction
-    """Jaccard similarity of word shingles from which two documents are near-duplicates."""
-    shingle_words: PositiveCount
-    eval_ngram_words: PositiveCount
-    """Length of the n-grams shared with an evaluation text (8: the paper's; 13: GPT-3's)."""
-    wikipedia_location: str | None
-    """Folder of Wikipedia's text as documents (what `crawl.source: corpus` makes of it): near-
-    duplicates of one of them go. null: Wikipedia is known by host and by marks of mirrors alone."""
-    eval_mode: Literal["remove", "cut", "report"]
-    """What becomes of a document that matches: `report` removes nothing and only tells."""
-    eval_cut_margin_words: Count
-    """Words that go with a passage on either side."""
-    eval_cut_min_words: PositiveCount
-    """A document with fewer words left after the cut goes as a whole."""
-    eval_min_matches: PositiveCount
-    """Distinct n-grams shared with one evaluation example that condemn a document, or all that the
-    example has. Six 8-grams in a row are 13 words, GPT-3's measure."""
-    eval_max_occurrences: PositiveCount
-    """An n-gram in more documents than this is commonplace and condemns none by itself."""
-
-
-class TokenizeParams(_Section):
-    """The tokenizer and the train / valid / test split by hash of the document id."""
-
-    source: Literal["trained", "gpt2"]
-    gpt2_bpe_folder: str | None
-    """Folder with vocab.bpe and encoder.json; null takes tiktoken's download and cache."""
-    vocab_size: Annotated[int, Field(ge=257, le=65_536)]
-    """Including <|endoftext|>; at most what uint16 shards can hold."""
-    train_bytes: Count
-    """About how many UTF-8 bytes of the train split `source: trained` reads, drawn by hash."""
-    encoder: Literal["tiktoken", "gigatoken"]
-    """What makes the ids; gigatoken's, of an extra (`.[fast]`), are checked against tiktoken's."""
-    valid_fraction: Fraction
-    """Held out for tuning the learning rate (the paper: 5 %)."""
-    test_fraction: Fraction
-
-    @model_validator(mode="after")
-    def _choices_agree(self) -> TokenizeParams:
-        if self.source == "gpt2" and self.vocab_size != 50_257:
-            raise ValueError(f"vocab_size = {self.vocab_size} is not source = gpt2's; set 50257")
-        if self.valid_fraction + self.test_fraction >= 1:
-            raise ValueError(
-                f"valid_fraction = {self.valid_fraction} and test_fraction = "
-                f"{self.test_fraction} leave nothing to train on; lower them"
-            )
-        return self
-
-
-class TuneParams(_Section):
+class TuneParams(Section):
     """The sweep that picks a size's learning rate by held-out loss."""
 
     learning_rates: Annotated[list[PositiveFloat], Field(min_length=1)]
@@ -187,7 +80,7 @@ class TuneParams(_Section):
         return self
 
 
-class TrainParams(_Section):
+class TrainParams(Section):
     """One training; budgets in tokens, the same for every size."""
 
     tokens: PositiveCount
@@ -221,7 +114,7 @@ class TrainParams(_Section):
         return self
 
 
-class ModelParams(_Section):
+class ModelParams(Section):
     """The shape of one size, in the names of GPT-2's own checkpoints."""
 
     label: str
@@ -241,7 +134,7 @@ class ModelParams(_Section):
         return self
 
 
-class EvaluateParams(_Section):
+class EvaluateParams(Section):
     """Zero-shot evaluation: named choices where the paper is silent."""
 
     precision: Precision
@@ -269,7 +162,7 @@ class EvaluateParams(_Section):
     """Samples are drawn from this many most probable tokens (the paper: 40)."""
 
 
-class OverlapParams(_Section):
+class OverlapParams(Section):
     """The memorisation analysis of section 4; Figure 5's samples are made by evaluate."""
 
     ngram_words: PositiveCount
@@ -277,7 +170,7 @@ class OverlapParams(_Section):
     """Bound on the Bloom filter's false-positive rate (the paper: 1e-8)."""
 
 
-class ReportParams(_Section):
+class ReportParams(Section):
     """The report page."""
 
     title: str
@@ -286,7 +179,7 @@ class ReportParams(_Section):
 SIZES = ("small", "medium", "large", "xl")
 
 
-class ModelsParams(_Section):
+class ModelsParams(Section):
     """The four rungs of Figure 4."""
 
     small: ModelParams
@@ -300,10 +193,10 @@ class ModelsParams(_Section):
         return model
 
 
-class ProfileParams(_Section):
+class ProfileParams(Section):
     """One study: every section of a profile."""
 
-    seed: int
+    seeds: SeedsParams
     compute: ComputeParams
     sample_web: SampleWebParams
     eval_sets: EvalSetsParams

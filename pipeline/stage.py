@@ -18,6 +18,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -83,7 +85,8 @@ class Definition:
     inputs: Mapping[str, str]
     """What each input is, by its name; each becomes an option `--name PATH`."""
     sections: Sequence[str]
-    """Sections of the profile that decide the result; `models` means the own size's shape."""
+    """Sections of the profile that decide the result, or keys (`seeds.order`); `models` means the
+    own size's shape."""
     run: Run
     """Computes into `stage.staging` and returns the counts and scores for metrics.json."""
     sized: bool = False
@@ -217,9 +220,11 @@ def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str,
 def _settings(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
     """The parameters the result depends on; the profile's name and hardware are none of them."""
     data = params.model_dump(mode="json")
-    settings = {name: data[name] for name in definition.sections}
+    settings: dict[str, Any] = {
+        name: reduce(getitem, name.split("."), data) for name in definition.sections
+    }
     for name in definition.sections:
-        section = data[name] if isinstance(data[name], dict) else {}
+        section = settings[name] if isinstance(settings[name], dict) else {}
         for key, location in section.items():
             if key.endswith("location") and location:
                 # Outside the chain, where neither DVC nor an input's hash watches.

@@ -186,7 +186,8 @@ def _shared_params(params: ProfileParams) -> dict[str, str]:
         for name, section in sections.items()
         for key, value in section.model_dump().items()
     }
-    return {"seed": str(params.seed)} | values
+    seeds = {f"seeds.{name}": str(seed) for name, seed in params.seeds.model_dump().items()}
+    return seeds | values
 
 
 def _read_curve(path: Path) -> Iterable[Point]:

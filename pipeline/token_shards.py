@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -95,7 +95,7 @@ def _write_index(path: Path, ids: list[str], ends: npt.NDArray[np.int64]) -> Non
 
 @dataclass(frozen=True)
 class TokenSplit:
-    """A split opened for reading: memory-mapped, so its size does not matter."""
+    """A split, or its first documents, opened for reading by memory maps: no size is too large."""
 
     folder: Path
     tokenizer_sha256: str
@@ -106,7 +106,28 @@ class TokenSplit:
 
     def __reduce__(self) -> tuple[Any, tuple[Path]]:
         """Pickle as its folder: another process maps the files itself."""
-        return partial(open_split, verify=False), (self.folder,)
+        reopen = partial(open_split, verify=False, most_tokens=self.num_tokens)
+        return reopen, (self.folder,)
+
+    def head(self, most_tokens: int) -> TokenSplit:
+        """The longest run of whole documents from the start that has at most `most_tokens`.
+
+        The order of a split is that of its documents' hashes, so this is a draw by hash in which
+        a larger number holds all that a smaller one does.
+        """
+        if most_tokens >= self.num_tokens:
+            return self
+        shards: list[Tokens] = []
+        tokens = documents = 0
+        for number, shard in enumerate(self.shards):
+            ends = np.cumsum(self._index(number, ["length"])["length"].to_numpy())
+            whole = int(np.searchsorted(ends, most_tokens - tokens, side="right"))
+            fitting = int(ends[whole - 1]) if whole else 0
+            shards.append(shard[:fitting])
+            tokens, documents = tokens + fitting, documents + whole
+            if whole < len(ends):
+                break
+        return replace(self, num_tokens=tokens, num_documents=documents, shards=shards)
 
     def window(self, start: int, length: int) -> Tokens:
         """`length` tokens from position `start` of the concatenated shards, as a copy."""
@@ -125,16 +146,20 @@ class TokenSplit:
 
     def documents(self) -> Iterator[TokenDocument]:
         """All documents in order."""
+        left = self.num_documents
         for number, shard in enumerate(self.shards):
-            index = pq.read_table(self.folder / f"{number:05d}.documents.parquet").to_pydict()
-            for id_, start, length in zip(
-                index["id"], index["start"], index["length"], strict=True
-            ):
+            index = self._index(number).slice(0, left)
+            left -= len(index)
+            columns = (index[name].to_pylist() for name in ("id", "start", "length"))
+            for id_, start, length in zip(*columns, strict=True):
                 yield TokenDocument(id_, np.asarray(shard[start : start + length]))
 
+    def _index(self, shard: int, columns: list[str] | None = None) -> pa.Table:
+        return pq.read_table(self.folder / f"{shard:05d}.documents.parquet", columns=columns)
 
-def open_split(folder: Path, *, verify: bool = True) -> TokenSplit:
-    """Open a split; `verify` reads every byte once to compare hashes.
+
+def open_split(folder: Path, *, verify: bool = True, most_tokens: int | None = None) -> TokenSplit:
+    """Open a split, or its head; `verify` reads every byte once to compare hashes.
 
     Raises:
         CorruptDataError: a shard is missing, short, or its bytes are not those listed.
@@ -157,9 +182,10 @@ def open_split(folder: Path, *, verify: bool = True) -> TokenSplit:
             )
         empty = shard["tokens"] == 0  # a zero-length file cannot be mapped
         maps.append(np.empty(0, DTYPE) if empty else np.memmap(path, DTYPE, mode="r"))
-    return TokenSplit(
+    split = TokenSplit(
         folder, manifest["tokenizer_sha256"], manifest["tokens"], manifest["documents"], maps
     )
+    return split if most_tokens is None else split.head(most_tokens)
 
 
 _REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"

@@ -28,7 +28,8 @@ class Job:
     params: TrainParams
     """For how it runs: micro-batches, precision, compilation, checkpoint interval."""
     compute: ComputeParams
-    train: TokenSplit
+    text: TokenSplit
+    """The training text: the documents of the train split that the budget reads."""
     valid: TokenSplit
     valid_tokens: int
     """Of the valid split, behind each point of the loss curve."""
@@ -45,7 +46,7 @@ class Job:
     @property
     def order(self) -> DataOrder:
         """Which tokens each step reads."""
-        return DataOrder(self.train, self.config.n_positions, self.recipe.seed)
+        return DataOrder(self.text, self.config.n_positions, self.recipe.order_seed)
 
     @property
     def layout(self) -> BatchLayout:
@@ -64,8 +65,8 @@ class Job:
             **{f"model.{name}": value for name, value in asdict(self.config).items()},
             **{f"recipe.{name}": value for name, value in asdict(self.recipe).items()},
             "precision": self.params.precision,
-            "train_tokens": self.train.num_tokens,
-            "tokenizer": self.train.tokenizer_sha256,
+            "train_tokens": self.text.num_tokens,
+            "tokenizer": self.text.tokenizer_sha256,
         }
 
     def to_json(self) -> str:
@@ -75,7 +76,8 @@ class Job:
             "recipe": asdict(self.recipe),
             "params": self.params.model_dump(mode="json"),
             "compute": self.compute.model_dump(mode="json"),
-            "train": str(self.train.folder),
+            "text": str(self.text.folder),
+            "text_tokens": self.text.num_tokens,
             "valid": str(self.valid.folder),
             "valid_tokens": self.valid_tokens,
             "eval_every_tokens": self.eval_every_tokens,
@@ -90,6 +92,7 @@ def job_from_json(text: str) -> Job:
         OSError, CorruptDataError: this node does not see the token shards.
     """
     fields = json.loads(text)
+    text_tokens = fields.pop("text_tokens")
     betas = tuple(fields["recipe"]["adam_betas"])
     return Job(
         **fields
@@ -98,7 +101,7 @@ def job_from_json(text: str) -> Job:
             "recipe": Recipe(**fields["recipe"] | {"adam_betas": betas}),
             "params": TrainParams.model_validate(fields["params"]),
             "compute": ComputeParams.model_validate(fields["compute"]),
-            "train": open_split(Path(fields["train"]), verify=False),
+            "text": open_split(Path(fields["text"]), verify=False, most_tokens=text_tokens),
             "valid": open_split(Path(fields["valid"]), verify=False),
             "folder": Path(fields["folder"]),
         }
@@ -149,7 +152,8 @@ class TrainingData(NamedTuple):
     """What the tokenize stage made, opened and verified."""
 
     tokenizer: Tokenizer
-    train: TokenSplit
+    text: TokenSplit
+    """What the budget reads of the train split; the same for every size."""
     valid: TokenSplit
 
 
@@ -159,10 +163,12 @@ def open_data(stage: Stage) -> TrainingData:
     Raises:
         CorruptDataError: a file is damaged, or a split was made with another tokenizer.
     """
-    folder = stage.inputs["tokens"]
+    folder, train = stage.inputs["tokens"], stage.params.train
+    budget = train.tokens // train.batch_tokens * train.batch_tokens
     tokenizer = load_tokenizer(folder / "tokenizer")
-    data = TrainingData(tokenizer, open_split(folder / "train"), open_split(folder / "valid"))
-    for split in (data.train, data.valid):
+    text = open_split(folder / "train").head(budget)
+    data = TrainingData(tokenizer, text, open_split(folder / "valid"))
+    for split in (data.text, data.valid):
         if split.tokenizer_sha256 != tokenizer.sha256:
             raise CorruptDataError(
                 f"{split.folder}: made with tokenizer {split.tokenizer_sha256[:12]}..., but "
@@ -199,7 +205,8 @@ def make_job(
         dropout=train.dropout,
     )
     recipe = Recipe(
-        seed=params.seed,
+        order_seed=params.seeds.order,
+        initialisation_seed=params.seeds.initialisation,
         learning_rate=learning_rate,
         tokens=tokens,
         batch_tokens=train.batch_tokens,
@@ -215,7 +222,7 @@ def make_job(
         recipe=recipe,
         params=train,
         compute=params.compute,
-        train=data.train,
+        text=data.text,
         valid=data.valid,
         valid_tokens=valid_tokens,
         eval_every_tokens=eval_every_tokens,

@@ -26,7 +26,7 @@ from models.loss_spikes import Spike
 from models.training import LanguageModelling
 from pipeline.batches import MicroBatches, held_out_windows
 from pipeline.executor import end_with_parent
-from pipeline.params import Precision
+from pipeline.params_types import Precision
 from pipeline.stage import Stage
 from pipeline.training_group import check_start, joined_group
 from pipeline.training_job import Job, Listeners, Outcome, Point
@@ -116,7 +116,7 @@ def make_model(job: Job, *, fill: bool) -> GPT2:
     """The job's model; `fill` initialises its weights, which a checkpoint would overwrite."""
     model = empty_model(job.config)
     if fill:
-        generator = torch.Generator().manual_seed(job.recipe.seed)
+        generator = torch.Generator().manual_seed(job.recipe.initialisation_seed)
         model.initialise(generator, job.recipe.residual_init)
     if job.params.compile:
         model.compile_parts()

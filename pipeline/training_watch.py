@@ -64,7 +64,7 @@ class TrainingWatch(pl.Callback):
         module = _own(pl_module)
         signal.signal(signal.SIGTERM, self._terminate)
         check_same_step(trainer, module.step)
-        seed_rank(self._job.recipe.seed, trainer.global_rank, module.step)
+        seed_rank(self._job.recipe.order_seed, trainer.global_rank, module.step)
         if self._state is not None:
             restore_state(trainer, module.model, self._state)
             if trainer.is_global_zero:  # the sum of all ranks

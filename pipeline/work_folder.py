@@ -35,7 +35,8 @@ _LOCK_WAIT_S = 5.0
 _PLUMBING = frozenset(
     f"pipeline.{name}"
     for name in (
-        *("stage", "work_folder", "progress", "params", "params_file", "yaml12", "storage"),
+        *("stage", "work_folder", "progress", "params", "params_text", "params_types"),
+        *("params_file", "yaml12", "storage"),
         *("executor", "cluster"),
         *("tracking", "tracked_run", "run_store", "study_record", "mlflow_view"),
     )

@@ -46,7 +46,7 @@ if __name__ == "__main__":
             name="dedup",
             description="Made for the tests.",
             inputs={"documents": "folder of a text"},
-            sections=["seed", "dedup"],
+            sections=["seeds.corpus", "dedup"],
             run=run,
         )
     )

@@ -24,7 +24,8 @@ from pipeline.files import write_json
 from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import load_params
 from pipeline.results import Interval, Result, write_result
-from pipeline.token_shards import TokenDocument, write_token_shards
+from pipeline.token_shards import TokenDocument, open_split, write_token_shards
+from pipeline.training_documents import write_training_documents
 
 PARAMETERS = {"small": 38_128, "medium": 95_104, "large": 289_344, "xl": 1_071_872}
 NUM_EXAMPLES = 12
@@ -242,7 +243,10 @@ def write_trainings(study: MadeStudy) -> None:
                 "parameters": PARAMETERS[size],
                 "non_embedding_parameters": PARAMETERS[size] // 2,
                 "tokens": 1_500_000,
-                "epochs": 0.52,
+                "epochs": 1.02,
+                "training_documents": 20,
+                "training_text_tokens": 1_470_588,
+                "tokens_per_parameter": 1_500_000 / PARAMETERS[size],
                 "steps": 366,
                 "train_loss": rows[-1][1],
                 "valid_loss": rows[-1][2],
@@ -255,6 +259,8 @@ def write_trainings(study: MadeStudy) -> None:
         losses = [5.5 - 0.3 * rank + (math.log10(rate) + 2.5 + 0.1 * rank) ** 2 for rate in rates]
         sweep = [(rate, 200_000, loss) for rate, loss in zip(rates, losses, strict=True)]
         _write_csv(tune / "sweep.csv", ("learning_rate", "tokens", "valid_loss"), sweep)
+        text = open_split(study.folder / "tokenize" / "train")
+        write_training_documents(train, text)
         write_json(train / "config.json", {"n_layer": rank + 1, "vocab_size": 2048})
         best = rates[losses.index(min(losses))]
         write_json(tune / "learning_rate.json", {"learning_rate": best, "at_grid_edge": None})

@@ -1,9 +1,8 @@
-"""The data order: every token once an epoch, the same for any number of devices."""
+"""The data order: every token equally often, the same for any number of devices."""
 
 from __future__ import annotations
 
 import pickle
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -33,32 +32,45 @@ def split(tmp_path: Path) -> TokenSplit:
     return open_split(tmp_path)
 
 
-@pytest.mark.parametrize("epoch", [0, 1, 5])
-def test_an_epoch_predicts_each_token_once_but_for_two_contexts(
-    split: TokenSplit, epoch: int
+@pytest.mark.parametrize("context", [10, 59, 100])
+def test_after_any_block_every_token_was_predicted_equally_often_to_within_one(
+    split: TokenSplit, context: int
 ) -> None:
-    order = DataOrder(split, 10, seed=3)
-    first = epoch * order.sequences_per_epoch
-    counts = Counter(
-        int(token)
-        for number in range(first, first + order.sequences_per_epoch)
-        for token in order.tokens(number)[1:]
-    )
-    assert set(counts.values()) == {1}
-    assert len(counts) >= 1_003 - 2 * 10
+    order = DataOrder(split, context, seed=3)
+    counts = np.zeros(1_003, int)
+    for number in range(4 * 1_003 // context):
+        tokens = order.tokens(number)
+        assert len(tokens) == context + 1
+        assert set(np.diff(tokens.astype(int))) <= {1, -1_002}  # a ring
+        counts[tokens[1:]] += 1
+        assert counts.max() - counts.min() <= 1
 
 
-def test_epochs_differ_in_order_and_offset_and_seeds_too(split: TokenSplit) -> None:
-    def starts(seed: int, epoch: int) -> list[int]:
+def test_rounds_differ_in_order_and_seeds_too(split: TokenSplit) -> None:
+    def starts(seed: int, first: int) -> list[int]:
         order = DataOrder(split, 10, seed)
-        size = order.sequences_per_epoch
-        return [order.start_of(epoch * size + place) for place in range(size)]
+        return [order.start_of(first + place) for place in range(100)]
 
     assert starts(1, 0) == starts(1, 0)
-    assert starts(1, 0) != starts(1, 1)
+    assert starts(1, 0) != starts(1, 101)
+    assert sorted(starts(1, 0)) != sorted(starts(1, 101))  # blocks are cut elsewhere
     assert starts(1, 0) != starts(2, 0)
-    assert len({starts(1, epoch)[0] % 10 for epoch in range(30)}) > 5
     assert starts(1, 0) != sorted(starts(1, 0))
+
+
+@pytest.mark.parametrize("budget", [59, 60, 500, 1_002, 1_003, 5_000])
+def test_the_head_of_a_split_is_the_most_whole_documents_that_fit(
+    split: TokenSplit, budget: int
+) -> None:
+    head = split.head(budget)
+    documents = list(head.documents())
+    whole = list(split.documents())
+    lengths = np.cumsum([len(document.tokens) for document in whole])
+    fitting = int((lengths <= budget).sum())
+    assert [d.id for d in documents] == [d.id for d in whole[:fitting]]
+    assert (head.num_documents, head.num_tokens) == (fitting, int(lengths[fitting - 1]))
+    assert head.window(0, head.num_tokens).tolist() == list(range(head.num_tokens))
+    assert pickle.loads(pickle.dumps(head)).num_tokens == head.num_tokens
 
 
 def test_asking_backwards_gives_the_same_sequences(split: TokenSplit) -> None:
@@ -111,7 +123,7 @@ def test_a_batch_that_is_no_whole_number_of_sequences_is_refused() -> None:
 
 
 def test_a_split_shorter_than_two_contexts_is_refused_with_its_size(split: TokenSplit) -> None:
-    with pytest.raises(UserError, match="1003 tokens are too few for sequences of 600"):
+    with pytest.raises(UserError, match=r"1,003 tokens .* too few for sequences of 600"):
         DataOrder(split, 600, 1)
 
 

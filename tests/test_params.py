@@ -73,7 +73,11 @@ MISTAKES = [
     ("min_score: 3", "min_scor: 3", r"min_scor is no known key; did you mean min_score\?"),
     ("      min_score: 3\n", "", r"profiles\.tiny\.crawl\.min_score is missing; add it"),
     ("min_score: 3", "min_score: three", r"min_score = 'three'.*; change it"),
-    ("seed: 1", "seed: 1\n    seed: 2", r"line \d+, column \d+: the key 'seed' stands twice"),
+    (
+        "profile: tiny",
+        "profile: tiny\nprofile: tiny",
+        r"line \d+, column \d+: the key 'profile' stands twice",
+    ),
     ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
     ("profile: tiny", "profil: tiny", r"profile is missing; add it"),
     ("sizes: [small,", "sizes: [tiny,", r"sizes = .* must be \['small', 'medium', 'large', 'xl'\]"),

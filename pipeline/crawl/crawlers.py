@@ -28,7 +28,8 @@ from pipeline.crawl.politeness import HostGates
 from pipeline.crawl.share import Share
 from pipeline.crawl.warc import WarcFiles, cut
 from pipeline.executor import map_shards
-from pipeline.params import ComputeParams, CrawlParams
+from pipeline.params import ComputeParams
+from pipeline.params_text import CrawlParams
 from pipeline.progress import Progress
 from pipeline.work_folder import locked
 

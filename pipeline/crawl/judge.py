@@ -8,7 +8,7 @@ from pipeline.crawl.bodies import BrokenBodyError, TooLargeError, decode_body
 from pipeline.crawl.extract import extract, looks_binary
 from pipeline.crawl.html_limits import TooComplexError
 from pipeline.crawl.rules import Page, check_rules_off, reject
-from pipeline.params import CrawlParams
+from pipeline.params_text import CrawlParams
 
 NO_PAGE = Page("", "")
 

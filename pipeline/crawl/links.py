@@ -22,7 +22,7 @@ from pipeline.crawl.frontier import Frontier, Link
 from pipeline.crawl.remote_file import open_place
 from pipeline.crawl.submissions import BadLine, Submission, find_dumps, read_submissions
 from pipeline.documents import shard_paths
-from pipeline.params import CrawlParams
+from pipeline.params_text import CrawlParams
 from pipeline.progress import Progress
 
 CORRUPT = "corrupt_line"

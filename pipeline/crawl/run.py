@@ -17,7 +17,7 @@ from pipeline.crawl.judge import caps_of
 from pipeline.crawl.links import collect_links, make_rules, read_known
 from pipeline.crawl.shards import Places, cut_ranges, extract_all
 from pipeline.errors import EXIT_TERMINATED, UserError
-from pipeline.params import CrawlParams
+from pipeline.params_text import CrawlParams
 from pipeline.stage import Stage
 from pipeline.storage import parse_place
 from pipeline.web_server import serve

@@ -12,7 +12,7 @@ if __name__ == "__main__":
                 "documents": "folder of documents that the crawl stage made",
                 "eval_sets": "what the eval_sets stage made",
             },
-            sections=("seed", "dedup"),
+            sections=("seeds.corpus", "dedup"),
             run=run,
         )
     )

@@ -24,7 +24,7 @@ from pipeline.dedup.reasons import (
     WIKIPEDIA,
     code,
 )
-from pipeline.params import DedupParams
+from pipeline.params_text import DedupParams
 from pipeline.words import Numbers
 
 

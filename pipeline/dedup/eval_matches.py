@@ -15,7 +15,7 @@ import pandas as pd
 
 from pipeline.dedup.eval_index import EvalIndex
 from pipeline.dedup.features import Features
-from pipeline.params import DedupParams
+from pipeline.params_text import DedupParams
 from pipeline.words import Numbers
 
 EXAMPLE_COLUMNS = ["document", "example", "num_matches", "start", "end"]

@@ -32,7 +32,7 @@ from pipeline.dedup.wikipedia import wikipedia_sign
 from pipeline.documents import Shard, read_verified_table
 from pipeline.files import open_folder
 from pipeline.ngrams import ExactIndex
-from pipeline.params import DedupParams
+from pipeline.params_text import DedupParams
 from pipeline.words import HashedTexts, Hashes, Numbers, batch_texts, hash_texts
 
 _DOCUMENTS, _BANDS, _MATCHES = "documents.parquet", "bands.npy", "matches.npy"

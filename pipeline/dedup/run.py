@@ -82,7 +82,7 @@ def _compute_features(stage: Stage, shards: Sequence[Shard], name: str) -> list[
         folder=stage.work / name,
         eval_ngrams=stage.work / _EVAL_NGRAMS,
         params=stage.params.dedup,
-        seed=stage.params.seed,
+        seed=stage.params.seeds.corpus,
     )
     with stage.progress(name, total=len(shards), unit="shards") as progress:
         return list(map_shards(compute, shards, compute=stage.params.compute, progress=progress))

@@ -7,7 +7,7 @@ DEFINITION = Definition(
     name="eval_sets",
     description="Prepare the evaluation sets: published files in, one Parquet file per set out.",
     inputs={"sample_web": "published files of the sample web"},
-    sections=["seed", "eval_sets"],
+    sections=["seeds.corpus", "eval_sets"],
     run=run,
 )
 

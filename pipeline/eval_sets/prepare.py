@@ -20,7 +20,7 @@ from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder, NotAvailable, Source, SourceFile
 from pipeline.examples import Example, write_examples
 from pipeline.files import once, sha256_file, write_json
-from pipeline.params import EvalSetsParams
+from pipeline.params_text import EvalSetsParams
 from pipeline.stage import Stage
 from pipeline.work_folder import MANIFEST
 
@@ -85,7 +85,7 @@ def _prepare(eval_set: EvalSet, source: Source, stage: Stage) -> dict[str, Any]:
     except NotAvailable as reason:
         return {"not_available": str(reason)}
     examples = eval_set.read_test(files)
-    params, seed = stage.params.eval_sets, stage.params.seed
+    params, seed = stage.params.eval_sets, stage.params.seeds.corpus
     if eval_set.scoring == "running_text":
         chosen = list(prefix(examples, params.max_text_bytes))
         pairs: list[Pair] = []

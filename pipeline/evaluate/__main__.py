@@ -12,8 +12,11 @@ DEFINITION = Definition(
         "tokens": "what the tokenize stage made",
         "eval_sets": "what the eval_sets stage made",
     },
-    sections=["seed", "evaluate"],
-    reads={"model": ["model.safetensors", "config.json"], "tokens": ["tokenizer", "train", "test"]},
+    sections=["seeds.sampling", "evaluate"],
+    reads={
+        "model": ["model.safetensors", "config.json", "documents.parquet"],
+        "tokens": ["tokenizer", "train", "test"],
+    },
     run=run,
     sized=True,
 )

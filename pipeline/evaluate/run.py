@@ -30,6 +30,7 @@ from pipeline.examples import read_examples
 from pipeline.files import read_json, sha256_file
 from pipeline.results import Result, read_result, write_result
 from pipeline.stage import Stage
+from pipeline.training_documents import read_training_documents
 from pipeline.work_folder import MANIFEST
 
 Method = Callable[[Session, Task], Outcome]
@@ -52,7 +53,7 @@ def run(stage: Stage) -> dict[str, Any]:
         stage.inputs["tokens"] / "tokenizer",
         params=stage.params.evaluate,
         compute=stage.params.compute,
-        seed=stage.params.seed,
+        seed=stage.params.seeds.sampling,
     )
     manifest = read_json(stage.inputs["eval_sets"] / MANIFEST)
     results: dict[str, Result] = {}
@@ -111,7 +112,10 @@ def _score(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str
         params = session.params
         count = params.train_documents if split == "train" else params.test_documents
         folder = stage.inputs["tokens"] / split
-        return documents.evaluate(session, folder, num_documents=count)
+        among = None
+        if split == "train" and folder.is_dir():
+            among = read_training_documents(stage.inputs["model"])
+        return documents.evaluate(session, folder, num_documents=count, among=among)
     if eval_set.name not in manifest["sets"]:
         reason = manifest["not_available"].get(eval_set.name, "the eval_sets stage made none")
         raise CannotRun(reason)

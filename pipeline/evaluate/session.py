@@ -16,7 +16,8 @@ import torch
 from models.checkpoints import CheckpointError, load_pretrained
 from models.gpt2 import GPT2
 from pipeline.errors import CorruptDataError, UserError
-from pipeline.params import ComputeParams, EvaluateParams, Precision
+from pipeline.params import ComputeParams, EvaluateParams
+from pipeline.params_types import Precision
 from pipeline.tokenizer import Tokenizer, load_tokenizer
 
 

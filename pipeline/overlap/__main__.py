@@ -12,11 +12,12 @@ if __name__ == "__main__":
             "without the examples that share any.",
             inputs={
                 "documents": "folder of documents that the dedup stage kept",
-                "tokens": "what the tokenize stage made",
+                "trained": "folder of what the train stage made, by size",
                 "eval_sets": "what the eval_sets stage made",
                 "results": "folder of what the evaluate stage made, by size",
             },
-            sections=("seed", "overlap"),
+            sections=("seeds.sampling", "overlap"),
+            reads={"trained": ("*/documents.parquet",)},
             run=run,
         )
     )

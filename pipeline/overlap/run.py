@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.documents import list_shards
+from pipeline.errors import CorruptDataError
 from pipeline.executor import map_shards
 from pipeline.files import open_atomic
 from pipeline.overlap.clean_subset import clean_subset
@@ -24,8 +25,9 @@ from pipeline.overlap.training_side import (
     fill_bloom,
     id_hashes,
 )
+from pipeline.params import SIZES
 from pipeline.stage import Stage
-from pipeline.token_shards import open_split
+from pipeline.training_documents import read_training_documents
 
 _RANDOM_STRINGS = 1_000_000  # the paper's check of its filter
 
@@ -47,7 +49,9 @@ def run(stage: Stage) -> dict[str, Any]:
     _write_csv(stage, "figure5", curve)
     subset, left_out = clean_subset(inputs["results"], _write_examples(stage, side, texts))
     _write_csv(stage, "clean_subset", subset)
-    found = bloom.count_found_random(_RANDOM_STRINGS, params.ngram_words, seed=stage.params.seed)
+    found = bloom.count_found_random(
+        _RANDOM_STRINGS, params.ngram_words, seed=stage.params.seeds.sampling
+    )
     return {
         "train_documents": sum(shard.documents for shard in shards),
         "train_ngrams": sum(shard.ngrams for shard in shards),
@@ -68,12 +72,11 @@ def run(stage: Stage) -> dict[str, Any]:
 
 
 def _read_training_side(stage: Stage, side: SeenIndex) -> list[TrainingShard]:
-    """Read the train split's documents; `side` learns which of its n-grams they hold."""
+    """Read the training documents; `side` learns which of its n-grams they hold."""
     index, train_ids = stage.work / "asked.npz", stage.work / "train_ids.npy"
     side.index.save(index)
-    split = open_split(stage.inputs["tokens"] / "train")
     with open_atomic(train_ids) as file:
-        np.save(file, id_hashes(document.id for document in split.documents()))
+        np.save(file, id_hashes(_training_documents(stage.inputs["trained"])))
     read = ReadShard(folder=stage.work / "train_ngrams", train_ids=train_ids, index=index)
     todo = list_shards(stage.inputs["documents"])
     with stage.progress("training text", total=len(todo), unit="shards") as progress:
@@ -81,6 +84,22 @@ def _read_training_side(stage: Stage, side: SeenIndex) -> list[TrainingShard]:
     for shard in shards:
         side.seen[np.load(shard.places)] = True
     return shards
+
+
+def _training_documents(folder: Path) -> list[str]:
+    """The documents that every size was trained on.
+
+    Raises:
+        CorruptDataError: the sizes were not trained on the same documents.
+    """
+    by_size = {size: read_training_documents(folder / size) for size in SIZES}
+    for size, ids in by_size.items():
+        if ids != by_size[SIZES[0]]:
+            raise CorruptDataError(
+                f"{folder / size}: trained on {len(ids):,} documents, which are not the "
+                f"{len(by_size[SIZES[0]]):,} of {SIZES[0]}; run dvc repro"
+            )
+    return by_size[SIZES[0]]
 
 
 def _write_examples(stage: Stage, side: SeenIndex, texts: list[Text]) -> dict[str, pd.DataFrame]:

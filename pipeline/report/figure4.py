@@ -93,7 +93,7 @@ def _compare(study: Study, split: str, smaller: str, larger: str) -> Step:
         )
     fall = (left["loss_nats"] - right["loss_nats"]).to_numpy(dtype=float)
     tokens = left["num_units"].to_numpy(dtype=float)
-    generator = np.random.default_rng(study.params.seed)
+    generator = np.random.default_rng(study.params.seeds.sampling)
     even = np.full(len(left), 1 / len(left))
     draws = generator.multinomial(len(left), even, study.params.evaluate.bootstrap_samples)
     ratios = np.exp((draws @ fall) / (draws @ tokens))

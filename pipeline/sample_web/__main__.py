@@ -17,7 +17,7 @@ if __name__ == "__main__":
                 "Pages, text and held-out part: profiles.<profile>.sample_web in params.yaml."
             ),
             inputs={"constraints": "constraints.txt, which says whose documentation it is"},
-            sections=["seed", "sample_web"],
+            sections=["seeds.corpus", "sample_web"],
             run=run,
         )
     )

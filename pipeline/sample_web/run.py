@@ -39,7 +39,7 @@ _EMPTY = "empty: sample_web.enabled is false in this profile"
 
 def run(stage: Stage) -> dict[str, Any]:
     """Write site/, links/ and eval/; see `python -m pipeline.sample_web --help`."""
-    params, seed = stage.params.sample_web, stage.params.seed
+    params, seed = stage.params.sample_web, stage.params.seeds.corpus
     if not params.enabled:
         for name in ("site", "links", "eval"):
             write_json(_fresh(stage.staging / name) / MANIFEST, {"statement": _EMPTY, "files": []})

@@ -9,7 +9,7 @@ if __name__ == "__main__":
             name="tokenize",
             description="Make the tokenizer and the token shards of the three splits.",
             inputs={"documents": "folder of documents that the dedup stage kept"},
-            sections=("seed", "tokenize"),
+            sections=("seeds.split", "tokenize"),
             run=run,
         )
     )

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.documents import Shard, list_shards, read_documents
 from pipeline.errors import UserError
 from pipeline.executor import map_shards
-from pipeline.params import TokenizeParams
+from pipeline.params_text import TokenizeParams
 from pipeline.stage import Stage
 from pipeline.token_shards import write_token_shards
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
@@ -77,7 +77,7 @@ def _training_texts(stage: Stage, shards: list[Shard]) -> Iterator[str]:
     documents, total = 0, 0
     with stage.progress("train the BPE", total=None, unit="documents") as progress:
         for document in read_documents(stage.inputs["documents"]):
-            if in_bounds(split_keys([document.id], seed=stage.params.seed), bounds)[0]:
+            if in_bounds(split_keys([document.id], seed=stage.params.seeds.split), bounds)[0]:
                 documents, total = documents + 1, total + len(document.text.encode())
                 progress.update()
                 yield document.text
@@ -90,7 +90,7 @@ def _encode(stage: Stage, shards: list[Shard], tokenizer_sha256: str) -> Encoded
         tokenizer=stage.staging / _TOKENIZER,
         tokenizer_sha256=tokenizer_sha256,
         parts=stage.work / "parts",
-        seed=stage.params.seed,
+        seed=stage.params.seeds.split,
         num_threads=max(1, workers // len(shards)),
         encoder=stage.params.tokenize.encoder,
     )

@@ -13,7 +13,7 @@ DEFINITION = stage.Definition(
         "tokens": "what the tokenize stage made",
         "learning_rate": "learning_rate.json of the tune stage",
     },
-    sections=("seed", "train", "models"),
+    sections=("seeds.order", "seeds.initialisation", "train", "models"),
     reads={"tokens": ("tokenizer", "train", "valid")},
     run=run,
     sized=True,

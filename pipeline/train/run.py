@@ -22,6 +22,7 @@ from pipeline.files import open_atomic, read_json
 from pipeline.stage import Stage
 from pipeline.tokenizer import write_hugging_face_files
 from pipeline.tracking import open_run
+from pipeline.training_documents import write_training_documents
 from pipeline.training_job import Job, Outcome, Point, make_job, open_data
 from pipeline.training_run import train_to_end
 from pipeline.work_folder import hash_input
@@ -51,6 +52,7 @@ def run(stage: Stage) -> dict[str, Any]:
             tracked.log_metrics({"loss_spike": spike.loss}, tokens=done_tokens)
     save_pretrained(outcome.model, stage.staging)
     write_hugging_face_files(data.tokenizer, stage.staging)
+    write_training_documents(stage.staging, data.text)
     _write_curve(stage, outcome.curve)
     return describe(stage, job, outcome)
 
@@ -85,7 +87,10 @@ def describe(stage: Stage, job: Job, outcome: Outcome) -> dict[str, Any]:
         "non_embedding_parameters": num_non_embedding_parameters(job.config),
         "tokens": last.tokens,
         "steps": job.recipe.num_steps,
-        "epochs": round(last.tokens / job.train.num_tokens, 4),
+        "training_documents": job.text.num_documents,
+        "training_text_tokens": job.text.num_tokens,
+        "epochs": round(last.tokens / job.text.num_tokens, 4),
+        "tokens_per_parameter": round(last.tokens / num_parameters(job.config), 4),
         "train_loss": last.train_loss,
         "valid_loss": last.valid_loss,
         "learning_rate": job.recipe.learning_rate,
@@ -100,7 +105,7 @@ def describe(stage: Stage, job: Job, outcome: Outcome) -> dict[str, Any]:
         "mfu": rate and round(model_flops_utilisation(rate, flops_per_token, peak), 4),
         "loss_spikes": [spike._asdict() for spike in outcome.spikes],
         "devices": job.num_ranks,
-        "tokenizer_sha256": job.train.tokenizer_sha256,
-        "train_sha256": hash_input(job.train.folder),
+        "tokenizer_sha256": job.text.tokenizer_sha256,
+        "train_sha256": hash_input(job.text.folder),
         "valid_sha256": hash_input(job.valid.folder),
     }

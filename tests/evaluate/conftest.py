@@ -14,10 +14,12 @@ from models.checkpoints import save_pretrained
 from models.gpt2 import GPT2, GPT2Config
 from pipeline.evaluate.session import Session, open_session
 from pipeline.params_file import load_params
-from pipeline.token_shards import TokenDocument, write_token_shards
+from pipeline.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.tokenize.train_bpe import train_tokenizer
+from pipeline.training_documents import write_training_documents
 
 CONTEXT = 64
+TRAINED_TOKENS = 2000  # of the train split: about a third
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         for parameter in model.parameters():
             parameter.mul_(6.0)
     save_pretrained(model, root / "model")
+    text = open_split(root / "tokens" / "train").head(TRAINED_TOKENS)
+    write_training_documents(root / "model", text)
     return Study(root / "model", root / "tokens")
 
 

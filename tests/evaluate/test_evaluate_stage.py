@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -173,3 +174,17 @@ def test_it_starts_where_only_the_packages_of_a_gpu_node_are(project: Path) -> N
         "import pipeline.evaluate.__main__\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=project, check=True)
+
+
+def test_train_documents_are_those_that_the_model_was_trained_on(out: Path, study: Study) -> None:
+    scored = set(read_scores(out, "webtext_train")["id"])
+    trained = set(pd.read_parquet(study.model / "documents.parquet")["id"])
+    split = pd.read_parquet(study.tokens / "train" / "00000.documents.parquet")["id"]
+    assert scored <= trained < set(split)
+
+
+def test_bits_per_byte_are_the_same_losses_over_the_bytes_of_the_text(out: Path) -> None:
+    scores = read_scores(out, "webtext_test")
+    result = read_results(out)["webtext_test"]
+    bits = sum(scores["loss_nats"]) / math.log(2) / sum(scores["num_bytes"])
+    assert result.metrics["bits_per_byte"] == pytest.approx(bits)

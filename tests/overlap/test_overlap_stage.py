@@ -34,7 +34,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, project: Path) -> MadeStudy:
 def runs(study: MadeStudy, project: Path, tmp_path_factory: pytest.TempPathFactory) -> StageRuns:
     inputs = {
         "documents": study.folder / "dedup" / "kept",
-        "tokens": study.folder / "tokenize",
+        "trained": study.folder / "train",
         "eval_sets": study.folder / "eval_sets",
         "results": study.folder / "evaluate",
     }

@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, project: Path) -> MadeStudy:
     made = make_study(tmp_path_factory.mktemp("made") / "data" / "tiny", project)
     inputs = {
         "documents": made.folder / "dedup" / "kept",
-        "tokens": made.folder / "tokenize",
+        "trained": made.folder / "train",
         "eval_sets": made.folder / "eval_sets",
         "results": made.folder / "evaluate",
     }
