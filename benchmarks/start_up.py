@@ -69,10 +69,10 @@ def _prepare_stage(folder: Path) -> list[str]:
     tokenizer.save(folder / "tokens" / "tokenizer")
     for split in ("train", "valid"):
         write_tokens(folder / "tokens" / split, 257, tokenizer_sha256=tokenizer.sha256)
-    write_json(folder / "learning_rate.json", {"learning_rate": 0.01})
+    write_json(folder / "tuned" / "learning_rate.json", {"learning_rate": 0.01})
     command = f"-m pipeline.train --profile tiny --size small --params {folder}/params.yaml "
     command += f"--work {folder}/work --tokens {folder}/tokens "
-    command += f"--learning-rate {folder}/learning_rate.json --out {folder}/out"
+    command += f"--tuned {folder}/tuned --out {folder}/out"
     return [sys.executable, *command.split()]
 
 

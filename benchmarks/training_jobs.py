@@ -73,4 +73,5 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
         valid_tokens=setting.step_tokens,
         eval_every_tokens=tokens,
         folder=setting.tokens / "checkpoints",
+        until_step=num_steps,
     )

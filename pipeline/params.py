@@ -13,7 +13,15 @@ from pipeline.params_text import (
     SampleWebParams,
     TokenizeParams,
 )
-from pipeline.params_types import Count, Fraction, PositiveCount, PositiveFloat, Precision, Section
+from pipeline.params_types import (
+    Count,
+    Fraction,
+    PositiveCount,
+    PositiveFloat,
+    PositiveFraction,
+    Precision,
+    Section,
+)
 
 
 class ComputeParams(Section):
@@ -63,20 +71,32 @@ class SeedsParams(Section):
 
 
 class TuneParams(Section):
-    """The sweep that picks a size's learning rate by held-out loss."""
+    """The search for a size's learning rate, by trainings that are stopped early but for one.
+
+    A trial is the training itself at one rate: same budget, same schedule, same held-out tokens.
+    """
 
     learning_rates: Annotated[list[PositiveFloat], Field(min_length=1)]
-    tokens: PositiveCount
-    """Training tokens of one trial."""
-    valid_tokens: PositiveCount
-    """Held-out tokens on which a trial is judged."""
+    compare_at: Annotated[list[PositiveFraction], Field(min_length=1)]
+    """Parts of the training after which the trials are compared; the nearest points of the loss
+    curve are taken. 1 trains those that are left to the end and chooses by the end."""
+    keep: list[PositiveCount]
+    """How many trials go on from each comparison to the next; the best of the last one wins."""
     max_extensions: Count
     """Most rates added beyond an end of the grid, by its own ratio, while the best one is there."""
 
     @model_validator(mode="after")
-    def _rates_rise(self) -> TuneParams:
-        if self.learning_rates != sorted(set(self.learning_rates)):
-            raise ValueError(f"learning_rates = {self.learning_rates} must rise; sort them")
+    def _search_narrows(self) -> TuneParams:
+        for name in ("learning_rates", "compare_at"):
+            if (values := getattr(self, name)) != sorted(set(values)):
+                raise ValueError(f"{name} = {values} must rise; sort them")
+        if len(self.keep) != len(self.compare_at) - 1:
+            raise ValueError(
+                f"keep = {self.keep} says how many trials go on from each of compare_at = "
+                f"{self.compare_at} to the next; give {len(self.compare_at) - 1} numbers"
+            )
+        if self.keep != sorted(self.keep, reverse=True):
+            raise ValueError(f"keep = {self.keep} must fall; sort it")
         return self
 
 

@@ -37,11 +37,18 @@ class Job:
     """Between two points."""
     folder: Path
     """Of its checkpoints."""
+    until_step: int
+    """Where it stops: the last step of its schedule, or before."""
 
     @property
     def num_ranks(self) -> int:
         """Devices that train together, each with a process of its own."""
         return self.compute.devices * self.compute.nodes
+
+    @property
+    def steps_between_points(self) -> int:
+        """Steps from one point of the loss curve to the next."""
+        return max(1, self.eval_every_tokens // self.recipe.batch_tokens)
 
     @property
     def order(self) -> DataOrder:
@@ -82,6 +89,7 @@ class Job:
             "valid_tokens": self.valid_tokens,
             "eval_every_tokens": self.eval_every_tokens,
             "folder": str(self.folder),
+            "until_step": self.until_step,
         })
 
 
@@ -183,16 +191,9 @@ def make_job(
     data: TrainingData,
     *,
     learning_rate: float,
-    tokens: int,
-    valid_tokens: int,
-    eval_every_tokens: int,
     folder: Path,
 ) -> Job:
-    """A training of the stage's size by the profile's recipe, with this peak rate and budget.
-
-    A shorter budget warms up in as many tokens as the full training, up to half of its own: with
-    less, high rates that suit the full training fail in the short one.
-    """
+    """The training of the stage's size by the profile's recipe, with this peak rate."""
     params, train = stage.params, stage.params.train
     assert stage.size is not None
     shape = params.models.of(stage.size)
@@ -208,9 +209,9 @@ def make_job(
         order_seed=params.seeds.order,
         initialisation_seed=params.seeds.initialisation,
         learning_rate=learning_rate,
-        tokens=tokens,
+        tokens=train.tokens,
         batch_tokens=train.batch_tokens,
-        warmup_tokens=min(train.warmup_tokens, tokens // 2),
+        warmup_tokens=train.warmup_tokens,
         min_learning_rate_fraction=train.min_learning_rate_fraction,
         weight_decay=train.weight_decay,
         adam_betas=(train.adam_betas[0], train.adam_betas[1]),
@@ -224,7 +225,8 @@ def make_job(
         compute=params.compute,
         text=data.text,
         valid=data.valid,
-        valid_tokens=valid_tokens,
-        eval_every_tokens=eval_every_tokens,
+        valid_tokens=train.valid_tokens,
+        eval_every_tokens=train.eval_every_tokens,
         folder=folder,
+        until_step=recipe.num_steps,
     )

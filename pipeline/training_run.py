@@ -1,4 +1,4 @@
-"""Run one training to its end with Lightning: what the train and tune stages share.
+"""Run one training with Lightning, to its end or a part of the way: for train and tune.
 
 Lightning drives devices, precision, accumulation and gradients. What must survive a kill is ours
 (`training_watch`), and a training counts as done only when its last checkpoint is there: Lightning
@@ -41,19 +41,21 @@ _PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
 }
 
 
-def train_to_end(
+def train_to(
     stage: Stage, job: Job, name: str, on_point: Callable[[Point], None] = lambda point: None
 ) -> Outcome:
-    """Train, going on from the newest checkpoint in `job.folder`; `on_point` gets new points.
+    """Train up to `job.until_step`, going on from the newest checkpoint in `job.folder`.
+
+    `on_point` gets new points. A training that has gone farther already is left as it is.
 
     Raises:
         NonFiniteLossError: naming the step and the documents of its batch.
         SystemExit: 143 after SIGTERM, once a checkpoint is written.
     """
     found = None
-    while found is None or found[0] < job.recipe.num_steps:  # twice if the last one is damaged
+    while found is None or found[0] < job.until_step:  # twice if the last one is damaged
         done_steps = newest_step(job.folder)
-        if done_steps < job.recipe.num_steps:
+        if done_steps < job.until_step:
             _train(stage, job, name, done_steps=done_steps, on_point=on_point)
         found = load_state(job.folder, job.identity, stage.log)
     state = found[1]
@@ -78,7 +80,7 @@ def _train(
     if done_steps:
         stage.log.info("going on after step %s of %s", done_steps, job.recipe.num_steps)
     batch_tokens = job.recipe.batch_tokens
-    total, done = job.recipe.num_steps * batch_tokens, done_steps * batch_tokens
+    total, done = job.until_step * batch_tokens, done_steps * batch_tokens
     with stage.progress(name, total=total, unit="tokens", done=done) as progress:
 
         def on_progress(tokens: int, note: str) -> None:
@@ -100,7 +102,7 @@ def _train(
 
 
 def fit(job: Job, rank: int, listeners: Listeners) -> None:
-    """Train on one device, in this process, from the newest checkpoint to the last step."""
+    """Train on one device, in this process, from the newest checkpoint to `until_step`."""
     if job.compute.accelerator == "cpu":
         torch.set_num_threads(max(1, job.compute.threads // job.compute.devices))
     step, state = load_state(job.folder, job.identity, _LOG) or (0, None)
@@ -155,7 +157,7 @@ def _make_strategy(job: Job) -> str | Strategy:
 def make_loader(job: Job, first_step: int, rank: int) -> DataLoader[Tensor]:
     """The micro-batches of one rank from `first_step` on; its workers read ahead."""
     batches = MicroBatches(
-        job.order, job.layout, first_step=first_step, num_steps=job.recipe.num_steps, rank=rank
+        job.order, job.layout, first_step=first_step, num_steps=job.until_step, rank=rank
     )
     gpu = job.compute.accelerator == "gpu"
     return DataLoader(

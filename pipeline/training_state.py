@@ -55,9 +55,21 @@ def save_state(folder: Path, step: int, identity: Mapping[str, Any], state: Stat
     return path
 
 
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint, unverified; None where there is none."""
+    return next(iter(_checkpoints(folder)), None)
+
+
+def keep_newest(folder: Path) -> None:
+    """Remove all checkpoints but the newest: of a training that waits, one is enough."""
+    for old in _checkpoints(folder)[1:]:
+        old.unlink()
+
+
 def newest_step(folder: Path) -> int:
     """The step of the newest checkpoint, unverified; 0 where there is none."""
-    return max((int(path.name.split(".")[0]) for path in _checkpoints(folder)), default=0)
+    path = newest_checkpoint(folder)
+    return int(path.name.split(".")[0]) if path else 0
 
 
 def load_state(

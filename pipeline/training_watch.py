@@ -90,9 +90,8 @@ class TrainingWatch(pl.Callback):
             return
         module, job = _own(pl_module), self._job
         step = module.step + 1
-        last = step == job.recipe.num_steps
-        every = max(1, job.eval_every_tokens // job.recipe.batch_tokens)
-        point = last or step % every == 0
+        last = step == job.until_step
+        point = last or step % job.steps_between_points == 0
         if not self._start_up_s:
             _wait_for_device(trainer)
             self._start_up_s = process_age_s()

@@ -13,7 +13,12 @@ SMALLER = {
     "sample_web": {"max_pages": 260},
     "eval_sets": {"max_examples": 12, "max_text_bytes": 4_000},
     "tokenize": {"vocab_size": 512, "train_bytes": 400_000},
-    "tune": {"learning_rates": "[1.0e-2]", "tokens": 4096, "max_extensions": 0},
+    "tune": {
+        "learning_rates": "[1.0e-2]",
+        "compare_at": "[0.5]",
+        "keep": "[]",
+        "max_extensions": 0,
+    },
     "train": {
         "tokens": 16_384,
         "batch_tokens": 2048,

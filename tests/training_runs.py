@@ -52,7 +52,7 @@ class TrainingRuns:
     @property
     def checkpoints(self) -> list[Path]:
         """Of the train stage, oldest first."""
-        return sorted(self.work.glob("*/checkpoints/*.pt"))
+        return sorted(self.work.glob("*/rate_*/*.pt"))
 
     def set_params(self, **sections: Mapping[str, Any]) -> None:
         """Write the project's params.yaml with the small training's and these changes."""
@@ -65,15 +65,15 @@ class TrainingRuns:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
 
     def set_learning_rate(self, rate: float) -> None:
-        """Write what the tune stage would have."""
-        write_json(self.folder / "learning_rate.json", {"learning_rate": rate})
+        """Write what the tune stage would have, but for a checkpoint."""
+        write_json(self.folder / "tuned" / "learning_rate.json", {"learning_rate": rate})
 
     def arguments(self, out: str) -> list[str]:
         """What follows `python -m pipeline.<name>`."""
         argv = ["--profile", "tiny", "--size", SIZE, f"--params={self.folder / 'params.yaml'}"]
         argv += [f"--work={self.folder / 'work'}", f"--tokens={self.folder / 'tokens'}"]
         if self.name == "train":
-            argv += [f"--learning-rate={self.folder / 'learning_rate.json'}"]
+            argv += [f"--tuned={self.folder / 'tuned'}"]
         return [*argv, f"--out={self.folder / out}"]
 
     def start(

@@ -11,10 +11,10 @@ DEFINITION = stage.Definition(
     description="Train GPT-2 of one size on the train split.",
     inputs={
         "tokens": "what the tokenize stage made",
-        "learning_rate": "learning_rate.json of the tune stage",
+        "tuned": "what the tune stage made for this size",
     },
     sections=("seeds.order", "seeds.initialisation", "train", "models"),
-    reads={"tokens": ("tokenizer", "train", "valid")},
+    reads={"tokens": ("tokenizer", "train", "valid"), "tuned": ("learning_rate.json", "state/*")},
     run=run,
     sized=True,
 )

@@ -1,4 +1,8 @@
-"""The train stage: one size, its weights in the Hugging Face layout and its loss curve."""
+"""The train stage: one size, its weights in the Hugging Face layout and its loss curve.
+
+It goes on from where the search for a learning rate left the best trial. Should that diverge, the
+next best rate is trained from the start.
+"""
 
 from __future__ import annotations
 
@@ -17,39 +21,33 @@ from models.compute import (
     num_parameters,
     training_flops_per_token,
 )
-from pipeline.errors import CorruptDataError
-from pipeline.files import open_atomic, read_json
+from pipeline.errors import CorruptDataError, NonFiniteLossError
+from pipeline.files import open_atomic, read_json, remove_path, replace_path
 from pipeline.stage import Stage
 from pipeline.tokenizer import write_hugging_face_files
 from pipeline.tracking import open_run
 from pipeline.training_documents import write_training_documents
 from pipeline.training_job import Job, Outcome, Point, make_job, open_data
-from pipeline.training_run import train_to_end
+from pipeline.training_run import train_to
+from pipeline.training_state import newest_checkpoint
 from pipeline.work_folder import hash_input
 
 
 def run(stage: Stage) -> dict[str, Any]:
     """Train to the end of the budget, then write the model's folder."""
-    data, params = open_data(stage), stage.params.train
-    job = make_job(
-        stage,
-        data,
-        learning_rate=_read_learning_rate(stage.inputs["learning_rate"]),
-        tokens=params.tokens,
-        valid_tokens=params.valid_tokens,
-        eval_every_tokens=params.eval_every_tokens,
-        folder=stage.work / "checkpoints",
-    )
-    with open_run(stage, params.model_dump() | job.identity) as tracked:
-
-        def on_point(point: Point) -> None:
-            values = point._asdict()
-            tracked.log_metrics(values, tokens=values.pop("tokens"))
-
-        outcome = train_to_end(stage, job, stage.title, on_point)
-        for spike in outcome.spikes:
-            done_tokens = (spike.step + 1) * job.recipe.batch_tokens
-            tracked.log_metrics({"loss_spike": spike.loss}, tokens=done_tokens)
+    data, rates = open_data(stage), _read_rates(stage.inputs["tuned"] / "learning_rate.json")
+    for number, rate in enumerate(rates):
+        job = make_job(stage, data, learning_rate=rate, folder=stage.work / f"rate_{rate:g}")
+        if number == 0:
+            _take_over(stage.inputs["tuned"] / "state", job.folder)
+        try:
+            outcome = _train(stage, job)
+            break
+        except NonFiniteLossError as error:
+            remove_path(job.folder)
+            if rate == rates[-1]:
+                raise
+            stage.log.warning("learning rate %g: %s; trying %g", rate, error, rates[number + 1])
     save_pretrained(outcome.model, stage.staging)
     write_hugging_face_files(data.tokenizer, stage.staging)
     write_training_documents(stage.staging, data.text)
@@ -57,11 +55,37 @@ def run(stage: Stage) -> dict[str, Any]:
     return describe(stage, job, outcome)
 
 
-def _read_learning_rate(path: Path) -> float:
-    rate = read_json(path).get("learning_rate")
-    if not isinstance(rate, float) or rate <= 0:
-        raise CorruptDataError(f"{path}: learning_rate = {rate!r}; run the tune stage again")
-    return rate
+def _read_rates(path: Path) -> list[float]:
+    """The chosen rate, and those to try in its place, best first."""
+    choice = read_json(path)
+    rates = [choice.get("learning_rate"), *choice.get("next_best", [])]
+    for rate in rates:
+        if not isinstance(rate, float) or rate <= 0:
+            raise CorruptDataError(f"{path}: learning_rate = {rate!r}; run the tune stage again")
+    return rates
+
+
+def _take_over(state: Path, folder: Path) -> None:
+    """Go on from the search's checkpoint, unless an earlier attempt has gone on already."""
+    checkpoint = newest_checkpoint(state)
+    if checkpoint is not None and newest_checkpoint(folder) is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_path(checkpoint, folder / checkpoint.name)
+
+
+def _train(stage: Stage, job: Job) -> Outcome:
+    """Train to the end of the budget, each point of the curve told to MLflow."""
+    with open_run(stage, stage.params.train.model_dump() | job.identity) as tracked:
+
+        def on_point(point: Point) -> None:
+            values = point._asdict()
+            tracked.log_metrics(values, tokens=values.pop("tokens"))
+
+        outcome = train_to(stage, job, stage.title, on_point)
+        for spike in outcome.spikes:
+            done_tokens = (spike.step + 1) * job.recipe.batch_tokens
+            tracked.log_metrics({"loss_spike": spike.loss}, tokens=done_tokens)
+    return outcome
 
 
 def _write_curve(stage: Stage, curve: list[Point]) -> None:

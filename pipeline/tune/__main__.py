@@ -8,7 +8,8 @@ from pipeline.tune.run import run
 
 DEFINITION = stage.Definition(
     name="tune",
-    description="Find one size's learning rate by held-out loss after short trainings.",
+    description="Find one size's learning rate: trainings at several, compared on the way by "
+    "held-out loss, of which the best goes on.",
     inputs={"tokens": "what the tokenize stage made"},
     sections=("seeds.order", "seeds.initialisation", "tune", "train", "models"),
     reads={"tokens": ("tokenizer", "train", "valid")},

@@ -1,112 +1,148 @@
-"""The tune stage: short trainings of one size over a grid of learning rates, in one process.
+"""The tune stage: one size's trainings at several learning rates, of which the best goes on.
 
-Finished trials are kept in the work folder, so a kill costs at most part of the one under way.
+Each trial keeps its checkpoint and its comparisons in the work folder, so a kill costs what one
+trial did since its last checkpoint. The winner's checkpoint is handed on: the train stage goes on
+from there.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import NonFiniteLossError, UserError
-from pipeline.files import open_atomic, read_json, remove_path, write_json
+from pipeline.files import link_or_copy, once, open_atomic, remove_path, write_json
+from pipeline.params import TuneParams
 from pipeline.stage import Stage
 from pipeline.tracking import open_run
-from pipeline.training_job import TrainingData, make_job, open_data
-from pipeline.training_run import train_to_end
-from pipeline.tune.sweep import Trial, best_trial, edge_of_grid, is_divergence, rate_beyond
+from pipeline.training_job import Job, TrainingData, make_job, open_data
+from pipeline.training_run import train_to
+from pipeline.training_state import keep_newest, newest_checkpoint
+from pipeline.tune.search import Comparison, Search, Trial, is_divergence, search
 
 
 def run(stage: Stage) -> dict[str, Any]:
-    """Sweep, extend the grid while the best rate is at its end, write the choice.
+    """Search, write every trial and the choice, and hand on the winner's checkpoint.
 
     Raises:
         UserError: every rate diverged.
     """
     tune, data = stage.params.tune, open_data(stage)
     with open_run(stage, tune.model_dump()) as tracked:
-        trials: list[Trial] = []
 
-        def try_rate(rate: float) -> None:
-            trial = _run_trial(stage, data, rate)
-            trials.append(trial)
+        def run_to(rate: float, step: int) -> Trial:
+            trial = _run_trial(stage, data, rate, step)
             if not is_divergence(trial.valid_loss):
-                tracked.log_metrics(
-                    {f"valid_loss.lr_{rate:g}": trial.valid_loss}, tokens=trial.tokens
-                )
+                name = f"valid_loss.lr_{rate:g}"
+                tracked.log_metrics({name: trial.valid_loss}, tokens=trial.tokens)
+            return trial
 
-        for rate in tune.learning_rates:
-            try_rate(rate)
-        for _ in range(tune.max_extensions):
-            if edge := edge_of_grid(trials):
-                try_rate(rate_beyond([trial.learning_rate for trial in trials], edge))
-    trials.sort()
-    best, edge = best_trial(trials), edge_of_grid(trials)
-    if is_divergence(best.valid_loss):
-        rates = ", ".join(f"{trial.learning_rate:g}" for trial in trials)
-        raise UserError(
-            f"tune.learning_rates: every rate tried ({rates}) diverged; lower them in params.yaml"
-        )
-    if edge:
-        stage.log.warning(
-            "learning rate %g is the %sest tried: the optimum may lie beyond; widen "
-            "tune.learning_rates or raise tune.max_extensions",
-            best.learning_rate,
-            edge,
-        )
-    _write_sweep(stage, trials)
+        comparisons = plan_comparisons(tune, _make_job(stage, data, tune.learning_rates[0]))
+        found = search(tune.learning_rates, comparisons, run_to, max_extensions=tune.max_extensions)
+    _check(stage, found)
+    _write_trials(stage, found.trials)
+    best = found.ranking[0]
+    _hand_on(_trial_folder(stage, best.learning_rate), stage.staging / "state")
     choice = {
         "learning_rate": best.learning_rate,
         "valid_loss": best.valid_loss,
-        "at_grid_edge": edge,
-        "extended_by": [
-            t.learning_rate for t in trials if t.learning_rate not in tune.learning_rates
-        ],
+        "tokens": best.tokens,
+        "at_grid_edge": found.edge,
+        "extended_by": sorted({t.learning_rate for t in found.trials} - set(tune.learning_rates)),
+        "next_best": [trial.learning_rate for trial in found.ranking[1:]],
     }
     write_json(stage.staging / "learning_rate.json", choice)
-    return choice | {"trials": len(trials), "tokens": sum(trial.tokens for trial in trials)}
+    return choice | _costs(stage, found)
 
 
-def _run_trial(stage: Stage, data: TrainingData, rate: float) -> Trial:
-    """One short training, or what it came to when an earlier attempt finished it."""
-    folder = stage.work / f"trial_{rate:g}"
-    result = folder.with_suffix(folder.suffix + ".json")
-    if result.is_file():
-        return _read_trial(read_json(result))
-    job = make_job(
-        stage,
-        data,
-        learning_rate=rate,
-        tokens=stage.params.tune.tokens,
-        valid_tokens=stage.params.tune.valid_tokens,
-        eval_every_tokens=stage.params.tune.tokens,
-        folder=folder,
-    )
+def plan_comparisons(tune: TuneParams, job: Job) -> list[Comparison]:
+    """The steps at which trials are compared: those points of the loss curve that are nearest."""
+    every, last = job.steps_between_points, job.recipe.num_steps
+    steps = [
+        last if part == 1 else max(1, round(part * last / every)) * every
+        for part in tune.compare_at
+    ]
+    return [
+        Comparison(min(step, last), compared)
+        for step, compared in zip(steps, [len(tune.learning_rates), *tune.keep], strict=True)
+    ]
+
+
+def _make_job(stage: Stage, data: TrainingData, rate: float) -> Job:
+    return make_job(stage, data, learning_rate=rate, folder=_trial_folder(stage, rate))
+
+
+def _trial_folder(stage: Stage, rate: float) -> Path:
+    return stage.work / f"trial_{rate:g}"
+
+
+def _run_trial(stage: Stage, data: TrainingData, rate: float, step: int) -> Trial:
+    """One training up to a step, or what it came to when an earlier attempt went there."""
+    note = stage.work / f"trial_{rate:g}_to_{step}.json"
+    noted = once(note, partial(_train_trial, stage, data, rate, step))
+    loss = noted["valid_loss"]
+    return Trial(rate, noted["tokens"], math.inf if loss is None else loss)
+
+
+def _train_trial(stage: Stage, data: TrainingData, rate: float, step: int) -> dict[str, Any]:
+    job = replace(_make_job(stage, data, rate), until_step=step)
     try:
-        point = train_to_end(stage, job, f"learning rate {rate:g}").curve[-1]
-        trial = Trial(rate, point.tokens, point.valid_loss)
+        curve = train_to(stage, job, f"learning rate {rate:g}").curve
     except NonFiniteLossError as error:
         stage.log.warning("learning rate %g diverged: %s", rate, error)
-        trial = Trial(rate, 0, math.inf)
-    stage.log.info("learning rate %g: held-out loss %.4f", rate, trial.valid_loss)
-    write_json(result, [trial.learning_rate, trial.tokens, _finite(trial.valid_loss)])
-    remove_path(folder)
-    return trial
+        remove_path(job.folder)
+        return {"tokens": 0, "valid_loss": None}  # JSON knows no infinity
+    keep_newest(job.folder)
+    tokens = step * job.recipe.batch_tokens
+    (loss,) = [point.valid_loss for point in curve if point.tokens == tokens]
+    stage.log.info("learning rate %g: held-out loss %.4f", rate, loss)
+    return {"tokens": tokens, "valid_loss": loss}
 
 
-def _finite(loss: float) -> float | None:
-    """JSON knows no infinity: null says that a trial diverged."""
-    return None if is_divergence(loss) else loss
+def _check(stage: Stage, found: Search) -> None:
+    """Refuse a search without a winner; say where one with a winner at the edge should go on."""
+    if not found.ranking:
+        rates = ", ".join(f"{rate:g}" for rate in sorted({t.learning_rate for t in found.trials}))
+        raise UserError(
+            f"tune.learning_rates: every rate tried ({rates}) diverged; lower them in params.yaml"
+        )
+    if found.edge:
+        stage.log.warning(
+            "learning rate %g is the %sest tried: the optimum may lie beyond; widen "
+            "tune.learning_rates or raise tune.max_extensions",
+            found.ranking[0].learning_rate,
+            found.edge,
+        )
 
 
-def _read_trial(values: list[Any]) -> Trial:
-    rate, tokens, loss = values
-    return Trial(rate, tokens, math.inf if loss is None else loss)
+def _costs(stage: Stage, found: Search) -> dict[str, Any]:
+    """Tokens of all trials, and those that did not go into the winner, as a part of a training."""
+    reached: dict[float, int] = {}
+    for trial in found.trials:
+        reached[trial.learning_rate] = max(trial.tokens, reached.get(trial.learning_rate, 0))
+    lost = sum(reached.values()) - reached[found.ranking[0].learning_rate]
+    return {
+        "trials": len(reached),
+        "trained_tokens": sum(reached.values()),
+        "cost_in_trainings": round(lost / stage.params.train.tokens, 4),
+    }
 
 
-def _write_sweep(stage: Stage, trials: list[Trial]) -> None:
+def _hand_on(trial: Path, state: Path) -> None:
+    remove_path(state)  # of an attempt that was killed
+    state.mkdir()
+    checkpoint = newest_checkpoint(trial)
+    assert checkpoint is not None
+    link_or_copy(checkpoint, state / checkpoint.name)
+
+
+def _write_trials(stage: Stage, trials: list[Trial]) -> None:
+    ordered = sorted(trials, key=lambda trial: (trial.tokens, trial.learning_rate))
     with open_atomic(stage.staging / "sweep.csv", "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Trial._fields)
-        writer.writerows(trials)
+        writer.writerows(ordered)

@@ -220,7 +220,7 @@ def test_a_loss_that_is_no_number_ends_all_with_its_code(runs: TrainingRuns, por
 def test_an_error_before_any_training_ends_all_and_is_told_once(
     runs: TrainingRuns, port: str
 ) -> None:
-    (runs.folder / "learning_rate.json").unlink()
+    (runs.folder / "tuned" / "learning_rate.json").unlink()
     codes = codes_of(start_tasks(runs, port), within_s=60)
     assert codes == [EXIT_FATAL, EXIT_FATAL], runs.log()
     assert runs.log().count("learning_rate.json: no such file") == 1
@@ -263,7 +263,7 @@ def test_a_plain_command_in_a_job_of_slurm_starts_its_own_ranks(
 def elsewhere(runs: TrainingRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like that of the runs, but with a work folder of its own."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    for name in ("tokens", "params.yaml", "learning_rate.json"):
+    for name in ("tokens", "params.yaml", "tuned"):
         (folder / name).symlink_to(runs.folder / name)
     return folder
 

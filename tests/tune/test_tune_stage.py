@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,19 @@ def runs(project: Path, tmp_path: Path, tokens: Path) -> TrainingRuns:
     return TrainingRuns("tune", project, tmp_path)
 
 
-def set_grid(runs: TrainingRuns, rates: list[float], *, max_extensions: int = 0) -> None:
+def set_grid(
+    runs: TrainingRuns,
+    rates: list[float],
+    *,
+    compare_at: tuple[float, ...] = (0.35, 1.0),
+    keep: tuple[int, ...] = (1,),
+    max_extensions: int = 0,
+) -> None:
     runs.set_params(
         tune={
             "learning_rates": rates,
-            "tokens": 8_192,
-            "valid_tokens": 1_500,
+            "compare_at": list(compare_at),
+            "keep": list(keep),
             "max_extensions": max_extensions,
         }
     )
@@ -43,27 +51,46 @@ def choice_of(runs: TrainingRuns, out: str = "out") -> dict[str, Any]:
     return choice
 
 
-def test_it_picks_the_rate_with_the_least_held_out_loss(runs: TrainingRuns) -> None:
-    set_grid(runs, [1e-5, 1e-2, 1e30])
+def test_the_best_trials_go_on_and_the_best_of_those_wins(runs: TrainingRuns) -> None:
+    set_grid(runs, [1e-5, 1e-3, 1e-2, 1e30], keep=(2,))
     assert runs.run() == EXIT_DONE, runs.log()
     sweep = pd.read_csv(runs.folder / "out" / "sweep.csv")
     assert list(sweep) == ["learning_rate", "tokens", "valid_loss"]
-    assert sweep["learning_rate"].tolist() == [1e-5, 1e-2, 1e30]
-    assert sweep["tokens"].tolist() == [8192, 8192, 0]
-    assert sweep["valid_loss"].iloc[2] == float("inf")  # diverged, and the sweep went on
+    # 46 steps, points of the curve every 8: 35 % is step 16, and all is step 46.
+    assert sweep.values.tolist()[0] == [1e30, 0, float("inf")]  # diverged, and the search went on
+    assert sweep["tokens"].tolist() == [0, 8192, 8192, 8192, 23552, 23552]
+    assert sweep["learning_rate"].tolist() == [1e30, 1e-5, 1e-3, 1e-2, 1e-3, 1e-2]
     choice = choice_of(runs)
     assert choice["learning_rate"] == 1e-2
+    assert choice["next_best"] == [1e-3, 1e-5]
     assert choice["at_grid_edge"] is None
     assert choice["valid_loss"] == sweep["valid_loss"].min()
 
 
+def test_the_winners_checkpoint_is_the_training_that_train_makes_alone(
+    runs: TrainingRuns, project: Path, tmp_path: Path, tokens: Path
+) -> None:
+    set_grid(runs, [1e-3, 1e-2], compare_at=(0.35, 0.7))
+    assert runs.run("tuned") == EXIT_DONE, runs.log("tuned")
+    going_on = TrainingRuns("train", project, tmp_path)
+    assert going_on.run("on") == EXIT_DONE, going_on.log("on")
+    assert "going on after step 32 of 46" in going_on.log("on")
+    shutil.rmtree(runs.folder / "tuned" / "state")
+    assert going_on.run("alone") == EXIT_DONE, going_on.log("alone")
+    assert "going on after step" not in going_on.log("alone")
+    for name in ("model.safetensors", "loss_curve.csv"):
+        expected = (runs.folder / "alone" / name).read_bytes()
+        assert (runs.folder / "on" / name).read_bytes() == expected
+
+
 def test_a_best_rate_at_the_end_of_the_grid_extends_it(runs: TrainingRuns) -> None:
-    set_grid(runs, [1e-5, 1e-4], max_extensions=2)
+    set_grid(runs, [1e-5, 1e-4], compare_at=(0.35,), keep=(), max_extensions=2)
     assert runs.run() == EXIT_DONE, runs.log()
     choice = choice_of(runs)
     assert choice["extended_by"] == [1e-3, 1e-2]
     assert choice["learning_rate"] == 1e-2
     assert choice["at_grid_edge"] == "high"
+    assert choice["cost_in_trainings"] == pytest.approx(3 * 8192 / 24_000, abs=1e-4)
     assert "learning rate 0.01 is the highest tried" in runs.log()
 
 
@@ -79,11 +106,11 @@ def test_killed_between_and_within_trials_it_ends_the_same(runs: TrainingRuns) -
     for path in runs.work.iterdir():
         if path.is_dir():
             path.rename(runs.folder / "aside")
-    for done in (0, 1):
+    for done in (0, 1, 2):
 
         def in_trial(done: int = done) -> bool:
             finished = len(list(runs.work.glob("*/trial_*.json")))
-            return finished == done and any(runs.work.glob("*/trial_*/*.pt"))
+            return finished == done and len(list(runs.work.glob("*/trial_*/*.pt"))) > done % 2
 
         assert runs.signal_when(in_trial, signal.SIGKILL, "out") == -signal.SIGKILL
     assert runs.run() == EXIT_DONE, runs.log()
