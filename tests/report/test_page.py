@@ -18,7 +18,7 @@ from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.files import read_json, write_json
 from pipeline.params import ProfileParams
 from pipeline.report.compare import PAPER_TABLE6, comparison
-from pipeline.report.figure4 import compare_steps, figure4_table, find
+from pipeline.report.figure4 import read_figure4
 from pipeline.report.page import render
 from pipeline.report.run import draw_all
 from pipeline.report.study import Study, read_study
@@ -153,7 +153,7 @@ def test_every_set_that_was_not_run_shows_its_reason_and_no_zero(
         result = Result(set="ptb", not_run="ptb.test.txt is <not> in data/published")
         write_result(copy / "evaluate" / size, result)
     study = read_study("tiny", made.params, copy)
-    draw_all(study, figure4_table(study), tmp_path)
+    draw_all(study, read_figure4(study), tmp_path)
     html = _render(study, tmp_path)
     tables = all_tables(study)
     assert tables["table3"]["ptb_perplexity"].isna().all()
@@ -168,10 +168,13 @@ def test_size_without_perplexity_is_left_out_of_figure_4_and_named(
 ) -> None:
     (copy / "evaluate" / "large" / "webtext_test.json").unlink()
     study = read_study("tiny", made.params, copy)
-    table = figure4_table(study)
+    figure4 = read_figure4(study)
+    table = figure4.table
     assert table.set_index("size")["test_perplexity"].isna().tolist() == [False, False, True, False]
-    assert "on test it was not measured for large" in find(table).sentence
-    assert len(compare_steps(study)) == 4
+    assert table.set_index("size")["gap_nats"].isna().tolist() == [False, False, True, False]
+    assert "on test it was not measured for large" in figure4.finding.sentence
+    assert len(figure4.steps) == 4
+    assert figure4.verdict.kind == "open"
     assert "run dvc repro evaluate@large" in _render(study, out)
 
 
@@ -215,11 +218,11 @@ def test_table3_has_a_column_for_each_of_the_papers(out: Path) -> None:
 
 def _render(study: Study, figures: Path) -> str:
     """The page with the figures of a folder; those of another study will do where none is read."""
-    table = figure4_table(study)
-    tables = {"figure4": table, **all_tables(study)}
+    figure4 = read_figure4(study)
+    tables = {"figure4": figure4.table, **all_tables(study)}
     if (beside_the_paper := comparison(study)) is not None:
         tables["comparison"] = beside_the_paper
-    return render(study, tables, find(table), compare_steps(study), figures)
+    return render(study, tables, figure4, figures)
 
 
 @pytest.mark.browser

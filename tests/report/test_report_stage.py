@@ -36,6 +36,10 @@ def test_figure4_has_the_promised_columns_and_evaluates_numbers(made: MadeStudy,
         *("size", "parameters", "train_perplexity", "test_perplexity"),
         *("test_perplexity_low", "test_perplexity_high"),
         *("train_perplexity_low", "train_perplexity_high"),
+        *("gap_nats", "gap_nats_low", "gap_nats_high", "non_embedding_parameters"),
+        *("epochs", "tokens_per_parameter"),
+        *("train_bits_per_byte", "train_bits_per_byte_low", "train_bits_per_byte_high"),
+        *("test_bits_per_byte", "test_bits_per_byte_low", "test_bits_per_byte_high"),
     ]
     assert table["size"].tolist() == list(SIZES)
     assert table["parameters"].tolist() == list(PARAMETERS.values())
