@@ -21,6 +21,7 @@ from pipeline.scaling import (
     power_law,
     slope,
     step_ratio,
+    with_training_noise,
 )
 
 PARAMETERS = np.array([1e6, 4e6, 16e6, 64e6])
@@ -166,6 +167,18 @@ def test_floor_that_is_told_lies_in_its_interval_and_none_is_told_where_there_is
                 invented += not has_floor
     assert told > 50 and held >= 0.9 * told
     assert invented <= 3
+
+
+def test_noise_of_trainings_widens_each_size_by_itself_and_can_hide_a_floor() -> None:
+    means = 1.7 + 40 * PARAMETERS**-0.2
+    quiet = Losses(means, np.tile(means, (4000, 1)))
+    noisy = with_training_noise(quiet, 0.02, seed=3)
+    assert np.std(noisy.draws, axis=0) == pytest.approx([0.02] * 4, rel=0.05)
+    assert abs(np.corrcoef(noisy.draws.T)[0, 1]) < 0.06
+    assert np.array_equal(noisy.mean, means)
+    assert isinstance(fit_floor(PARAMETERS, quiet), Floor)
+    few = Losses(means, noisy.draws[:500] + np.random.default_rng(1).normal(0, 0.1, (500, 4)))
+    assert isinstance(fit_floor(PARAMETERS, few), str)
 
 
 def test_estimate_keeps_the_middle_95_percent_of_its_draws() -> None:

@@ -32,6 +32,7 @@ COLUMNS = (
     *("epochs", "tokens_per_parameter"),
     *("train_bits_per_byte", "train_bits_per_byte_low", "train_bits_per_byte_high"),
     *("test_bits_per_byte", "test_bits_per_byte_low", "test_bits_per_byte_high"),
+    *("gap_bits_per_byte", "gap_bits_per_byte_low", "gap_bits_per_byte_high"),
 )
 _METRICS = ("perplexity", "bits_per_byte")
 
@@ -80,7 +81,8 @@ def read_figure4(study: Study) -> Figure4:
     """
     splits = split_losses(study)
     gap = gaps(splits)
-    table = figure4_table(study, gap)
+    gap_by_byte = gaps(split_losses(study, "byte"))
+    table = figure4_table(study, gap, gap_by_byte)
     ends = {size: curve_end(study.curves[size]) for size in SIZES}
     return Figure4(
         table=table,
@@ -88,15 +90,17 @@ def read_figure4(study: Study) -> Figure4:
         steps=compare_steps(splits),
         law=scale_law(study, splits),
         ends=ends,
-        verdict=judge(splits, gap, ends),
+        verdict=judge(splits, gap, gap_by_byte, ends),
     )
 
 
-def figure4_table(study: Study, gap: SizedLosses) -> pd.DataFrame:
+def figure4_table(study: Study, gap: SizedLosses, gap_by_byte: SizedLosses) -> pd.DataFrame:
     """One row a size: parameters, perplexity per token, bits per byte, the gap, epochs.
 
     `gap_nats` is test loss minus train loss per token, i.e. the logarithm of the ratio of the two
-    perplexities. What evaluate could not measure is NaN, an empty cell of figure4.csv.
+    perplexities; `gap_bits_per_byte` is the same by byte of text, which does not depend on how long
+    the tokens of either sample are. What evaluate could not measure is NaN, an empty cell of
+    figure4.csv.
     """
     rows = []
     for size in SIZES:
@@ -111,11 +115,17 @@ def figure4_table(study: Study, gap: SizedLosses) -> pd.DataFrame:
         for split in SPLITS:
             for metric in _METRICS:
                 row |= _with_interval(study, size, split, metric)
-        if size in gap.sizes:
-            found = of_size(gap.losses, gap.place(size))
-            row |= dict(zip(COLUMNS[8:11], found, strict=True))
+        row |= _gap(gap, size, "gap_nats") | _gap(gap_by_byte, size, "gap_bits_per_byte")
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _gap(gap: SizedLosses, size: str, name: str) -> dict[str, object]:
+    if size not in gap.sizes:
+        return {}
+    found = of_size(gap.losses, gap.place(size))
+    scale = 1.0 if name.endswith("nats") else 1 / math.log(2)
+    return {f"{name}{end}": scale * x for end, x in zip(("", "_low", "_high"), found, strict=True)}
 
 
 def _with_interval(study: Study, size: str, split: str, metric: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ SPLITS = ("train", "test")
 
 
 class SizedLosses(NamedTuple):
-    """Losses of those sizes that were measured, in their order."""
+    """Losses per token or byte of those sizes that were measured, in their order."""
 
     sizes: list[str]
     losses: Losses
@@ -32,15 +32,19 @@ class SizedLosses(NamedTuple):
         return np.array([count(size) for size in self.sizes], dtype=np.float64)
 
 
-def split_losses(study: Study) -> dict[str, SizedLosses]:
-    """By split, the losses of every size that was scored on it.
+Unit = Literal["token", "byte"]
+_COLUMNS: dict[Unit, str] = {"token": "num_units", "byte": "num_bytes"}
+
+
+def split_losses(study: Study, unit: Unit = "token") -> dict[str, SizedLosses]:
+    """By split, the losses of every size that was scored on it, in nats per token or per byte.
 
     The two splits are samples of their own and are drawn apart.
 
     Raises:
         CorruptDataError: sizes were scored on different documents of one split.
     """
-    return {split: _read(study, split, number) for number, split in enumerate(SPLITS)}
+    return {split: _read(study, split, number, unit) for number, split in enumerate(SPLITS)}
 
 
 def gaps(splits: dict[str, SizedLosses]) -> SizedLosses:
@@ -55,7 +59,7 @@ def _only(sized: SizedLosses, sizes: list[str]) -> Losses:
     return Losses(sized.losses.mean[places], sized.losses.draws[:, places])
 
 
-def _read(study: Study, split: str, number: int) -> SizedLosses:
+def _read(study: Study, split: str, number: int, unit: Unit) -> SizedLosses:
     name = f"webtext_{split}"
     sizes = [size for size in SIZES if study.metric(size, name, "perplexity") is not None]
     if not sizes:
@@ -68,7 +72,7 @@ def _read(study: Study, split: str, number: int) -> SizedLosses:
                 f"documents of the {split} split; run dvc repro"
             )
     nats = np.stack([table["loss_nats"].to_numpy(dtype=float) for table in tables], axis=1)
-    tokens = tables[0]["num_units"].to_numpy(dtype=float)
+    units = tables[0][_COLUMNS[unit]].to_numpy(dtype=float)
     samples = study.params.evaluate.bootstrap_samples
     seed = study.params.seeds.sampling + number  # the splits' draws do not go together
-    return SizedLosses(sizes, draw_losses(nats, tokens, samples=samples, seed=seed))
+    return SizedLosses(sizes, draw_losses(nats, units, samples=samples, seed=seed))

@@ -19,7 +19,7 @@ from pipeline.report.compare import PAPER_TABLE6, table6_comparison
 from pipeline.report.describe import describe_figures
 from pipeline.report.excerpts import answer_sets, samples
 from pipeline.report.figure4 import Figure4
-from pipeline.report.scale_law import limits
+from pipeline.report.scale_law import TRAINING_NOISE_NATS, limits
 from pipeline.report.study import Study
 from pipeline.report.style import short_count
 from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
@@ -46,6 +46,7 @@ def render(
         steps=figure4.steps,
         law=figure4.law,
         limits=limits(len(SIZES)),
+        training_noise_nats=TRAINING_NOISE_NATS,
         verdict=figure4.verdict,
         samples=samples(study),
         answer_sets=answer_sets(study),

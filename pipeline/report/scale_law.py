@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from pipeline.report.losses import SPLITS, SizedLosses
 from pipeline.report.study import Study
-from pipeline.scaling import Estimate, Floor, fit_floor, slope
+from pipeline.scaling import Estimate, Floor, fit_floor, slope, with_training_noise
 
 COUNTS = ("all", "without embeddings")
+TRAINING_NOISE_NATS = 0.01
+"""What another seed would change in a loss, as assumed for the floor: 1 % of perplexity."""
 _NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
@@ -35,6 +37,7 @@ def limits(num_sizes: int) -> str:
 
 def scale_law(study: Study, splits: dict[str, SizedLosses]) -> ScaleLaw:
     """Slopes and floors of both splits on both counts of parameters."""
+    seed = study.params.seeds.sampling
     slopes: dict[str, dict[str, Estimate]] = {split: {} for split in SPLITS}
     floors: dict[str, dict[str, Floor | str]] = {split: {} for split in SPLITS}
     for split in SPLITS:
@@ -45,5 +48,19 @@ def scale_law(study: Study, splits: dict[str, SizedLosses]) -> ScaleLaw:
                 continue
             parameters = sized.parameters(study, embedding=count == "all")
             slopes[split][count] = slope(parameters, sized.losses)
-            floors[split][count] = fit_floor(parameters, sized.losses)
+            noisy = with_training_noise(sized.losses, TRAINING_NOISE_NATS, seed=seed)
+            floors[split][count] = fit_floor(parameters, noisy)
+        floors[split] = _agreed(floors[split])
     return ScaleLaw(slopes, floors)
+
+
+def _agreed(floors: dict[str, Floor | str]) -> dict[str, Floor | str]:
+    """The floors, unless they contradict one another: a loss does not know how we count."""
+    told = [found.floor for found in floors.values() if isinstance(found, Floor)]
+    if len(told) < len(floors) or all(f.low <= g.value <= f.high for f in told for g in told):
+        return floors
+    values = " and ".join(
+        f"{floor.value:.2f} ({name})" for name, floor in zip(floors, told, strict=True)
+    )
+    reason = f"it depends on which parameters are counted: {values}, beyond their intervals"
+    return dict.fromkeys(floors, reason)

@@ -78,9 +78,12 @@ def _line(tokens: np.ndarray, losses: np.ndarray) -> Estimate:
 
 
 def judge(
-    splits: dict[str, SizedLosses], gap: SizedLosses, ends: dict[str, CurveEnd | None]
+    splits: dict[str, SizedLosses],
+    gap: SizedLosses,
+    gap_by_byte: SizedLosses,
+    ends: dict[str, CurveEnd | None],
 ) -> Verdict:
-    """The verdict, from losses by split, the gap between them and the ends of the curves.
+    """The verdict, from losses by split, the gaps between them and the ends of the curves.
 
     The sizes of `ends` are those of the study; sizes are named by them.
     """
@@ -96,7 +99,7 @@ def judge(
     rising = [size for size, end in ends.items() if end and end.slope.low > 0]
     reasons = [
         _say_train(sizes, steps["train"]),
-        _say_gap(sizes, gap),
+        _say_gap(gap, gap_by_byte),
         _say_growth(splits, growth),
         *_say_ends(ends),
     ]
@@ -151,21 +154,32 @@ def _say_train(sizes: list[str], steps: list[Estimate]) -> str:
     )
 
 
-def _say_gap(sizes: list[str], gap: SizedLosses) -> str:
-    found = [of_size(gap.losses, place) for place in range(len(sizes))]
-    above = [size for size, value in zip(sizes, found, strict=True) if value.low > 0]
-    below = [size for size, value in zip(sizes, found, strict=True) if value.high < 0]
-    which = [f"above zero for {', '.join(above)}"] if above else []
-    which += [f"below zero for {', '.join(below)}"] if below else []
-    last = found[-1]
-    return (
-        f"Test loss minus train loss is beyond its interval {' and '.join(which)}"
-        if which
-        else "Test loss and train loss differ at no size beyond the interval"
-    ) + (
-        f"; for {sizes[-1]} it is {last.value:+.3f} nats ({last.low:+.3f} to {last.high:+.3f}), "
-        "the chance of which documents were drawn included."
+def _say_gap(gap: SizedLosses, gap_by_byte: SizedLosses) -> str:
+    """The level of the gap; it is of the documents, too, where tokens and bytes do not agree."""
+    last = len(gap.sizes) - 1
+    found, by_byte = of_size(gap.losses, last), of_size(gap_by_byte.losses, last)
+    bits = Estimate(*(x / math.log(2) for x in by_byte))
+    clear, clear_by_byte = _which_side(gap), _which_side(gap_by_byte)
+    said = (
+        f"The gap, test loss minus train loss per token, is {clear}. For {gap.sizes[-1]} it is "
+        f"{found.value:+.3f} nats ({found.low:+.3f} to {found.high:+.3f}), or {bits.value:+.3f} "
+        f"bits per byte of text ({bits.low:+.3f} to {bits.high:+.3f})."
     )
+    if clear == clear_by_byte:
+        return said
+    return (
+        f"{said} Per byte it is {clear_by_byte}: the tokens of the two samples differ in length, "
+        "so that a part of the gap may be of the documents and not of the training."
+    )
+
+
+def _which_side(gap: SizedLosses) -> str:
+    found = {size: of_size(gap.losses, n) for n, size in enumerate(gap.sizes)}
+    above = [size for size, value in found.items() if value.low > 0]
+    below = [size for size, value in found.items() if value.high < 0]
+    sides = [f"above zero beyond its interval for {', '.join(above)}"] if above else []
+    sides += [f"below zero beyond its interval for {', '.join(below)}"] if below else []
+    return " and ".join(sides) or "within its interval of zero for every size"
 
 
 def _say_growth(splits: dict[str, SizedLosses], growth: Estimate) -> str:
@@ -179,8 +193,9 @@ def _say_growth(splits: dict[str, SizedLosses], growth: Estimate) -> str:
     else:
         said = f"The gap does not change with size beyond its interval: {numbers}"
     return (
-        f"{said}. From the smallest to the largest model, train loss falls by {falls['train']:.3f} "
-        f"nats and test loss by {falls['test']:.3f}."
+        f"{said}; on the same documents, so that what these are like cancels out. From the "
+        f"smallest to the largest model, train loss falls by {falls['train']:.3f} nats and test "
+        f"loss by {falls['test']:.3f}."
     )
 
 
@@ -203,7 +218,7 @@ def _say_ends(ends: dict[str, CurveEnd | None]) -> list[str]:
             f"many nats for each doubling of tokens: {', '.join(lines)}. Meanwhile the learning "
             f"rate fell from {100 * widest.rate_from:.0f} % to {100 * widest.rate_to:.0f} % of its "
             "highest, and a falling rate lowers the loss by itself: a fall shows that "
-            "overfitting had not begun, not what more tokens would bring. Two budgets show that "
-            "(python -m pipeline.compare)."
+            "training had not begun to hurt, not what more tokens would bring. Two budgets show "
+            "that (python -m pipeline.compare)."
         )
     return said

@@ -40,6 +40,7 @@ def test_figure4_has_the_promised_columns_and_evaluates_numbers(made: MadeStudy,
         *("epochs", "tokens_per_parameter"),
         *("train_bits_per_byte", "train_bits_per_byte_low", "train_bits_per_byte_high"),
         *("test_bits_per_byte", "test_bits_per_byte_low", "test_bits_per_byte_high"),
+        *("gap_bits_per_byte", "gap_bits_per_byte_low", "gap_bits_per_byte_high"),
     ]
     assert table["size"].tolist() == list(SIZES)
     assert table["parameters"].tolist() == list(PARAMETERS.values())
