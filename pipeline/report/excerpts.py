@@ -7,6 +7,7 @@ answers are to examples that lie evenly over their set.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,7 +100,10 @@ def _answers(
     scored: pd.DataFrame, path: Path, show: Callable[[Example, Mapping[str, Any]], Answer]
 ) -> list[Answer]:
     places = [len(scored) * n // NUM_ANSWERS for n in range(min(NUM_ANSWERS, len(scored)))]
-    rows = {str(row["id"]): row for row in scored.iloc[places].to_dict("records")}
+    rows = {
+        str(row["id"]): {str(name): value for name, value in row.items()}
+        for row in scored.iloc[places].to_dict("records")
+    }
     examples = [example for example in read_examples(path) if example.id in rows]
     try:
         return [show(example, rows[example.id]) for example in examples]
@@ -165,10 +169,16 @@ def _right(correct: float) -> str:
 
 
 def _begin(text: str) -> str:
-    """The beginning of a long text."""
+    """The beginning of a long text; of many blank lines one is left, for a phone's sake."""
+    text = _squeeze(text)
     return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS].rstrip()} ..."
 
 
 def _end(text: str) -> str:
-    """The end of a long text."""
+    """The end of a long text, likewise."""
+    text = _squeeze(text)
     return text if len(text) <= _CHARACTERS else f"... {text[-_CHARACTERS:].lstrip()}"
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"\n\s*\n", "\n\n", text)

@@ -12,6 +12,7 @@ from pipeline.report.figure4 import Figure4, as_text, read_figure4
 from pipeline.report.figure4_plot import draw_figure4
 from pipeline.report.other_figures import draw_figure5, draw_sweeps, draw_training_curves
 from pipeline.report.page import render
+from pipeline.report.scale_law import EXPONENT_SUFFIX
 from pipeline.report.size_figures import draw_figure1, draw_figure2, draw_figure3
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import house_style
@@ -59,13 +60,16 @@ def _summarise(figure4: Figure4) -> dict[str, Any]:
     finding, steps = figure4.finding, figure4.steps
     summary: dict[str, Any] = {}
     for split, falls in finding.falls.items():
-        slopes = figure4.law.slopes[split]
         summary |= {
             f"{split}_perplexity_falls": falls,
             f"{split}_perplexity_ratio": _rounded(finding.ratio[split]),
-            f"{split}_exponent": _rounded(slopes["all"].value),
-            f"{split}_exponent_without_embeddings": _rounded(slopes["without embeddings"].value),
         }
+        for count, slope in figure4.law.slopes[split].items():
+            name = f"{split}_exponent{EXPONENT_SUFFIX[count]}"
+            summary |= {
+                f"{name}{end}": _rounded(value)
+                for end, value in zip(("", "_low", "_high"), slope, strict=True)
+            }
     clear = sum(step.low > 1 for step in steps)
     return summary | {
         "steps_that_fall_beyond_chance": clear,

@@ -9,7 +9,8 @@ from pipeline.report.losses import SPLITS, SizedLosses
 from pipeline.report.study import Study
 from pipeline.scaling import Estimate, Floor, fit_floor, slope, with_training_noise
 
-COUNTS = ("all", "without embeddings")
+EXPONENT_SUFFIX = {"all": "", "without embeddings": "_without_embeddings"}
+"""Counts of parameters -> what metrics.json adds to the name of their slope."""
 TRAINING_NOISE_NATS = 0.01
 """What another seed would change in a loss, as assumed for the floor: 1 % of perplexity."""
 _NOTHING = Estimate(math.nan, math.nan, math.nan)
@@ -42,7 +43,7 @@ def scale_law(study: Study, splits: dict[str, SizedLosses]) -> ScaleLaw:
     floors: dict[str, dict[str, Floor | str]] = {split: {} for split in SPLITS}
     for split in SPLITS:
         sized = splits[split]
-        for count in COUNTS:
+        for count in EXPONENT_SUFFIX:
             if len(sized.sizes) < 2:
                 slopes[split][count], floors[split][count] = _NOTHING, "fewer than two sizes"
                 continue

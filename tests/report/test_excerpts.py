@@ -32,6 +32,15 @@ def test_samples_of_all_sizes_go_on_from_the_same_contexts(made: MadeStudy) -> N
             assert row["sample"].startswith(text.removesuffix(" ..."))
 
 
+def test_long_texts_are_cut_and_blank_lines_in_a_row_are_one(made: MadeStudy, copy: Path) -> None:
+    path = copy / "evaluate" / "xl" / "samples.parquet"
+    table = pd.read_parquet(path)
+    table["sample"] = "a\n\n \n\nb" + "c" * 400
+    table.to_parquet(path)
+    text = samples(read_study("tiny", made.params, copy))[0].by_size["xl"]
+    assert text.startswith("a\n\nbc") and text.endswith("c ...") and len(text) == 324
+
+
 def test_study_without_samples_shows_none_and_a_damaged_file_is_named(
     made: MadeStudy, copy: Path
 ) -> None:

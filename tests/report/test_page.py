@@ -145,6 +145,26 @@ def test_text_of_a_model_is_escaped(html: str) -> None:
     assert "author &lt;" in html and "author <" not in html
 
 
+def test_page_says_gap_slopes_verdict_commit_and_what_the_models_wrote(
+    made: MadeStudy, out: Path, page: Page
+) -> None:
+    said = page.said()
+    figure4 = read_figure4(read_study("tiny", made.params, made.folder))
+    assert figure4.verdict.sentence in said
+    assert all(reason in said for reason in figure4.verdict.reasons)
+    for row in pd.read_csv(out / "figure4.csv").to_dict("records"):
+        assert f"{row['gap_nats']:+.3f}" in said
+        assert f"{row['gap_bits_per_byte']:+.3f}" in said
+        assert f"{row['train_bits_per_byte']:.3f}" in said
+        assert f"{row['non_embedding_parameters']:,}" in said
+        assert f"{row['tokens_per_parameter']:.1f}" in said
+    for slope in figure4.law.slopes["test"].values():
+        assert f"{slope.value:+.3f} ({slope.low:+.3f} to {slope.high:+.3f})" in said
+    assert "python -m pipeline.compare" in said and "predict nothing" in said
+    assert re.search(r"Git commit [0-9a-f]{40}|Git commit not known", said)
+    assert "said <0> by rank 3" in said and "word3x1x0" in said
+
+
 def test_every_set_that_was_not_run_shows_its_reason_and_no_zero(
     made: MadeStudy, copy: Path, tmp_path: Path
 ) -> None:
