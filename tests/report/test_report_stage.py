@@ -15,6 +15,7 @@ import pytest
 from made_study import PARAMETERS, MadeStudy
 from stage_runs import StageRuns, read_bytes
 
+from pipeline import study_record
 from pipeline.params import SIZES
 from pipeline.report.compare import COLUMNS
 from pipeline.results import read_result
@@ -68,6 +69,16 @@ def test_table5_lists_the_surest_answers_first(out: Path) -> None:
     table = pd.read_csv(out / "table5.csv")
     assert list(table.columns) == ["question", "answer", "correct", "probability"]
     assert table["probability"].is_monotonic_decreasing and len(table) > 1
+
+
+def test_mlflow_is_given_the_new_numbers_of_every_size(made: MadeStudy, out: Path) -> None:
+    record = study_record.read_study("tiny", made.params, made.folder, out)
+    table = pd.read_csv(out / "figure4.csv").set_index("size")
+    for size in record.sizes:
+        values = {point.name: point.value for point in size.scores}
+        for name in ("gap_nats", "test_bits_per_byte", "tokens_per_parameter", "epochs"):
+            assert values[name] == pytest.approx(table.loc[size.size, name])
+        assert f"{table.loc[size.size, 'gap_nats']:+.3f} |" in record.note
 
 
 def _has(file: str, work: Path) -> bool:
