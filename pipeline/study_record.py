@@ -20,6 +20,7 @@ from pipeline.params import SIZES, ProfileParams
 from pipeline.work_folder import MANIFEST, METRICS
 from pipeline.yaml12 import load_yaml
 
+_NOTED = {"train_perplexity": ".2f", "test_perplexity": ".2f", "gap_nats": "+.3f"}
 _FIGURES = ("figure*.png", "figure*.svg", "figure4.csv", "table*.csv", "index.html")
 
 
@@ -232,12 +233,14 @@ def _tokenizer_tags(study: Path) -> dict[str, str]:
 def _note(profile: str, figure4: Mapping[str, Mapping[str, str]]) -> str:
     lines = [f"GPT-2's scaling study, profile `{profile}`. Its sizes are nested below it."]
     if figure4:
-        lines += ["", "| size | parameters | train perplexity | test perplexity |"]
-        lines += ["|---|---:|---:|---:|"]
+        lines += ["", "| size | parameters | train perplexity | test perplexity | gap, nats |"]
+        lines += ["|---|---:|---:|---:|---:|"]
     for size, row in figure4.items():
-        train, test = (float(row[f"{split}_perplexity"]) for split in ("train", "test"))
-        count = int(float(row["parameters"]))
-        lines.append(f"| {size} | {count:,} | {train:.2f} | {test:.2f} |")
+        # An empty cell of the table, i.e. what was not measured, is not in `row`.
+        cells = [f"{int(float(row['parameters'])):,}"]
+        for name, form in _NOTED.items():
+            cells.append(f"{float(row[name]):{form}}" if name in row else "not run")
+        lines.append(f"| {' | '.join([size, *cells])} |")
     return "\n".join(lines)
 
 

@@ -26,6 +26,7 @@ from pipeline.params_file import load_params
 from pipeline.results import Interval, Result, write_result
 from pipeline.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.training_documents import write_training_documents
+from pipeline.work_folder import hash_input
 
 PARAMETERS = {"small": 38_128, "medium": 95_104, "large": 289_344, "xl": 1_071_872}
 NUM_EXAMPLES = 12
@@ -79,7 +80,17 @@ def _make_examples(train: list[Document], skip: int) -> dict[str, list[Example]]
             source = fresh[place * NUM_EXAMPLES + number] if number % 2 else quoted
             is_short = name == "natural_questions" and number < 2
             text = " ".join(source.split()[: 5 if is_short else 12 + number])
-            sets[name].append(Example(id=f"{name}-{number}", text=text, target=text))
+            sets[name].append(
+                Example(
+                    id=f"{name}-{number}",
+                    text=text,
+                    context=f"given <{number}>",
+                    target=text,
+                    choices=["first", "second"],
+                    answer=number % 2,
+                    references=[f"wanted {name} {number}"],
+                )
+            )
     return sets
 
 
@@ -132,7 +143,12 @@ def _likelihood(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[s
     mean = sum(losses) / sum(units)
     metric = EVAL_SETS[name].metrics[0]
     value = math.exp(mean) if metric == "perplexity" else mean / math.log(2)
-    return {"loss_nats": losses, "num_units": units}, {metric: value}
+    scores: Scores = {"loss_nats": losses, "num_units": units}
+    metrics = {metric: value}
+    if EVAL_SETS[name].scoring == "documents":
+        scores["num_bytes"] = [3 * count for count in units]
+        metrics["bits_per_byte"] = mean / math.log(2) / 3
+    return scores, metrics
 
 
 def _last_word(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
@@ -148,7 +164,9 @@ def _correct(noise: np.ndarray, rank: int, ease: float = 0.2) -> list[int]:
 
 def _cloze(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
     correct = _correct(noise, rank, 0.3)
-    return {"correct": correct}, {"accuracy": float(np.mean(correct))}
+    places = [n % 2 if right else 1 - n % 2 for n, right in enumerate(correct)]
+    scores: Scores = {"correct": correct, "predicted": places}
+    return scores, {"accuracy": float(np.mean(correct))}
 
 
 def _pronoun(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
@@ -158,7 +176,8 @@ def _pronoun(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str,
 
 def _conversation(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
     f1 = [float(x) * (0.1 + 0.05 * rank) for x in noise]
-    return {"f1": f1}, {"f1": float(np.mean(f1))}
+    said = [f"said <{n}> by rank {rank}" for n in range(len(noise))]
+    return {"f1": f1, "answer": said}, {"f1": float(np.mean(f1))}
 
 
 def _summary(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
@@ -171,7 +190,8 @@ def _summary(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str,
     ):
         for number, kind in enumerate(("rouge_1", "rouge_2", "rouge_l", "rouge_average")):
             columns[prefix + kind] = [level * (1 - 0.1 * number) * (0.5 + x) for x in noise]
-    return columns, {key: float(np.mean(values)) for key, values in columns.items()}
+    metrics = {key: float(np.mean(values)) for key, values in columns.items()}
+    return columns | {"summary": [f"summary {n}" for n in range(len(noise))]}, metrics
 
 
 def _translation(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
@@ -180,7 +200,12 @@ def _translation(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[
     reference = "the quick brown fox jumps over the lazy dog tonight"
     given = [" ".join(reference.split()[: 4 + rank + int(3 * x)]) for x in noise]
     score = BLEU().corpus_score(given, [[reference] * len(given)]).score
-    return {"translation": given, "reference": [reference] * len(given)}, {"bleu": score}
+    columns: Scores = {
+        "translation": given,
+        "reference": [reference] * len(given),
+        "sentence_bleu": [score] * len(given),
+    }
+    return columns, {"bleu": score}
 
 
 def _question(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
@@ -251,6 +276,8 @@ def write_trainings(study: MadeStudy) -> None:
                 "train_loss": rows[-1][1],
                 "valid_loss": rows[-1][2],
                 "learning_rate": 3e-3,
+                "model_sha256": f"{rank}c" * 32,
+                "training_text_sha256": "ef" * 32,
                 "tokens_per_s": 50_000.0 / (rank + 1),
                 "tokenizer_sha256": _TOKENIZER,
             },
@@ -290,6 +317,10 @@ def _head(stage: str, size: str | None = None) -> dict[str, Any]:
 
 def write_stage_metrics(study: MadeStudy) -> None:
     """metrics.json of the data stages, shaped as theirs."""
+
+    def split(name: str) -> dict[str, str]:
+        return {"manifest_sha256": hash_input(study.folder / "tokenize" / name)}
+
     metrics: dict[str, dict[str, Any]] = {
         "sample_web": {"enabled": True, "urls_by_kind": {"original": 60, "planted": 4}},
         "eval_sets": {
@@ -345,9 +376,12 @@ def write_stage_metrics(study: MadeStudy) -> None:
             "tokens": 3_182_602,
             "bytes_per_token": 2.9571,
             "splits": {
-                "train": {"tokens": 2_880_086, "documents": 2543, "text_bytes": 8_513_157},
-                "valid": {"tokens": 161_266, "documents": 136, "text_bytes": 474_729},
-                "test": {"tokens": 141_250, "documents": 134, "text_bytes": 415_100},
+                "train": {"tokens": 2_880_086, "documents": 2543, "text_bytes": 8_513_157}
+                | split("train"),
+                "valid": {"tokens": 161_266, "documents": 136, "text_bytes": 474_729}
+                | split("valid"),
+                "test": {"tokens": 141_250, "documents": 134, "text_bytes": 415_100}
+                | split("test"),
             },
         },
     }

@@ -16,41 +16,25 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.errors import CorruptDataError
 from pipeline.params import SIZES
+from pipeline.report.losses import SPLITS, SizedLosses, gaps, split_losses
+from pipeline.report.scale_law import ScaleLaw, scale_law
 from pipeline.report.study import Study
-from pipeline.results import read_scores
+from pipeline.report.underfit import CurveEnd, Verdict, curve_end, judge
+from pipeline.scaling import of_size, step_ratio
 
 Floats = npt.NDArray[np.float64]
-SPLITS = ("train", "test")
 COLUMNS = (
     *("size", "parameters", "train_perplexity", "test_perplexity"),
     *("test_perplexity_low", "test_perplexity_high"),
     *("train_perplexity_low", "train_perplexity_high"),
+    *("gap_nats", "gap_nats_low", "gap_nats_high", "non_embedding_parameters"),
+    *("epochs", "tokens_per_parameter"),
+    *("train_bits_per_byte", "train_bits_per_byte_low", "train_bits_per_byte_high"),
+    *("test_bits_per_byte", "test_bits_per_byte_low", "test_bits_per_byte_high"),
+    *("gap_bits_per_byte", "gap_bits_per_byte_low", "gap_bits_per_byte_high"),
 )
-
-
-def figure4_table(study: Study) -> pd.DataFrame:
-    """One row a size: true parameters, perplexity per token and its 95 % interval, by split.
-
-    What evaluate could not measure is NaN, an empty cell of figure4.csv.
-    """
-    rows = []
-    for size in SIZES:
-        row: dict[str, object] = {"size": size, "parameters": study.parameters(size)}
-        for split in SPLITS:
-            value = study.metric(size, f"webtext_{split}", "perplexity")
-            row[f"{split}_perplexity"] = math.nan if value is None else value
-            low, high = _interval(study, size, split)
-            row |= {f"{split}_perplexity_low": low, f"{split}_perplexity_high": high}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _interval(study: Study, size: str, split: str) -> tuple[float, float]:
-    result = study.results[size].get(f"webtext_{split}")
-    interval = result.intervals.get("perplexity") if result else None
-    return (interval.low, interval.high) if interval else (math.nan, math.nan)
+_METRICS = ("perplexity", "bits_per_byte")
 
 
 class Step(NamedTuple):
@@ -66,42 +50,6 @@ class Step(NamedTuple):
     """95 % interval of `ratio`, by bootstrap over documents drawn alike for both sizes."""
 
 
-def compare_steps(study: Study) -> list[Step]:
-    """Every step of every split that both sizes were scored on.
-
-    Raises:
-        CorruptDataError: they were scored on different documents.
-    """
-    steps = []
-    for split in SPLITS:
-        for smaller, larger in pairwise(SIZES):
-            sizes = (smaller, larger)
-            if all(study.metric(s, f"webtext_{split}", "perplexity") is not None for s in sizes):
-                steps.append(_compare(study, split, smaller, larger))
-    return steps
-
-
-def _compare(study: Study, split: str, smaller: str, larger: str) -> Step:
-    left, right = (
-        read_scores(study.folder / "evaluate" / size, f"webtext_{split}")
-        for size in (smaller, larger)
-    )
-    if left["id"].tolist() != right["id"].tolist():
-        raise CorruptDataError(
-            f"{study.folder}/evaluate: {smaller} and {larger} were scored on different documents "
-            f"of the {split} split; run dvc repro"
-        )
-    fall = (left["loss_nats"] - right["loss_nats"]).to_numpy(dtype=float)
-    tokens = left["num_units"].to_numpy(dtype=float)
-    generator = np.random.default_rng(study.params.seeds.sampling)
-    even = np.full(len(left), 1 / len(left))
-    draws = generator.multinomial(len(left), even, study.params.evaluate.bootstrap_samples)
-    ratios = np.exp((draws @ fall) / (draws @ tokens))
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    ratio = math.exp(fall.sum() / tokens.sum())
-    return Step(split, smaller, larger, ratio, float(low), float(high))
-
-
 class Finding(NamedTuple):
     """What Figure 4 says, computed from its table."""
 
@@ -109,10 +57,95 @@ class Finding(NamedTuple):
     """By split: whether perplexity was measured for all sizes and falls at every step."""
     ratio: dict[str, float]
     """By split: perplexity of the smallest size over that of the largest."""
-    exponent: dict[str, float]
-    """By split: slope of log perplexity over log parameters, by least squares on the sizes."""
     sentence: str
     """The finding in one sentence."""
+
+
+class Figure4(NamedTuple):
+    """Figure 4 and all that is read from it."""
+
+    table: pd.DataFrame
+    finding: Finding
+    steps: list[Step]
+    law: ScaleLaw
+    ends: dict[str, CurveEnd | None]
+    """How each size's held-out loss moved at the end of its training."""
+    verdict: Verdict
+
+
+def read_figure4(study: Study) -> Figure4:
+    """Figure 4 of a study.
+
+    Raises:
+        CorruptDataError: sizes were scored on different documents.
+    """
+    splits = split_losses(study)
+    gap = gaps(splits)
+    gap_by_byte = gaps(split_losses(study, "byte"))
+    table = figure4_table(study, gap, gap_by_byte)
+    ends = {size: curve_end(study.curves[size]) for size in SIZES}
+    return Figure4(
+        table=table,
+        finding=find(table),
+        steps=compare_steps(splits),
+        law=scale_law(study, splits),
+        ends=ends,
+        verdict=judge(splits, gap, gap_by_byte, ends),
+    )
+
+
+def figure4_table(study: Study, gap: SizedLosses, gap_by_byte: SizedLosses) -> pd.DataFrame:
+    """One row a size: parameters, perplexity per token, bits per byte, the gap, epochs.
+
+    `gap_nats` is test loss minus train loss per token, i.e. the logarithm of the ratio of the two
+    perplexities; `gap_bits_per_byte` is the same by byte of text, which does not depend on how long
+    the tokens of either sample are. What evaluate could not measure is NaN, an empty cell of
+    figure4.csv.
+    """
+    rows = []
+    for size in SIZES:
+        trained = study.stages[f"train@{size}"]
+        row: dict[str, object] = {
+            "size": size,
+            "parameters": study.parameters(size),
+            "non_embedding_parameters": study.non_embedding_parameters(size),
+            "epochs": trained["epochs"],
+            "tokens_per_parameter": trained["tokens_per_parameter"],
+        }
+        for split in SPLITS:
+            for metric in _METRICS:
+                row |= _with_interval(study, size, split, metric)
+        row |= _gap(gap, size, "gap_nats") | _gap(gap_by_byte, size, "gap_bits_per_byte")
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _gap(gap: SizedLosses, size: str, name: str) -> dict[str, object]:
+    if size not in gap.sizes:
+        return {}
+    found = of_size(gap.losses, gap.place(size))
+    scale = 1.0 if name.endswith("nats") else 1 / math.log(2)
+    return {f"{name}{end}": scale * x for end, x in zip(("", "_low", "_high"), found, strict=True)}
+
+
+def _with_interval(study: Study, size: str, split: str, metric: str) -> dict[str, object]:
+    value = study.metric(size, f"webtext_{split}", metric)
+    result = study.results[size].get(f"webtext_{split}")
+    interval = result.intervals.get(metric) if result else None
+    low, high = interval or (math.nan, math.nan)
+    name = f"{split}_{metric}"
+    return {name: math.nan if value is None else value, f"{name}_low": low, f"{name}_high": high}
+
+
+def compare_steps(splits: Mapping[str, SizedLosses]) -> list[Step]:
+    """Every step of every split that both sizes were scored on."""
+    steps = []
+    for split, sized in splits.items():
+        for smaller, larger in pairwise(SIZES):
+            if smaller in sized.sizes and larger in sized.sizes:
+                places = sized.place(smaller), sized.place(larger)
+                steps.append(Step(split, smaller, larger, *step_ratio(sized.losses, *places)))
+    return steps
 
 
 def find(table: pd.DataFrame) -> Finding:
@@ -120,26 +153,15 @@ def find(table: pd.DataFrame) -> Finding:
 
     >>> table = pd.DataFrame({"size": ["small", "xl"], "parameters": [1, 10],
     ...     "train_perplexity": [20.0, 2.0], "test_perplexity": [20.0, 30.0]})
-    >>> find(table).falls, round(find(table).exponent["train"], 3)
-    ({'train': True, 'test': False}, -1.0)
+    >>> find(table).falls, round(find(table).ratio["train"], 3)
+    ({'train': True, 'test': False}, 10.0)
     >>> find(table).sentence
     'Perplexity does not fall at every step: on test it does not from small to xl.'
     """
     values = {split: table[f"{split}_perplexity"].to_numpy(dtype=float) for split in SPLITS}
     falls = {split: bool(np.all(np.diff(v) < 0)) for split, v in values.items()}  # NaN: no fall
     ratio = {split: float(v[0] / v[-1]) for split, v in values.items()}
-    parameters = table["parameters"].to_numpy(dtype=float)
-    exponent = {split: fit_power_law(parameters, v)[0] for split, v in values.items()}
-    return Finding(falls, ratio, exponent, _say(table, values, falls))
-
-
-def fit_power_law(parameters: Floats, perplexities: Floats) -> tuple[float, float]:
-    """Slope and intercept of ln(perplexity) over ln(parameters); NaN for fewer than two points."""
-    known = np.isfinite(perplexities)
-    if known.sum() < 2:
-        return math.nan, math.nan
-    slope, intercept = np.polyfit(np.log(parameters[known]), np.log(perplexities[known]), 1)
-    return float(slope), float(intercept)
+    return Finding(falls, ratio, _say(table, values, falls))
 
 
 def _say(table: pd.DataFrame, values: dict[str, Floats], falls: dict[str, bool]) -> str:
@@ -165,16 +187,18 @@ def _say(table: pd.DataFrame, values: dict[str, Floats], falls: dict[str, bool])
 
 def as_text(table: pd.DataFrame) -> str:
     """Figure 4's table for a terminal."""
-    lines = [f"{'size':<8} {'parameters':>14}   {'train perplexity':>26}   {'test perplexity':>26}"]
+    head = f"{'size':<8} {'parameters':>14}   {'train perplexity':>26}   {'test perplexity':>26}"
+    lines = [f"{head}   {'test - train loss, nats':>26}"]
     for row in table.to_dict("records"):
-        cells = [_cell(row, split) for split in SPLITS]
-        lines.append(f"{row['size']:<8} {row['parameters']:>14,}   {cells[0]:>26}   {cells[1]:>26}")
+        cells = [_cell(row, f"{split}_perplexity", ".2f") for split in SPLITS]
+        cells.append(_cell(row, "gap_nats", "+.3f"))
+        shown = "   ".join(f"{cell:>26}" for cell in cells)
+        lines.append(f"{row['size']:<8} {row['parameters']:>14,}   {shown}")
     return "\n".join(lines)
 
 
-def _cell(row: Mapping[Any, Any], split: str) -> str:
-    value = row[f"{split}_perplexity"]
+def _cell(row: Mapping[Any, Any], name: str, form: str) -> str:
+    value, low, high = (float(row.get(name + end, math.nan)) for end in ("", "_low", "_high"))
     if not math.isfinite(value):
         return "not run"
-    low, high = row[f"{split}_perplexity_low"], row[f"{split}_perplexity_high"]
-    return f"{value:.2f}  [{low:.2f}, {high:.2f}]"
+    return f"{value:{form}}  [{low:{form}}, {high:{form}}]"

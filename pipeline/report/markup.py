@@ -56,6 +56,18 @@ def signed(value: float | None) -> str:
     return f"{value:+,.2f}"
 
 
+def estimate(found: tuple[float, float, float], form: str = "+.3f") -> str:
+    """A number with its interval.
+
+    >>> estimate((-0.0764, -0.08, -0.0712)), estimate((math.nan, math.nan, math.nan))
+    ('-0.076 (-0.080 to -0.071)', '-')
+    """
+    value, low, high = found
+    if not math.isfinite(value):
+        return _GAP
+    return f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+
 def power(value: float) -> Markup:
     """A small number with its power of ten.
 

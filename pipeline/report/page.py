@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +17,9 @@ from pipeline.report import markup, provenance
 from pipeline.report.chain import costs, funnel, splits
 from pipeline.report.compare import PAPER_TABLE6, table6_comparison
 from pipeline.report.describe import describe_figures
-from pipeline.report.figure4 import Finding, Step
+from pipeline.report.excerpts import answer_sets, samples
+from pipeline.report.figure4 import Figure4
+from pipeline.report.scale_law import TRAINING_NOISE_NATS, limits
 from pipeline.report.study import Study
 from pipeline.report.style import short_count
 from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
@@ -25,8 +28,7 @@ from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run
 def render(
     study: Study,
     tables: dict[str, pd.DataFrame],
-    finding: Finding,
-    steps: list[Step],
+    figure4: Figure4,
     folder: Path,
 ) -> str:
     """The HTML of the report; reads the figures that stand in `folder` as SVG."""
@@ -40,8 +42,14 @@ def render(
         title=study.params.report.title,
         study=study,
         sizes=SIZES,
-        finding=finding,
-        steps=steps,
+        finding=figure4.finding,
+        steps=figure4.steps,
+        law=figure4.law,
+        limits=limits(len(SIZES)),
+        training_noise_nats=TRAINING_NOISE_NATS,
+        verdict=figure4.verdict,
+        samples=samples(study),
+        answer_sets=answer_sets(study),
         tables=tables,
         table3=TABLE3,
         tasks=TASKS,
@@ -59,6 +67,7 @@ def render(
         peak_memory_mib=max(cost.peak_memory_mib for cost in spent),
         overlap=study.stages["overlap"],
         hashes=provenance.hashes(study),
+        commit=provenance.commit(),
         packages=provenance.packages(),
         parameters=provenance.parameters(study),
         downloads={
@@ -97,6 +106,8 @@ def _environment() -> jinja2.Environment:
         "number": markup.number,
         "score": markup.score,
         "signed": markup.signed,
+        "estimate": markup.estimate,
+        "exp": math.exp,
         "power": markup.power,
         "caption": markup.html_caption,
         "words": markup.words,

@@ -9,8 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import UserError
+from pipeline.files import read_json
 from pipeline.params_file import load_params
 from pipeline.report.figure4 import as_text, find
+from pipeline.report.scale_law import EXPONENT_SUFFIX
+from pipeline.work_folder import METRICS
 
 
 def main() -> int:
@@ -29,8 +32,20 @@ def main() -> int:
     print(
         f"\nFigure 4 of the study '{profile}' (95 % intervals over documents)\n\n{as_text(table)}"
     )
-    print(f"\n{find(table).sentence}\n\nReport: {(folder / 'index.html').resolve().as_uri()}")
+    place = (folder / "index.html").resolve().as_uri()
+    print(f"\n{find(table).sentence}\n\n{_slopes(folder)}\n\nReport: {place}")
     return 0
+
+
+def _slopes(folder: Path) -> str:
+    """The power law of the test split on either count of parameters, with its interval."""
+    metrics = read_json(folder / METRICS)
+    said = []
+    for count, suffix in EXPONENT_SUFFIX.items():
+        ends = (metrics.get(f"test_exponent{suffix}{end}") for end in ("", "_low", "_high"))
+        value, low, high = (float("nan") if end is None else end for end in ends)
+        said.append(f"{value:+.3f} [{low:+.3f}, {high:+.3f}] ({count})")
+    return f"Test perplexity goes with parameters to the power {', '.join(said)}."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures 1 to 4: scores against model size. A panel of what was not run says why."""
+"""Figures 1 to 3: scores against model size. A panel of what was not run says why."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
 from pipeline.params import SIZES
 from pipeline.report.compare import published_baselines
-from pipeline.report.figure4 import SPLITS, find, fit_power_law
 from pipeline.report.study import Study
 from pipeline.report.style import (
     MUTED,
     TEST,
     TRAIN,
     panels,
-    plain_log_axis,
     save,
     say_not_run,
     size_axis,
@@ -26,9 +23,6 @@ from pipeline.report.style import (
 from pipeline.report.tables import factor
 
 Side = Literal["left", "right"]
-_COLOURS = {"train": TRAIN, "test": TEST}
-_MARKERS = {"train": "s", "test": "o"}
-_ENDS = ("low", "high")
 _NOT_RUN_CHARACTERS = 30
 _SIDES: tuple[Side, Side] = ("left", "right")
 _MEASURED = {"lede3": "Lede-3", "random3": "Random-3"}  # here, on the same articles
@@ -49,59 +43,6 @@ class Panel(NamedTuple):
     title: str
     unit: str
     lines: list[Line]
-
-
-def draw_figure4(study: Study, table: pd.DataFrame, folder: Path) -> None:
-    """Perplexity on train and test documents, with 95 % intervals and a power law of the test."""
-    figure, (axes,) = panels(width=6.4, height=3.9)
-    parameters = table["parameters"].to_numpy(dtype=float)
-    for split in SPLITS:
-        values = table[f"{split}_perplexity"].to_numpy(dtype=float)
-        low, high = (table[f"{split}_perplexity_{end}"].to_numpy(dtype=float) for end in _ENDS)
-        # The two lines nearly meet; a step of 2 % to either side keeps their bars apart.
-        places = parameters * (1.02 if split == "test" else 0.98)
-        axes.errorbar(
-            places,
-            values,
-            yerr=np.clip([values - low, high - values], 0, None),
-            color=_COLOURS[split],
-            marker=_MARKERS[split],
-            markersize=6.5,
-            capsize=3.5,
-            elinewidth=1.3,
-            capthick=1.3,
-            label=f"{split} documents",
-            zorder=3,
-        )
-    _draw_fit(axes, parameters, table["test_perplexity"].to_numpy(dtype=float))
-    plain_log_axis(axes)
-    size_axis(axes, table["parameters"].tolist(), [study.label(size) for size in SIZES])
-    axes.set_ylabel("perplexity per token (log scale)")
-    fell = all(find(table).falls.values())
-    axes.set_title(
-        "Perplexity falls with size, on train and test documents alike"
-        if fell
-        else "Perplexity on train and test documents against model size"
-    )
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1])
-    save(figure, folder, "figure4")
-
-
-def _draw_fit(axes: Axes, parameters: np.ndarray, values: np.ndarray) -> None:
-    slope, intercept = fit_power_law(parameters, values)
-    if not np.isfinite(slope):
-        return
-    ends = np.array([parameters.min() * 0.8, parameters.max() * 1.25])
-    axes.plot(
-        ends,
-        np.exp(intercept) * ends**slope,
-        color=MUTED,
-        linestyle=(0, (2, 3)),
-        linewidth=1.0,
-        zorder=1,
-        label=f"test fit: parameters to the power {slope:.3f}".replace("-", "\N{MINUS SIGN}"),
-    )
 
 
 def draw_figure1(study: Study, folder: Path) -> None:

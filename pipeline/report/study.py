@@ -21,7 +21,8 @@ READS = (
     *(f"{stage}/{METRICS}" for stage in (*STAGES, "overlap")),
     *(f"{stage}/*/{METRICS}" for stage in SIZED_STAGES),
     *("tune/*/sweep.csv", "train/*/loss_curve.csv"),
-    *("evaluate/*/*.json", "evaluate/*/*.examples.parquet"),
+    *("evaluate/*/*.json", "evaluate/*/*.examples.parquet", "evaluate/*/samples.parquet"),
+    "eval_sets/test/*.parquet",
     *(f"overlap/{name}.csv" for name in OVERLAP_TABLES),
 )
 """Every file of data/<profile>/ that the report reads."""
@@ -48,6 +49,10 @@ class Study:
     def parameters(self, size: str) -> int:
         """True number of parameters of a size, the tied embedding once."""
         return int(self.stages[f"train@{size}"]["parameters"])
+
+    def non_embedding_parameters(self, size: str) -> int:
+        """Those of a size without the embeddings of tokens and positions."""
+        return int(self.stages[f"train@{size}"]["non_embedding_parameters"])
 
     def label(self, size: str) -> str:
         """A size as figures and tables call it.

@@ -18,6 +18,7 @@ from pipeline.token_shards import write_token_shards
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
 from pipeline.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
+from pipeline.work_folder import hash_input
 
 _TOKENIZER = "tokenizer"
 
@@ -36,6 +37,7 @@ def run(stage: Stage) -> dict[str, Any]:
             stage.staging / split, corpus.read(documents), tokenizer_sha256=tokenizer.sha256
         )
         splits[split] = totals | _text_counts(totals, pc.sum(documents["text_bytes"]).as_py() or 0)
+        splits[split]["manifest_sha256"] = hash_input(stage.staging / split)
         stage.log.info("%s: %s", split, splits[split])
     keys = ("documents", "tokens", "text_bytes")
     totals = {key: sum(counts[key] for counts in splits.values()) for key in keys}

@@ -22,10 +22,11 @@ from models.compute import (
     training_flops_per_token,
 )
 from pipeline.errors import CorruptDataError, NonFiniteLossError
-from pipeline.files import open_atomic, read_json, remove_path, replace_path
+from pipeline.files import open_atomic, read_json, remove_path, replace_path, sha256_file
 from pipeline.stage import Stage
 from pipeline.tokenizer import write_hugging_face_files
 from pipeline.tracking import open_run
+from pipeline.training_documents import NAME as DOCUMENTS
 from pipeline.training_documents import write_training_documents
 from pipeline.training_job import Job, Outcome, Point, make_job, open_data
 from pipeline.training_run import train_to
@@ -130,6 +131,8 @@ def describe(stage: Stage, job: Job, outcome: Outcome) -> dict[str, Any]:
         "loss_spikes": [spike._asdict() for spike in outcome.spikes],
         "devices": job.num_ranks,
         "tokenizer_sha256": job.text.tokenizer_sha256,
+        "model_sha256": sha256_file(stage.staging / "model.safetensors"),
+        "training_text_sha256": sha256_file(stage.staging / DOCUMENTS),
         "train_sha256": hash_input(job.text.folder),
         "valid_sha256": hash_input(job.valid.folder),
     }

@@ -18,7 +18,7 @@ from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.files import read_json, write_json
 from pipeline.params import ProfileParams
 from pipeline.report.compare import PAPER_TABLE6, comparison
-from pipeline.report.figure4 import compare_steps, figure4_table, find
+from pipeline.report.figure4 import read_figure4
 from pipeline.report.page import render
 from pipeline.report.run import draw_all
 from pipeline.report.study import Study, read_study
@@ -145,6 +145,26 @@ def test_text_of_a_model_is_escaped(html: str) -> None:
     assert "author &lt;" in html and "author <" not in html
 
 
+def test_page_says_gap_slopes_verdict_commit_and_what_the_models_wrote(
+    made: MadeStudy, out: Path, page: Page
+) -> None:
+    said = page.said()
+    figure4 = read_figure4(read_study("tiny", made.params, made.folder))
+    assert figure4.verdict.sentence in said
+    assert all(reason in said for reason in figure4.verdict.reasons)
+    for row in pd.read_csv(out / "figure4.csv").to_dict("records"):
+        assert f"{row['gap_nats']:+.3f}" in said
+        assert f"{row['gap_bits_per_byte']:+.3f}" in said
+        assert f"{row['train_bits_per_byte']:.3f}" in said
+        assert f"{row['non_embedding_parameters']:,}" in said
+        assert f"{row['tokens_per_parameter']:.1f}" in said
+    for slope in figure4.law.slopes["test"].values():
+        assert f"{slope.value:+.3f} ({slope.low:+.3f} to {slope.high:+.3f})" in said
+    assert "python -m pipeline.compare" in said and "predict nothing" in said
+    assert re.search(r"Git commit [0-9a-f]{40}|Git commit not known", said)
+    assert "said <0> by rank 3" in said and "word3x1x0" in said
+
+
 def test_every_set_that_was_not_run_shows_its_reason_and_no_zero(
     made: MadeStudy, copy: Path, tmp_path: Path
 ) -> None:
@@ -153,7 +173,7 @@ def test_every_set_that_was_not_run_shows_its_reason_and_no_zero(
         result = Result(set="ptb", not_run="ptb.test.txt is <not> in data/published")
         write_result(copy / "evaluate" / size, result)
     study = read_study("tiny", made.params, copy)
-    draw_all(study, figure4_table(study), tmp_path)
+    draw_all(study, read_figure4(study), tmp_path)
     html = _render(study, tmp_path)
     tables = all_tables(study)
     assert tables["table3"]["ptb_perplexity"].isna().all()
@@ -168,10 +188,13 @@ def test_size_without_perplexity_is_left_out_of_figure_4_and_named(
 ) -> None:
     (copy / "evaluate" / "large" / "webtext_test.json").unlink()
     study = read_study("tiny", made.params, copy)
-    table = figure4_table(study)
+    figure4 = read_figure4(study)
+    table = figure4.table
     assert table.set_index("size")["test_perplexity"].isna().tolist() == [False, False, True, False]
-    assert "on test it was not measured for large" in find(table).sentence
-    assert len(compare_steps(study)) == 4
+    assert table.set_index("size")["gap_nats"].isna().tolist() == [False, False, True, False]
+    assert "on test it was not measured for large" in figure4.finding.sentence
+    assert len(figure4.steps) == 4
+    assert figure4.verdict.kind == "open"
     assert "run dvc repro evaluate@large" in _render(study, out)
 
 
@@ -215,11 +238,11 @@ def test_table3_has_a_column_for_each_of_the_papers(out: Path) -> None:
 
 def _render(study: Study, figures: Path) -> str:
     """The page with the figures of a folder; those of another study will do where none is read."""
-    table = figure4_table(study)
-    tables = {"figure4": table, **all_tables(study)}
+    figure4 = read_figure4(study)
+    tables = {"figure4": figure4.table, **all_tables(study)}
     if (beside_the_paper := comparison(study)) is not None:
         tables["comparison"] = beside_the_paper
-    return render(study, tables, find(table), compare_steps(study), figures)
+    return render(study, tables, figure4, figures)
 
 
 @pytest.mark.browser

@@ -12,7 +12,7 @@ from made_study import MadeStudy
 from pipeline.files import read_json, write_json
 from pipeline.params import SIZES
 from pipeline.report.chain import costs, funnel
-from pipeline.report.figure4 import compare_steps, figure4_table, find, fit_power_law
+from pipeline.report.figure4 import find, read_figure4
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import nice_ticks
 from pipeline.results import read_scores
@@ -24,8 +24,8 @@ def study(made: MadeStudy) -> Study:
 
 
 def test_step_ratio_is_the_ratio_of_the_two_perplexities(study: Study) -> None:
-    table = figure4_table(study).set_index("size")
-    steps = compare_steps(study)
+    figure4 = read_figure4(study)
+    table, steps = figure4.table.set_index("size"), figure4.steps
     assert len(steps) == 6
     for step in steps:
         column = table[f"{step.split}_perplexity"]
@@ -41,7 +41,7 @@ def test_sizes_are_compared_on_the_same_documents_so_that_steps_are_sharp(study:
         draws = generator.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), 2000)
         logs.append((draws @ scores["loss_nats"]) / (draws @ scores["num_units"]))
     low, high = np.percentile(np.exp(logs[0] - logs[1]), [2.5, 97.5])
-    step = next(s for s in compare_steps(study) if (s.split, s.smaller) == ("train", "small"))
+    step = next(s for s in read_figure4(study).steps if (s.split, s.smaller) == ("train", "small"))
     assert low < step.ratio < high
     assert step.high - step.low < 0.8 * (high - low)
 
@@ -56,13 +56,6 @@ def test_rise_is_named_with_its_split_and_step() -> None:
     finding = find(table)
     assert finding.falls == {"train": True, "test": False}
     assert "on test it does not from small to medium nor from large to xl" in finding.sentence
-
-
-def test_power_law_is_found_again_from_its_own_points() -> None:
-    parameters = np.array([1e5, 1e6, 1e7, 1e8])
-    slope, intercept = fit_power_law(parameters, 300 * parameters**-0.076)
-    assert slope == pytest.approx(-0.076)
-    assert np.exp(intercept) == pytest.approx(300)
 
 
 def test_drops_of_every_funnel_step_add_up(study: Study) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,8 @@ def test_metrics_are_the_exact_counts(out: Path) -> None:
         assert counts["tokens"] == opened.num_tokens == sum(map(len, opened.shards))
         tokens = counts["tokens"] - counts["documents"]
         assert counts["bytes_per_token"] == pytest.approx(counts["text_bytes"] / tokens, abs=1e-4)
+        manifest = (out / split / "_manifest.json").read_bytes()
+        assert counts["manifest_sha256"] == hashlib.sha256(manifest).hexdigest()
 
 
 def test_end_of_text_in_a_document_is_not_its_end(out: Path) -> None:

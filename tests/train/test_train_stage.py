@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import signal
@@ -87,6 +88,9 @@ def test_its_metrics_say_what_was_trained(undisturbed: Path) -> None:
     assert 0 < metrics["mfu"] < 1
     assert metrics["loss_spikes"] == []
     assert metrics["learning_rate"] == RATE
+    for name, file in (("model", "model.safetensors"), ("training_text", "documents.parquet")):
+        content = (undisturbed / file).read_bytes()
+        assert metrics[f"{name}_sha256"] == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("data_workers", [0, 1])
