@@ -43,6 +43,8 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
             "precision": setting.precision,
             "compile": setting.compile,
             "checkpoint_every_s": 1e9,
+            "eval_every_tokens": tokens,
+            "valid_tokens": setting.step_tokens,
         }
     )
     gpu = setting.device == "cuda"
@@ -70,8 +72,6 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
         compute=compute,
         text=split,
         valid=split,
-        valid_tokens=setting.step_tokens,
-        eval_every_tokens=tokens,
         folder=setting.tokens / "checkpoints",
         until_step=num_steps,
     )

@@ -26,15 +26,11 @@ class Job:
     config: GPT2Config
     recipe: Recipe
     params: TrainParams
-    """For how it runs: micro-batches, precision, compilation, checkpoint interval."""
+    """For how it runs and is watched: micro-batches, precision, points of its curve, checkpoints."""
     compute: ComputeParams
     text: TokenSplit
     """The training text: the documents of the train split that the budget reads."""
     valid: TokenSplit
-    valid_tokens: int
-    """Of the valid split, behind each point of the loss curve."""
-    eval_every_tokens: int
-    """Between two points."""
     folder: Path
     """Of its checkpoints."""
     until_step: int
@@ -44,11 +40,6 @@ class Job:
     def num_ranks(self) -> int:
         """Devices that train together, each with a process of its own."""
         return self.compute.devices * self.compute.nodes
-
-    @property
-    def steps_between_points(self) -> int:
-        """Steps from one point of the loss curve to the next."""
-        return max(1, self.eval_every_tokens // self.recipe.batch_tokens)
 
     @property
     def order(self) -> DataOrder:
@@ -86,8 +77,6 @@ class Job:
             "text": str(self.text.folder),
             "text_tokens": self.text.num_tokens,
             "valid": str(self.valid.folder),
-            "valid_tokens": self.valid_tokens,
-            "eval_every_tokens": self.eval_every_tokens,
             "folder": str(self.folder),
             "until_step": self.until_step,
         })
@@ -172,7 +161,7 @@ def open_data(stage: Stage) -> TrainingData:
         CorruptDataError: a file is damaged, or a split was made with another tokenizer.
     """
     folder, train = stage.inputs["tokens"], stage.params.train
-    budget = train.tokens // train.batch_tokens * train.batch_tokens
+    budget = train.num_steps * train.batch_tokens
     tokenizer = load_tokenizer(folder / "tokenizer")
     text = open_split(folder / "train").head(budget)
     data = TrainingData(tokenizer, text, open_split(folder / "valid"))
@@ -225,8 +214,6 @@ def make_job(
         compute=params.compute,
         text=data.text,
         valid=data.valid,
-        valid_tokens=train.valid_tokens,
-        eval_every_tokens=train.eval_every_tokens,
         folder=folder,
         until_step=recipe.num_steps,
     )

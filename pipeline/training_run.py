@@ -107,7 +107,7 @@ def fit(job: Job, rank: int, listeners: Listeners) -> None:
         torch.set_num_threads(max(1, job.compute.threads // job.compute.devices))
     step, state = load_state(job.folder, job.identity, _LOG) or (0, None)
     module = LanguageModelling(make_model(job, fill=state is None), job.recipe, first_step=step)
-    windows = held_out_windows(job.valid, job.config.n_positions, job.valid_tokens)
+    windows = held_out_windows(job.valid, job.config.n_positions, job.params.valid_tokens)
     watch = TrainingWatch(job, windows, state, listeners)
     del state  # the watch lets go of it when it is used, and nobody else holds it
     with _quiet():

@@ -91,7 +91,7 @@ class TrainingWatch(pl.Callback):
         module, job = _own(pl_module), self._job
         step = module.step + 1
         last = step == job.until_step
-        point = last or step % job.steps_between_points == 0
+        point = last or step % job.params.steps_between_points == 0
         if not self._start_up_s:
             _wait_for_device(trainer)
             self._start_up_s = process_age_s()

@@ -16,10 +16,10 @@ from typing import Any
 
 from pipeline.errors import NonFiniteLossError, UserError
 from pipeline.files import link_or_copy, once, open_atomic, remove_path, write_json
-from pipeline.params import TuneParams
+from pipeline.params import TrainParams, TuneParams
 from pipeline.stage import Stage
 from pipeline.tracking import open_run
-from pipeline.training_job import Job, TrainingData, make_job, open_data
+from pipeline.training_job import TrainingData, make_job, open_data
 from pipeline.training_run import train_to
 from pipeline.training_state import keep_newest, newest_checkpoint
 from pipeline.tune.search import Comparison, Search, Trial, is_divergence, search
@@ -41,7 +41,7 @@ def run(stage: Stage) -> dict[str, Any]:
                 tracked.log_metrics({name: trial.valid_loss}, tokens=trial.tokens)
             return trial
 
-        comparisons = plan_comparisons(tune, _make_job(stage, data, tune.learning_rates[0]))
+        comparisons = plan_comparisons(tune, stage.params.train)
         found = search(tune.learning_rates, comparisons, run_to, max_extensions=tune.max_extensions)
     _check(stage, found)
     _write_trials(stage, found.trials)
@@ -59,9 +59,9 @@ def run(stage: Stage) -> dict[str, Any]:
     return choice | _costs(stage, found)
 
 
-def plan_comparisons(tune: TuneParams, job: Job) -> list[Comparison]:
+def plan_comparisons(tune: TuneParams, train: TrainParams) -> list[Comparison]:
     """The steps at which trials are compared: those points of the loss curve that are nearest."""
-    every, last = job.steps_between_points, job.recipe.num_steps
+    every, last = train.steps_between_points, train.num_steps
     steps = [
         last if part == 1 else max(1, round(part * last / every)) * every
         for part in tune.compare_at
@@ -70,10 +70,6 @@ def plan_comparisons(tune: TuneParams, job: Job) -> list[Comparison]:
         Comparison(min(step, last), compared)
         for step, compared in zip(steps, [len(tune.learning_rates), *tune.keep], strict=True)
     ]
-
-
-def _make_job(stage: Stage, data: TrainingData, rate: float) -> Job:
-    return make_job(stage, data, learning_rate=rate, folder=_trial_folder(stage, rate))
 
 
 def _trial_folder(stage: Stage, rate: float) -> Path:
@@ -89,14 +85,15 @@ def _run_trial(stage: Stage, data: TrainingData, rate: float, step: int) -> Tria
 
 
 def _train_trial(stage: Stage, data: TrainingData, rate: float, step: int) -> dict[str, Any]:
-    job = replace(_make_job(stage, data, rate), until_step=step)
+    folder = _trial_folder(stage, rate)
+    job = replace(make_job(stage, data, learning_rate=rate, folder=folder), until_step=step)
     try:
         curve = train_to(stage, job, f"learning rate {rate:g}").curve
     except NonFiniteLossError as error:
         stage.log.warning("learning rate %g diverged: %s", rate, error)
-        remove_path(job.folder)
+        remove_path(folder)
         return {"tokens": 0, "valid_loss": None}  # JSON knows no infinity
-    keep_newest(job.folder)
+    keep_newest(folder)
     tokens = step * job.recipe.batch_tokens
     (loss,) = [point.valid_loss for point in curve if point.tokens == tokens]
     stage.log.info("learning rate %g: held-out loss %.4f", rate, loss)
