@@ -37,6 +37,9 @@ class Result(BaseModel):
     """By name; each name's definition is its function's docstring in `pipeline.evaluate`."""
     intervals: dict[str, Interval] = Field(default_factory=dict)
     """95 % bootstrap interval of a metric, where it has one."""
+    no_signal: dict[str, str] = Field(default_factory=dict)
+    """Metrics that are not among `metrics` although the set was scored: they would say nothing of
+    the model (every answer is empty, say), which is the reason that stands here."""
     num_examples: int = 0
     seconds: float = 0.0
     not_run: str = ""

@@ -12,6 +12,7 @@ CBT_CN = EvalSet(
     scoring="cloze",
     metrics=("accuracy",),
     higher_is_better=True,
+    together="passages",
     licence=LICENCE,
     odd=ODD,
     test={"valid": questions_file("CN", "dbe54c05644234ca1fe988238a535c13eb440d91")},

@@ -12,6 +12,7 @@ CBT_NE = EvalSet(
     scoring="cloze",
     metrics=("accuracy",),
     higher_is_better=True,
+    together="passages",
     licence=LICENCE,
     odd=ODD,
     test={"valid": questions_file("NE", "7f702d10bfb15937da7c6423f8ce0a1231447f17")},
