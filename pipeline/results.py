@@ -45,6 +45,11 @@ class Result(BaseModel):
     not_run: str = ""
     """Why there are no metrics, and how to get them; empty when there are."""
 
+    @property
+    def departures(self) -> list[str]:
+        """How the set was scored otherwise than in the paper, in words; empty where it was not."""
+        return [str(departure) for departure in self.protocol.get("departures", [])]
+
 
 def write_result(
     folder: Path, result: Result, scores: Sequence[Mapping[str, Any]] | None = None

@@ -23,6 +23,7 @@ from pipeline.evaluate import (
     summary,
     translation,
 )
+from pipeline.evaluate.departures import departures
 from pipeline.evaluate.outcome import CannotRun, Outcome, Task
 from pipeline.evaluate.samples import write_samples
 from pipeline.evaluate.session import Session, open_session
@@ -135,6 +136,8 @@ def _score(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str
     )
     outcome = METHODS[eval_set.scoring](session, task)
     outcome.protocol["files"] = record["sources"]
+    own = departures(session, eval_set, scored=len(outcome.ids), prepared=len(task.examples))
+    outcome.protocol["departures"] = record.get("departures", []) + own
     return outcome
 
 

@@ -9,14 +9,15 @@ from typing import Any
 import pandas as pd
 
 from pipeline.files import open_atomic
-from pipeline.report.compare import comparison
+from pipeline.report.beside_the_paper import comparison
+from pipeline.report.calibration_figure import draw_calibration
 from pipeline.report.figure4 import Finding, Step, as_text, compare_steps, figure4_table, find
 from pipeline.report.other_figures import draw_figure5, draw_sweeps, draw_training_curves
 from pipeline.report.page import render
 from pipeline.report.size_figures import draw_figure1, draw_figure2, draw_figure3, draw_figure4
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import house_style
-from pipeline.report.tables import all_tables
+from pipeline.report.tables import all_tables, calibrations
 from pipeline.stage import Stage
 from pipeline.tracking import record_study
 
@@ -54,6 +55,7 @@ def draw_all(study: Study, table: pd.DataFrame, folder: Path) -> None:
         draw_figure5(study, folder)
         draw_training_curves(study, folder)
         draw_sweeps(study, folder)
+        draw_calibration(study, calibrations(study), folder)
 
 
 def _summarise(finding: Finding, steps: list[Step]) -> dict[str, Any]:

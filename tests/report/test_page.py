@@ -17,7 +17,7 @@ from made_study import MadeStudy
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.files import read_json, write_json
 from pipeline.params import ProfileParams
-from pipeline.report.compare import PAPER_TABLE6, comparison
+from pipeline.report.beside_the_paper import PAPER_TABLE6, comparison
 from pipeline.report.figure4 import compare_steps, figure4_table, find
 from pipeline.report.page import render
 from pipeline.report.run import draw_all

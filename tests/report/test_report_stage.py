@@ -16,7 +16,7 @@ from made_study import PARAMETERS, MadeStudy
 from stage_runs import StageRuns, read_bytes
 
 from pipeline.params import SIZES
-from pipeline.report.compare import COLUMNS
+from pipeline.report.beside_the_paper import COLUMNS
 from pipeline.results import read_result
 
 PROMISED = [

@@ -63,7 +63,7 @@ def conversations(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
     for number, article in enumerate(articles):
         blocks = _story_blocks(article)
         turns = [Asked("What is described here?", [article.title, f"It is {article.title}"])]
-        turns += _distinct(article_questions(article.title, blocks))
+        turns += distinct(article_questions(article.title, blocks))
         first = next((block.text for block in blocks if block.kind == "paragraph"), "")
         summary = split_sentences(first)[0] if first else ""
         if 3 <= len(summary.split()) <= 25:
@@ -83,7 +83,7 @@ def _story_blocks(article: Article) -> list[Block]:
     return blocks
 
 
-def _distinct(questions: Iterable[Asked]) -> list[Asked]:
+def distinct(questions: Iterable[Asked]) -> list[Asked]:
     """The first of each question: a second one would have another answer."""
     return list({asked.question: asked for asked in reversed(list(questions))}.values())[::-1]
 
@@ -120,7 +120,7 @@ def open_questions(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
     for article in articles:
         for section in article.sections:
             name = f"{article.package} {section.name or article.title}"
-            for asked in _distinct(article_questions(name, section.blocks)):
+            for asked in distinct(article_questions(name, section.blocks)):
                 if "optional" in asked.question:
                     continue
                 answers = list(dict.fromkeys(asked.answers))
