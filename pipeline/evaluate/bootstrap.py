@@ -44,7 +44,7 @@ def interval(values: Floats) -> Interval | None:
     """The 2.5 and 97.5 percentiles of a metric's values over the draws.
 
     None where they are all the same: one example, or one cluster, or a score that no example
-    varies (0 of 64 right) tells nothing of how far another sample would lie from this one. Draws for
+    varies (0 of 64 right) tells nothing of how far another sample would lie. Draws for
     which the metric is not defined do not count.
     """
     low, high = np.nanpercentile(values, [2.5, 97.5])

@@ -1,9 +1,9 @@
 """Questions with answers at the end of some pages, as many a page on the web ends in them.
 
-The paper's thesis is that text on the web shows tasks being done, and that a model that reads enough
-of it learns them without being told. Documentation alone shows none: no model of any size could
-answer a question in the form `Q: ... A: ...` that it never saw. The questions follow from the page
-itself, by the rules that make the sample evaluation sets from articles that are not on the web.
+The paper holds that text on the web shows tasks being done, and that a model learns them from it
+without being told. Documentation alone shows none: a small model that never saw `A:` answer a
+question says nothing after it. The questions follow from the page itself, by the rules that make
+the sample evaluation sets from articles that are not on the web.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.sample_web.evaluation.questions import Asked, article_questions, d
 from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Section
 
-_PAGES_FRACTION = 0.6
+_PAGES_FRACTION = 0.75
 _MOST_QUESTIONS = 10
 _LEAST_QUESTIONS = 2
 
@@ -39,4 +39,5 @@ def with_questions(article: Article, seed: int) -> Article:
 
 
 def _lines(asked: Asked) -> str:
-    return f"Q: {asked.question}\nA: {asked.answers[0]}"
+    """The answer alone is marked: a small model takes `Q:` and `A:` for one another."""
+    return f"{asked.question}\nA: {asked.answers[0]}"

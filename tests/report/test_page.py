@@ -96,7 +96,7 @@ def test_page_asks_no_other_host_for_anything(html: str, page: Page) -> None:
 
 
 def test_every_figure_is_described_with_its_numbers(out: Path, page: Page) -> None:
-    assert len(page.svg_labels) == 7 and all(page.svg_labels)
+    assert len(page.svg_labels) == 8 and all(page.svg_labels)
     first = str(page.svg_labels[0])
     test = pd.read_csv(out / "figure4.csv")["test_perplexity"]
     assert all(f"{value:,.1f}"[:4] in first for value in test)
