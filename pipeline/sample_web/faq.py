@@ -17,7 +17,7 @@ from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Section
 
 _PAGES_FRACTION = 0.75
-_MOST_QUESTIONS = 10
+_MOST_QUESTIONS = 12
 _LEAST_QUESTIONS = 2
 
 

@@ -16,7 +16,9 @@ def article(name: str, num_parameters: int) -> Article:
     """Documentation of parameters, some of them optional."""
     terms = [f"p{n} : int" + ", optional" * (n % 2) for n in range(num_parameters)]
     blocks = [Block("definition", "What it is for.", term) for term in terms]
-    return Article(name, "package", name, [Section("", "f", blocks)])
+    return Article(
+        name, "package", name, [Section("", "f", blocks or [Block("paragraph", "It is.")])]
+    )
 
 
 def test_answers_follow_from_the_page_and_only_some_pages_have_them() -> None:
@@ -28,12 +30,13 @@ def test_answers_follow_from_the_page_and_only_some_pages_have_them() -> None:
         assert page.sections[:-1] == plain[0].sections
         text = page.sections[-1].blocks[-1].text
         pairs = re.findall(r"^(.+\?)\nA: (.+)$", text, re.MULTILINE)
-        assert len(pairs) == text.count("\nA: ") == 6
+        assert len(pairs) == text.count("\nA: ") == 8
         assert ("What type is the parameter p2 of f?", "int") in pairs
-        assert ("Is p1 optional?", "yes") in pairs
+        assert ("Is p1 of f optional?", "yes") in pairs
+        assert ("Is p2 of f optional?", "no") in pairs
 
 
-def test_a_page_that_answers_one_question_stays_as_it_is() -> None:
+def test_a_page_that_answers_nothing_stays_as_it_is() -> None:
     for n in range(10):
-        page = article(f"module{n}", 1)
+        page = article(f"module{n}", 0)
         assert with_questions(page, SEED) == page

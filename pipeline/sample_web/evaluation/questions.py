@@ -46,8 +46,9 @@ def article_questions(name: str, blocks: Iterable[Block]) -> Iterator[Asked]:
         term, kind = _parameter(block)
         if term and kind:
             yield Asked(f"What type is the parameter {term} of {name}?", [kind, f"{kind} type"])
-            if "optional" in block.term or "default" in block.term:
-                yield Asked(f"Is {term} optional?", ["yes", "yes, it is"])
+            is_optional = "optional" in block.term or "default" in block.term
+            answers = ["yes", "yes, it is"] if is_optional else ["no", "no, it is not"]
+            yield Asked(f"Is {term} of {name} optional?", answers)
 
 
 def _parameter(block: Block) -> tuple[str, str]:
@@ -121,8 +122,6 @@ def open_questions(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
         for section in article.sections:
             name = f"{article.package} {section.name or article.title}"
             for asked in distinct(article_questions(name, section.blocks)):
-                if "optional" in asked.question:
-                    continue
                 answers = list(dict.fromkeys(asked.answers))
                 yield {"question": asked.question.rstrip("?").lower(), "answer": answers}
 
