@@ -160,8 +160,8 @@ def calibrations(study: Study) -> pd.DataFrame:
     for size in SIZES:
         if not study.why_not(size, "natural_questions", "exact_match"):
             frame = read_scores(study.folder / "evaluate" / size, "natural_questions")
-            columns = (frame[name].tolist() for name in ("confidence", "correct", "answer"))
-            pieces.append(calibration(*columns).assign(size=size))
+            values = (frame[name].tolist() for name in ("confidence", "correct", "answer"))
+            pieces.append(calibration(*values).assign(size=size))
     columns = ["size", *CALIBRATION_COLUMNS]
     return pd.concat(pieces)[columns] if pieces else pd.DataFrame(columns=columns)
 
