@@ -10,8 +10,6 @@ Stopped at any moment, the same command goes on.
 
 from __future__ import annotations
 
-import pipeline.before_torch  # noqa: F401 - as it says
-
 import argparse
 import logging
 import math
@@ -25,6 +23,7 @@ import torch
 from result_table import command_line, compare, name_part, write_results
 from tuning_rules import SHORT, Case, Outcome, halve, table_of_cases, table_of_rules
 
+import pipeline.before_torch  # noqa: F401 - as it says
 from pipeline.errors import NonFiniteLossError
 from pipeline.evaluate.documents import choose_documents
 from pipeline.evaluate.session import Session

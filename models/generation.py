@@ -9,7 +9,7 @@ Vector names end in their shape: B sequences, T tokens of the longest prompt, V 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ class Generated(NamedTuple):
     """What followed one prompt."""
 
     tokens: list[int]
-    """At most `max_new_tokens`, up to and including the stop token."""
+    """At most `max_new_tokens`, up to and including the first stop token."""
     log_probabilities: list[float]
     """Of each token among the whole vocabulary, in nats, whatever top-k left of it."""
 
@@ -35,7 +35,7 @@ def generate(
     max_new_tokens: int,
     top_k: int = 1,
     seed: int | None = None,
-    stop_token: int | None = None,
+    stop_tokens: Collection[int] = (),
 ) -> list[Generated]:
     """Continue each prompt; `top_k = 1` is greedy, more draws among the k likeliest tokens.
 
@@ -51,13 +51,13 @@ def generate(
         raise ValueError(f"top_k = {top_k} draws at random and needs a seed; give one")
     streams = [_stream(seed, prompt) for prompt in prompts] if seed is not None else []
     longest = max(len(prompt) for prompt in prompts)
-    cache = new_cache(model, len(prompts), longest + max_new_tokens)
+    cache = new_cache(model, len(prompts), longest + max_new_tokens - 1)  # the last is not read
     logits_BV = _read(model, cache, prompts)
     return _go_on(
         *(model, cache, logits_BV, max_new_tokens),
         top_k=top_k,
         streams=streams,
-        stop_token=stop_token,
+        stop_tokens=stop_tokens,
     )
 
 
@@ -68,7 +68,7 @@ def generate_after(
     pieces: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    stop_token: int | None = None,
+    stop_tokens: Collection[int] = (),
 ) -> list[Generated]:
     """Continue greedily what `cache` holds and, row by row, a piece of one token or more after it.
 
@@ -79,7 +79,7 @@ def generate_after(
         *(model, cache.fork(), logits_BV, max_new_tokens),
         top_k=1,
         streams=[],
-        stop_token=stop_token,
+        stop_tokens=stop_tokens,
     )
 
 
@@ -114,7 +114,7 @@ def _go_on(
     *,
     top_k: int,
     streams: list[torch.Generator],
-    stop_token: int | None,
+    stop_tokens: Collection[int],
 ) -> list[Generated]:
     """Choose token after token, each sequence until it stops."""
     results = [Generated([], []) for _ in logits_BV]
@@ -126,7 +126,9 @@ def _go_on(
         for i, token, log_probability in zip(running, chosen_B.tolist(), picked, strict=True):
             results[i].tokens.append(token)
             results[i].log_probabilities.append(log_probability)
-        going_on = [row for row, i in enumerate(running) if results[i].tokens[-1] != stop_token]
+        going_on = [
+            row for row, i in enumerate(running) if results[i].tokens[-1] not in stop_tokens
+        ]
         if not going_on or step == max_new_tokens - 1:
             break
         if len(going_on) < len(running):

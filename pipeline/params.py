@@ -188,6 +188,8 @@ class EvaluateParams(Section):
     """Test documents whose beginnings are continued, for the overlap of samples."""
     figure5_context_tokens: PositiveCount
     figure5_sample_tokens: PositiveCount
+    """Tokens of each context and of what follows (the paper: 768 and 256). A sample that does not
+    fit the model's context with it is drawn in pieces of half a context."""
     figure5_top_k: PositiveCount
     """Samples are drawn from this many most probable tokens (the paper: 40)."""
 
@@ -262,9 +264,7 @@ class ProfileParams(Section):
             "summary_tokens": asked.summary_tokens,
             "answer_tokens": asked.answer_tokens,
             "translation_tokens": asked.translation_tokens,
-            "figure5_context_tokens + figure5_sample_tokens": asked.figure5_context_tokens
-            + asked.figure5_sample_tokens
-            - 1,
+            "figure5_context_tokens": asked.figure5_context_tokens,  # after <|endoftext|>
         }
         for name, length in lengths.items():
             if length >= context:

@@ -37,10 +37,18 @@ class Result(BaseModel):
     """By name; each name's definition is its function's docstring in `pipeline.evaluate`."""
     intervals: dict[str, Interval] = Field(default_factory=dict)
     """95 % bootstrap interval of a metric, where it has one."""
+    no_signal: dict[str, str] = Field(default_factory=dict)
+    """Metrics that are not among `metrics` although the set was scored: they would say nothing of
+    the model (every answer is empty, say), which is the reason that stands here."""
     num_examples: int = 0
     seconds: float = 0.0
     not_run: str = ""
     """Why there are no metrics, and how to get them; empty when there are."""
+
+    @property
+    def departures(self) -> list[str]:
+        """How the set was scored otherwise than in the paper, in words; empty where it was not."""
+        return [str(departure) for departure in self.protocol.get("departures", [])]
 
 
 def write_result(

@@ -33,6 +33,12 @@ from pipeline.executor import map_shards
 from pipeline.stage import Stage
 
 _EVAL_NGRAMS = "eval_ngrams.npz"
+_DEPARTURES = {
+    "report": [],
+    "remove": ["a corpus without the documents that share text with the evaluation sets"],
+    "cut": ["a corpus without the passages that it shared with the evaluation sets"],
+}
+"""By `eval_mode`: how the corpus differs from the paper's, which kept them, in words."""
 
 
 def run(stage: Stage) -> dict[str, Any]:
@@ -66,6 +72,7 @@ def run(stage: Stage) -> dict[str, Any]:
         "eval_examples_too_short": index.num_too_short,
         "eval_ngrams": len(index.ngrams),
         "eval_mode": params.eval_mode,
+        "departures": _DEPARTURES[params.eval_mode],
         "minhash_bands": f"{bands.num_bands} x {bands.num_rows}",
         "near_pairs_compared": verdicts.num_compared,
         "commonplace_ngrams": matches.num_commonplace,

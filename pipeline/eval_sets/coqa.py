@@ -51,6 +51,7 @@ COQA = EvalSet(
     scoring="conversation",
     metrics=("f1",),
     higher_is_better=True,
+    together="stories",
     licence="CC BY-SA 4.0, MSR-LA, RACE's and Apache-2.0 parts",
     odd=(
         "The dev set of five domains. The history holds the published answers, not the model's. "

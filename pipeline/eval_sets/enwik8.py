@@ -30,6 +30,7 @@ ENWIK8 = EvalSet(
     scoring="running_text",
     metrics=("bits_per_byte",),
     higher_is_better=False,
+    together="neighbours",
     unit="byte",
     licence="GFDL (Wikipedia 2006)",
     odd=(

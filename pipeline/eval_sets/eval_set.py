@@ -23,6 +23,8 @@ Scoring = Literal[
 ]
 """How a set is scored; each word is a module of `pipeline.evaluate` that says what it does."""
 Unit = Literal["word", "byte", "character", "token"]
+Together = Literal["each", "stories", "passages", "twins", "neighbours"]
+"""Which examples hang together, as `pipeline.evaluate.clusters` tells them apart."""
 Files = Mapping[str, SourceFile]
 """The files at hand, under the names that the set's declaration gives them."""
 Numbers = Mapping[str, Mapping[str, float]]
@@ -76,6 +78,8 @@ class EvalSet:
     """Worked examples for prompts, from other files than `test`."""
     pairs_from_test: bool = False
     """Worked examples are set aside from the test examples, which lose them."""
+    together: Together = "each"
+    """Examples that hang together are drawn together for an interval."""
     detokenizer: Detokenizer | None = None
     paper: Numbers = field(default_factory=dict)
     """What GPT-2 got: metric -> label of the size -> number."""

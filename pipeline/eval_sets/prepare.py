@@ -87,10 +87,10 @@ def _prepare(eval_set: EvalSet, source: Source, stage: Stage) -> dict[str, Any]:
     examples = eval_set.read_test(files)
     params, seed = stage.params.eval_sets, stage.params.seeds.corpus
     if eval_set.scoring == "running_text":
-        chosen = list(prefix(examples, params.max_text_bytes))
-        pairs: list[Pair] = []
+        text = Prefix(examples, params.max_text_bytes)
+        chosen, pairs, departures = list(text), list[Pair](), text.departures
     else:
-        chosen, pairs = _choose(eval_set, examples, params, seed)
+        chosen, pairs, departures = _choose(eval_set, examples, params, seed)
     if not chosen:
         paths = ", ".join(str(file.path) for file in files.values())
         return {"not_available": f"{paths}: no example left to score; give a fuller file"}
@@ -104,6 +104,7 @@ def _prepare(eval_set: EvalSet, source: Source, stage: Stage) -> dict[str, Any]:
         "sha256": sha256_file(path),
         "sources": {name: _describe(file) for name, file in (files | pair_files).items()},
         "example_pairs": pairs,
+        "departures": departures,
         **_inverse_check(eval_set, chosen),
     }
     return record | _prepare_train(eval_set, source, stage)
@@ -111,8 +112,11 @@ def _prepare(eval_set: EvalSet, source: Source, stage: Stage) -> dict[str, Any]:
 
 def _choose(
     eval_set: EvalSet, examples: Iterable[Example], params: EvalSetsParams, seed: int
-) -> tuple[list[Example], list[Pair]]:
-    """A sample of independent questions by hash of the id, in file order, and pairs beside it."""
+) -> tuple[list[Example], list[Pair], list[str]]:
+    """A sample of independent questions by hash of the id, in file order, and pairs beside it.
+
+    Third, what of the published set is left out, in words.
+    """
     in_order = list(examples)
     ranked = sorted(in_order, key=lambda example: sampling_key(seed, example.id))
     pairs: list[Pair] = []
@@ -120,7 +124,9 @@ def _choose(
         aside, ranked = ranked[:NUM_PAIRS], ranked[NUM_PAIRS:]
         pairs = [Pair(example.context, example.references[0]) for example in aside]
     chosen = {example.id for example in ranked[: params.max_examples]}
-    return [example for example in in_order if example.id in chosen], pairs
+    kept = [example for example in in_order if example.id in chosen]
+    left_out = [f"{len(kept):,} of its {len(in_order):,} examples"] * (len(kept) < len(in_order))
+    return kept, pairs, left_out
 
 
 def sampling_key(seed: int, id_: str) -> str:
@@ -128,14 +134,26 @@ def sampling_key(seed: int, id_: str) -> str:
     return hashlib.sha256(f"{seed}:{id_}".encode()).hexdigest()
 
 
-def prefix(examples: Iterable[Example], max_bytes: int | None) -> Iterator[Example]:
+class Prefix:
     """Whole examples from the start, of at most `max_bytes` of running text, but at least one."""
-    total = 0
-    for example in examples:
-        total += len(example.target.encode())
-        if max_bytes is not None and total > max_bytes and total > len(example.target.encode()):
-            return
-        yield example
+
+    def __init__(self, examples: Iterable[Example], max_bytes: int | None) -> None:
+        """To be read once."""
+        self._examples = examples
+        self._max_bytes = max_bytes
+        self._num_bytes = 0
+        self.departures: list[str] = []
+        """What of the text is left out, in words; known once it was read."""
+
+    def __iter__(self) -> Iterator[Example]:
+        """The examples."""
+        for example in self._examples:
+            size = len(example.target.encode())
+            if self._max_bytes is not None and 0 < self._num_bytes > self._max_bytes - size:
+                self.departures = [f"the first {self._num_bytes:,} bytes of the text"]
+                return
+            self._num_bytes += size
+            yield example
 
 
 def _inverse_check(eval_set: EvalSet, examples: list[Example]) -> dict[str, Any]:
@@ -169,9 +187,13 @@ def _prepare_train(eval_set: EvalSet, source: Source, stage: Stage) -> dict[str,
         return missing
     path = stage.staging / "train" / f"{eval_set.name}.parquet"
     limit = stage.params.eval_sets.max_train_text_bytes
-    count = write_examples(path, prefix(eval_set.read_train(files), limit))
+    text = Prefix(eval_set.read_train(files), limit)
+    count = write_examples(path, text)
+    departures = [part.replace("the text", "its own train text") for part in text.departures]
+    if reasons:
+        departures.append(f"{len(files)} of the {len(eval_set.train)} files of its own train text")
     record = {"train_examples": count, "train_sha256": sha256_file(path)}
-    return record | missing
+    return record | {"train_departures": departures} | missing
 
 
 def _describe(file: SourceFile) -> dict[str, str]:
@@ -181,7 +203,7 @@ def _describe(file: SourceFile) -> dict[str, str]:
 def _write_manifests(staging: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
     test = {name: record for name, record in records.items() if "sha256" in record}
     train = {name: record for name, record in records.items() if "train_sha256" in record}
-    keys = ("num_examples", "sha256", "sources", "example_pairs")
+    keys = ("num_examples", "sha256", "sources", "example_pairs", "departures")
     write_json(
         staging / "test" / MANIFEST,
         {

@@ -15,6 +15,7 @@ PTB = EvalSet(
     scoring="running_text",
     metrics=("perplexity",),
     higher_is_better=False,
+    together="neighbours",
     unit="word",
     licence="LDC (Wall Street Journal text, research use)",
     odd=(

@@ -28,6 +28,7 @@ TEXT8 = EvalSet(
     scoring="running_text",
     metrics=("bits_per_character",),
     higher_is_better=False,
+    together="neighbours",
     unit="character",
     licence="GFDL (Wikipedia 2006)",
     odd=(

@@ -95,6 +95,7 @@ WINOGRAD = EvalSet(
     scoring="pronoun",
     metrics=("accuracy_partial", "accuracy_full"),
     higher_is_better=True,
+    together="twins",
     licence="CC BY 4.0 (Davis et al.)",
     odd=(
         "273 schemata, scored as Trinh and Le do: the probability of the whole sentence (full), "

@@ -17,6 +17,7 @@ WMT14_FR_EN = EvalSet(
     scoring="translation",
     metrics=("bleu",),
     higher_is_better=True,
+    together="neighbours",
     licence=LICENCE,
     odd=ODD,
     test=news_test(2014),

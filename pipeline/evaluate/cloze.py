@@ -21,7 +21,7 @@ def evaluate(session: Session, task: Task) -> Outcome:
     fitted = [_fit(session, task, example) for example in task.examples]
     losses = score_choices(session, [f.choices for f in fitted])
     predicted = [int(np.argmin([loss.sum() for loss in choices])) for choices in losses]
-    outcome = Outcome(session, [example.id for example in task.examples])
+    outcome = Outcome.of(session, task, task.examples)
     correct = [
         int(choice == example.answer)
         for choice, example in zip(predicted, task.examples, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,11 +46,10 @@ def continue_prompts(
     *,
     new_tokens: int,
     top_k: int = 1,
-    to_line_end: bool = False,
+    stop_tokens: Collection[int] = (),
 ) -> list[Continuation]:
-    """Greedy (`top_k = 1`) or sampled continuations; `to_line_end` stops at a newline."""
+    """Greedy (`top_k = 1`) or sampled continuations, each up to the first of `stop_tokens`."""
     results: list[Continuation | None] = [None] * len(prompts)
-    stop_token = session.tokenizer.ranks[b"\n"] if to_line_end else None
     lengths = [len(prompt.tokens) + new_tokens for prompt in prompts]
     for rows in pack(lengths, session.params.batch_tokens):
         with session.autocast():
@@ -60,7 +59,7 @@ def continue_prompts(
                 max_new_tokens=new_tokens,
                 top_k=top_k,
                 seed=session.seed if top_k > 1 else None,
-                stop_token=stop_token,
+                stop_tokens=stop_tokens,
             )
         for row, found in zip(rows, generated, strict=True):
             results[row] = _continuation(found)
@@ -137,7 +136,7 @@ def _continue_together(
                 cache,
                 pieces,
                 max_new_tokens=new_tokens,
-                stop_token=session.tokenizer.ranks[b"\n"],
+                stop_tokens=session.line_ends,
             )
             for number, found in zip(running, generated, strict=True):
                 results[number].append(_continuation(found))
@@ -148,20 +147,49 @@ def _continuation(generated: Generated) -> Continuation:
     return Continuation(list(generated.tokens), [float(p) for p in generated.log_probabilities])
 
 
-def first_line(session: Session, continuation: Continuation) -> tuple[str, float]:
-    """The text before the first newline or <|endoftext|>, and the log-probability of its tokens.
+class Line(NamedTuple):
+    """The first line of a continuation: an answer."""
 
-    A token that holds a newline ends the line and does not count.
+    text: str
+    """Without the white space around it."""
+    log_probability: float
+    """Of its tokens and of its end, in nats."""
+    ended: bool
+    """False where the limit of tokens cut it: its probability then lacks that of an end."""
+
+
+def first_line(session: Session, continuation: Continuation) -> Line:
+    r"""The text before the first newline or <|endoftext|>, with the probability of saying just it.
+
+    The token that ends the line counts: an empty answer is as probable as its end, not certain. A
+    token may hold text, a newline and more (`.\n\n`): what stands before the newline belongs to the
+    answer, and its probability counts once, for both.
     """
-    kept: list[int] = []
+    decode = session.tokenizer.encoding.decode_single_token_bytes
+    pieces: list[bytes] = []
+    ended = False
     for token in continuation.tokens:
-        if token == session.start:
+        piece = b"" if token == session.start else decode(token)
+        pieces.append(piece.partition(b"\n")[0])
+        ended = token in session.line_ends
+        if ended:
             break
-        if b"\n" in session.tokenizer.encoding.decode_single_token_bytes(token):
-            break
-        kept.append(token)
-    text = session.tokenizer.decode(kept).strip()
-    return text, sum(continuation.log_probabilities[: len(kept)])
+    text = b"".join(pieces).decode(errors="replace").strip()
+    return Line(text, sum(continuation.log_probabilities[: len(pieces)]), ended)
+
+
+def count_answers(lines: Sequence[Line]) -> dict[str, int]:
+    """For a protocol: answers that say nothing, and those that the limit of tokens cut."""
+    return {
+        "answers_empty": sum(not line.text for line in lines),
+        "answers_cut": sum(not line.ended for line in lines),
+    }
+
+
+def text_of(session: Session, tokens: Sequence[int]) -> str:
+    """The text before the first <|endoftext|>: what follows is another document."""
+    end = tokens.index(session.start) if session.start in tokens else len(tokens)
+    return session.tokenizer.decode(tokens[:end])
 
 
 def sentences(text: str) -> list[str]:

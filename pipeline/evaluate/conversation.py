@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.evaluate.answers import conversation_f1
-from pipeline.evaluate.continuation import Prompt, choose, continue_chains, first_line, make_prompt
+from pipeline.evaluate.continuation import (
+    Prompt,
+    choose,
+    continue_chains,
+    count_answers,
+    first_line,
+    make_prompt,
+)
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
 
@@ -17,23 +24,26 @@ def evaluate(session: Session, task: Task) -> Outcome:
     prompts = [make_prompt(session, e.context, new_tokens=new_tokens) for e in examples]
     chains = _chains(prompts)
     generated = continue_chains(session, chains, new_tokens=new_tokens)
-    answers = [first_line(session, found)[0] for chain in generated for found in chain]
+    lines = [first_line(session, found) for chain in generated for found in chain]
+    answers = [line.text for line in lines]
     scores = [
         conversation_f1(answer, example.references)
         for answer, example in zip(answers, examples, strict=True)
     ]
-    outcome = Outcome(session, [example.id for example in examples])
+    outcome = Outcome.of(session, task, examples)
     outcome.columns = {
         "f1": scores,
         "answer": answers,
         "group": [example.group for example in examples],
     }
     outcome.add_mean("f1", scores)
+    outcome.drop_without_signal(["f1"], answers)
     outcome.protocol = {
         "prompt": "passage, then `Q: ...` and `A: ...` lines, then `A:`",
         "history": "the published answers",
         "decoding": f"greedy, at most {new_tokens} tokens, up to the end of the line",
         "prompts_cut_from_left": sum(prompt.cut for prompt in prompts),
+        **count_answers(lines),
     }
     return outcome
 

@@ -31,7 +31,7 @@ def evaluate(session: Session, task: Task) -> Outcome:
     sequences = [Scored(tokens[-limit:], min(scored, limit - 1)) for tokens, scored in sequences]
     guesses = guess(session, sequences, forbidden=stop_tokens(session))
     targets = [np.asarray(s.tokens[-s.num_scored :]) for s in sequences]
-    outcome = Outcome(session, [example.id for example in task.examples])
+    outcome = Outcome.of(session, task, task.examples)
     left_out = 0
     for variant, (losses, right) in _variants(guesses, targets).items():
         suffix = f"@{variant}" if variant else ""

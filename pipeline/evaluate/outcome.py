@@ -10,11 +10,37 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.eval_sets.eval_set import EvalSet, Pair
-from pipeline.evaluate.bootstrap import Floats, Statistic, draw_sums, interval
+from pipeline.evaluate.bootstrap import (
+    Floats,
+    Statistic,
+    draw_sums,
+    interval,
+    sum_by_cluster,
+)
+from pipeline.evaluate.clusters import EACH, Clusters, cluster
 from pipeline.evaluate.metrics import mean
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example
 from pipeline.results import Interval
+
+
+def why_no_signal(said: Sequence[str], metrics: Sequence[float]) -> str:
+    """Why metrics of generated texts tell nothing of a model; empty where they tell something.
+
+    A model that says nothing at all, or one and the same thing to whatever it is asked and never
+    scores, has a zero of structure: another set of questions could not have shown anything else. A
+    zero of many different wrong answers is a measurement.
+
+    >>> why_no_signal(["", ""], [0.0]), why_no_signal(["np", "np"], [0.0])
+    ('every answer is empty', "every answer is the same, 'np', and none scores")
+    >>> why_no_signal(["np", "pd"], [0.0]), why_no_signal(["yes", "yes"], [0.5])
+    ('', '')
+    """
+    if not any(said):
+        return "every answer is empty"
+    if len(set(said)) == 1 and not any(metrics):
+        return f"every answer is the same, {said[0]!r}, and none scores"
+    return ""
 
 
 class CannotRun(Exception):
@@ -36,11 +62,26 @@ class Outcome:
 
     session: Session
     ids: Sequence[str]
+    clusters: Clusters | None = None
+    """Which examples hang together and are drawn together; None draws each by itself."""
     protocol: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
+    no_signal: dict[str, str] = field(default_factory=dict)
+    """Metrics that are left out because they would say nothing of the model, with the reason."""
     columns: dict[str, Sequence[Any]] = field(default_factory=dict)
     """Per-example scores by column, in the order of `ids`."""
+
+    @classmethod
+    def of(cls, session: Session, task: Task, examples: Sequence[Example]) -> Outcome:
+        """An outcome of these examples, drawn together as their set's declaration says."""
+        ids = [example.id for example in examples]
+        return cls(session, ids, cluster(examples, task.eval_set.together))
+
+    @property
+    def interval_draws(self) -> str:
+        """What an interval draws, for the protocol."""
+        return self.clusters.what if self.clusters else EACH
 
     def add(self, name: str, columns: Floats, statistic: Statistic) -> None:
         """A metric of column sums over the examples [examples, columns], with its interval."""
@@ -50,15 +91,26 @@ class Outcome:
         """Several metrics of the same columns, over the same draws of the examples."""
         whole = columns.sum(axis=0, keepdims=True)
         samples, seed = self.session.params.bootstrap_samples, self.session.seed
-        drawn = draw_sums(columns, samples=samples, seed=seed)
+        rows = sum_by_cluster(columns, self.clusters.numbers) if self.clusters else columns
+        drawn = draw_sums(rows, samples=samples, seed=seed) if len(rows) > 1 else None
         for name, statistic in statistics.items():
             self.metrics[name] = float(statistic(whole)[0])
-            self.intervals[name] = interval(statistic(drawn))
+            found = interval(statistic(drawn)) if drawn is not None else None
+            if found is not None:
+                self.intervals[name] = found
 
     def add_mean(self, name: str, scores: npt.ArrayLike) -> None:
         """The mean of a score over the examples, with its interval."""
         column = np.asarray(scores, dtype=np.float64)
         self.add(name, np.stack([column, np.ones_like(column)], axis=1), mean)
+
+    def drop_without_signal(self, names: Sequence[str], said: Sequence[str]) -> None:
+        """Leave out these metrics of generated texts `said` where they would say nothing."""
+        why = why_no_signal(said, [self.metrics[name] for name in names])
+        for name in names if why else ():
+            self.no_signal[name] = why
+            del self.metrics[name]
+            self.intervals.pop(name, None)
 
     def rows(self) -> list[Mapping[str, Any]]:
         """Per-example scores, one row an example."""

@@ -19,7 +19,7 @@ def evaluate(session: Session, task: Task) -> Outcome:
     """Accuracy of either score."""
     fitted = [_fit(session, example) for example in task.examples]
     losses = score_choices(session, [f.choices for f in fitted])
-    outcome = Outcome(session, [example.id for example in task.examples])
+    outcome = Outcome.of(session, task, task.examples)
     correct: dict[str, list[int]] = {"full": [], "partial": []}
     for example, fit, choices in zip(task.examples, fitted, losses, strict=True):
         full = [float(loss.sum()) for loss in choices]

@@ -23,6 +23,7 @@ from pipeline.evaluate import (
     summary,
     translation,
 )
+from pipeline.evaluate.departures import departures
 from pipeline.evaluate.outcome import CannotRun, Outcome, Task
 from pipeline.evaluate.samples import write_samples
 from pipeline.evaluate.session import Session, open_session
@@ -67,12 +68,18 @@ def run(stage: Stage) -> dict[str, Any]:
             results[name] = read_result(path)
     num_samples = _write_samples(stage, session)
     main = {
-        name: {metric: result.metrics[metric] for metric in EVAL_SETS[name].metrics}
+        name: {m: result.metrics[m] for m in EVAL_SETS[name].metrics if m in result.metrics}
         for name, result in results.items()
         if not result.not_run
     }
     not_run = {name: result.not_run for name, result in results.items() if result.not_run}
-    return {"num_figure5_samples": num_samples, "scores": main, "not_run": not_run}
+    no_signal = {name: result.no_signal for name, result in results.items() if result.no_signal}
+    return {
+        "num_figure5_samples": num_samples,
+        "scores": main,
+        "not_run": not_run,
+        "no_signal": no_signal,
+    }
 
 
 def _write_samples(stage: Stage, session: Session) -> int:
@@ -97,9 +104,11 @@ def _score_set(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict
         return
     result = Result(
         set=eval_set.name,
-        protocol=outcome.protocol | {"precision": session.params.precision},
+        protocol=outcome.protocol
+        | {"precision": session.params.precision, "interval_draws": outcome.interval_draws},
         metrics=outcome.metrics,
         intervals=outcome.intervals,
+        no_signal=outcome.no_signal,
         num_examples=len(outcome.ids),
         seconds=round(time.monotonic() - started_s, 3),
     )
@@ -127,6 +136,8 @@ def _score(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str
     )
     outcome = METHODS[eval_set.scoring](session, task)
     outcome.protocol["files"] = record["sources"]
+    own = departures(session, eval_set, scored=len(outcome.ids), prepared=len(task.examples))
+    outcome.protocol["departures"] = record.get("departures", []) + own
     return outcome
 
 

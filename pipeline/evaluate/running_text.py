@@ -34,7 +34,7 @@ def evaluate(session: Session, task: Task) -> Outcome:
     """Score a set raw and through its de-tokenizer, at each stride, per unit."""
     eval_set, strides = task.eval_set, session.params.strides
     assert eval_set.unit is not None
-    outcome = Outcome(session, [example.id for example in task.examples])
+    outcome = Outcome.of(session, task, task.examples)
     raw = [example.target for example in task.examples]
     texts: dict[str, list[str]] = {}
     if eval_set.detokenizer is not None:

@@ -54,6 +54,12 @@ class Session:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     @cached_property
+    def line_ends(self) -> frozenset[int]:
+        """The tokens that end a line: all that hold a newline, and <|endoftext|>."""
+        held = (rank for token, rank in self.tokenizer.ranks.items() if b"\n" in token)
+        return frozenset({self.start, *held})
+
+    @cached_property
     def token_bytes(self) -> npt.NDArray[np.int64]:
         """Length in bytes of each token of the vocabulary, [V]; <|endoftext|> has none."""
         lengths = np.zeros(self.tokenizer.vocab_size, dtype=np.int64)

@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluate.continuation import choose, continue_prompts, make_prompt, sentences
+from pipeline.evaluate.continuation import (
+    choose,
+    continue_prompts,
+    make_prompt,
+    sentences,
+    text_of,
+)
 from pipeline.evaluate.outcome import CannotRun, Outcome, Task
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example
@@ -24,7 +30,7 @@ def evaluate(session: Session, task: Task) -> Outcome:
     """ROUGE of the first three generated sentences, and of the baselines on the same articles."""
     scorer = _scorer()
     examples = choose(session, task.examples)
-    outcome = Outcome(session, [example.id for example in examples])
+    outcome = Outcome.of(session, task, examples)
     with_hint, cut = _summaries(session, [f"{e.context}\nTL;DR:" for e in examples])
     without_hint, _ = _summaries(session, [f"{e.context}\n" for e in examples])
     systems = {
@@ -35,12 +41,15 @@ def evaluate(session: Session, task: Task) -> Outcome:
     }
     for prefix, summaries in systems.items():
         _add(outcome, prefix, scorer, summaries, examples)
+        names = [f"{prefix}{kind}" for kind in (*_KINDS, "rouge_average")]
+        outcome.drop_without_signal(names, [" ".join(summary) for summary in summaries])
     outcome.columns["summary"] = [" ".join(summary) for summary in with_hint]
     outcome.protocol = {
         "prompt": "article, newline, `TL;DR:`; without the hint: article, newline",
         "decoding": f"top-k {TOP_K}, {session.params.summary_tokens} tokens, the first "
         f"{NUM_SENTENCES} sentences",
         "rouge": f"rouge-score {version('rouge-score')}, stemmed, F1; rouge_l is rougeLsum",
+        "summaries_empty": sum(not summary for summary in with_hint),
         "prompts_cut_from_left": cut,
     }
     return outcome
@@ -60,14 +69,11 @@ def _summaries(session: Session, texts: Sequence[str]) -> tuple[list[list[str]],
     """The first sentences after each text, and how many texts did not fit the context."""
     new_tokens = session.params.summary_tokens
     prompts = [make_prompt(session, text, new_tokens=new_tokens) for text in texts]
-    generated = continue_prompts(session, prompts, new_tokens=new_tokens, top_k=TOP_K)
-    summaries = []
-    for continuation in generated:
-        tokens = continuation.tokens
-        if session.start in tokens:  # what follows is another document
-            tokens = tokens[: tokens.index(session.start)]
-        summaries.append(sentences(session.tokenizer.decode(tokens))[:NUM_SENTENCES])
-    return summaries, sum(prompt.cut for prompt in prompts)
+    generated = continue_prompts(
+        session, prompts, new_tokens=new_tokens, top_k=TOP_K, stop_tokens=[session.start]
+    )
+    texts = [text_of(session, continuation.tokens) for continuation in generated]
+    return [sentences(text)[:NUM_SENTENCES] for text in texts], sum(p.cut for p in prompts)
 
 
 def _random_sentences(seed: int, example: Example) -> list[str]:

@@ -11,6 +11,7 @@ from pipeline.evaluate.bootstrap import Floats
 from pipeline.evaluate.continuation import (
     choose,
     continue_prompts,
+    count_answers,
     first_line,
     make_prompt,
     sentences,
@@ -32,12 +33,15 @@ def evaluate(session: Session, task: Task) -> Outcome:
         make_prompt(session, f"{shots}{example.context} =", new_tokens=new_tokens)
         for example in examples
     ]
-    generated = continue_prompts(session, prompts, new_tokens=new_tokens, to_line_end=True)
-    lines = [first_line(session, continuation)[0] for continuation in generated]
-    translations = ["".join(sentences(line)[:1]) for line in lines]
+    generated = continue_prompts(
+        session, prompts, new_tokens=new_tokens, stop_tokens=session.line_ends
+    )
+    lines = [first_line(session, continuation) for continuation in generated]
+    translations = ["".join(sentences(line.text)[:1]) for line in lines]
     references = [example.references[0] for example in examples]
-    outcome = Outcome(session, [example.id for example in examples])
+    outcome = Outcome.of(session, task, examples)
     outcome.add("bleu", bleu_counts(metric, translations, references), bleu)
+    outcome.drop_without_signal(["bleu"], translations)
     outcome.columns = {
         "sentence_bleu": [
             float(metric.sentence_score(translation, [reference]).score)
@@ -52,6 +56,7 @@ def evaluate(session: Session, task: Task) -> Outcome:
         "decoding": f"greedy, at most {new_tokens} tokens, the first sentence",
         "sacrebleu": _signature(translations, references),
         "prompts_cut_from_left": sum(prompt.cut for prompt in prompts),
+        **count_answers(lines),
     }
     return outcome
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.confidence import surest
 from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.params import SIZES
@@ -47,6 +48,8 @@ def clean_subset(results: Path, overlaps: dict[str, pd.DataFrame]) -> tuple[pd.D
                 continue
             joined = _join(read_scores(results / size, name), overlaps[name], size, name)
             for metric in EVAL_SETS[name].metrics:
+                if metric in result.no_signal:
+                    continue
                 score = score_of(metric, joined)
                 if score is None:
                     left_out += 1
@@ -87,7 +90,7 @@ def score_of(metric: str, scores: pd.DataFrame) -> Score | None:
         return lambda rows: _loss_per_unit(rows) / math.log(2)
     if metric == "bleu" and {"translation", "reference"} <= set(scores):
         return _bleu
-    if metric == "accuracy_top_1_percent" and {"confidence", "correct"} <= set(scores):
+    if metric == "accuracy_top_1_percent" and {"confidence", "correct", "answer"} <= set(scores):
         return _accuracy_of_surest
     column = metric if metric in scores else metric.replace("accuracy", "correct")
     return (lambda rows: float(rows[column].mean())) if column in scores else None
@@ -108,6 +111,6 @@ def _bleu(rows: pd.DataFrame) -> float:
 
 
 def _accuracy_of_surest(rows: pd.DataFrame) -> float:
-    """Accuracy on the 1 % of the rows with the highest confidence, rounded up."""
-    order = np.argsort(-rows["confidence"].to_numpy(dtype=float), kind="stable")
-    return float(rows["correct"].to_numpy(dtype=float)[order[: math.ceil(len(rows) / 100)]].mean())
+    """Accuracy on the surest 1 % of the rows, as evaluate has it of all."""
+    places = surest(rows["confidence"].tolist(), rows["answer"].tolist())
+    return float(rows["correct"].to_numpy(dtype=float)[places].mean())

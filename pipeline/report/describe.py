@@ -6,8 +6,9 @@ import pandas as pd
 
 from pipeline.params import SIZES
 from pipeline.report.markup import number
+from pipeline.report.other_figures import sizes_that_share_nothing
 from pipeline.report.study import Study
-from pipeline.report.tables import factor
+from pipeline.report.tables import calibrations, factor
 
 
 def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
@@ -39,7 +40,9 @@ def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
             for split in ("train", "test")
         ),
         "figure5": "Cumulative distributions of the percentage of a document's 8-grams that the "
-        f"training text holds. {_medians(study)}",
+        f"training text holds. {_medians(study)}{_silent(study)}",
+        "calibration": "Percentage of right answers to Natural Questions against the probability "
+        f"that the model gives its answers, in buckets of equal size. {_surest_buckets(study)}",
         "training_curves": "Held-out loss in nats per token against training tokens, one line a "
         f"size. At the end: {', '.join(losses)}.",
         "learning_rates": "Held-out loss against learning rate, one line a size. "
@@ -55,7 +58,7 @@ def _best_rate(sweep: pd.DataFrame) -> float:
 def _scores(study: Study, eval_set: str, metric: str, name: str) -> str:
     values = [(size, study.metric(size, eval_set, metric)) for size in SIZES]
     if all(value is None for _, value in values):
-        return f"{name}: not run."
+        return f"{name}: {study.gap(SIZES[-1], eval_set, metric)}."
     scale = factor(metric)
     shown = [
         f"{study.label(size)} {number(None if value is None else scale * value)}"
@@ -67,6 +70,23 @@ def _scores(study: Study, eval_set: str, metric: str, name: str) -> str:
 def _row(study: Study, table: pd.DataFrame, column: str) -> str:
     pairs = zip(table["size"], table[column], strict=True)
     return ", ".join(f"{study.label(size)} {number(value)}" for size, value in pairs)
+
+
+def _silent(study: Study) -> str:
+    """Which sizes share nothing, where there are any."""
+    labels = sizes_that_share_nothing(study)
+    return f" No sample of {', '.join(labels)} shares any." if labels else ""
+
+
+def _surest_buckets(study: Study) -> str:
+    table = calibrations(study)
+    last = table.groupby("size", sort=False).last()
+    parts = [
+        f"{study.label(str(size))} {100 * row['accuracy']:.1f} % right at a mean probability of "
+        f"{100 * row['mean_confidence']:.1f} %"
+        for size, row in last.iterrows()
+    ]
+    return f"Surest buckets: {', '.join(parts)}." if parts else "No size has answers to show."
 
 
 def _medians(study: Study) -> str:

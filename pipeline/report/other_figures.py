@@ -18,7 +18,7 @@ from pipeline.report.style import (
     SIZE_MARKERS,
     panels,
     save,
-    say_not_run,
+    say_why_empty,
     short_count,
 )
 
@@ -38,15 +38,31 @@ def draw_figure5(study: Study, folder: Path) -> None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(0, 100)
-    axes.set_ylim(0, 1.02)
+    lowest = curves["cumulative_fraction"].min() if len(curves) else 0.0
+    axes.set_ylim(max(0.0, np.floor(10 * lowest - 1) / 10), 1.0 + 0.02 * (1.1 - lowest))
     axes.set_xlabel("8-grams of a document that the training text holds (%)")
     axes.set_ylabel("fraction of documents")
     axes.set_title("Overlap with the training text")
     if curves.empty:
-        say_not_run(axes, "no document is long enough for a context and a completion")
+        say_why_empty(axes, "not run", "no document is long enough for a context and a completion")
     else:
         axes.legend(loc="lower right")
+        if share_nothing := sizes_that_share_nothing(study):
+            axes.text(
+                *(0.02, 0.03),
+                f"no sample of {', '.join(share_nothing)}\nshares an 8-gram with the training text",
+                transform=axes.transAxes,
+                color=MUTED,
+                fontsize=8.0,
+            )
     save(figure, folder, "figure5")
+
+
+def sizes_that_share_nothing(study: Study) -> list[str]:
+    """Labels of the sizes of whose samples none holds an 8-gram of the training text."""
+    curves = study.overlap["figure5"]
+    most = curves[curves["kind"] == "sample"].groupby("size")["overlap_percent"].max()
+    return [study.label(size) for size in SIZES if size in most.index and most[size] == 0]
 
 
 def _distribution(

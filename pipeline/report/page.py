@@ -14,8 +14,8 @@ import pandas as pd
 from pipeline.params import SIZES
 from pipeline.progress import format_seconds
 from pipeline.report import markup, provenance
+from pipeline.report.beside_the_paper import PAPER_TABLE6, table6_comparison
 from pipeline.report.chain import costs, funnel, splits
-from pipeline.report.compare import PAPER_TABLE6, table6_comparison
 from pipeline.report.describe import describe_figures
 from pipeline.report.excerpts import answer_sets, samples
 from pipeline.report.figure4 import Figure4

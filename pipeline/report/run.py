@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import open_atomic
-from pipeline.report.compare import comparison
+from pipeline.report.beside_the_paper import comparison
+from pipeline.report.calibration_figure import draw_calibration
 from pipeline.report.figure4 import Figure4, as_text, read_figure4
 from pipeline.report.figure4_plot import draw_figure4
 from pipeline.report.other_figures import draw_figure5, draw_sweeps, draw_training_curves
@@ -16,7 +17,7 @@ from pipeline.report.scale_law import EXPONENT_SUFFIX
 from pipeline.report.size_figures import draw_figure1, draw_figure2, draw_figure3
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import house_style
-from pipeline.report.tables import all_tables
+from pipeline.report.tables import all_tables, calibrations
 from pipeline.stage import Stage
 from pipeline.tracking import record_study
 
@@ -54,6 +55,7 @@ def draw_all(study: Study, figure4: Figure4, folder: Path) -> None:
         draw_figure5(study, folder)
         draw_training_curves(study, folder)
         draw_sweeps(study, folder)
+        draw_calibration(study, calibrations(study), folder)
 
 
 def _summarise(figure4: Figure4) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pipeline.params import SIZES
-from pipeline.report.compare import published_baselines
+from pipeline.report.beside_the_paper import published_baselines
 from pipeline.report.study import Study
 from pipeline.report.style import (
     MUTED,
@@ -17,7 +17,7 @@ from pipeline.report.style import (
     TRAIN,
     panels,
     save,
-    say_not_run,
+    say_why_empty,
     size_axis,
 )
 from pipeline.report.tables import factor
@@ -92,18 +92,36 @@ def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
     main = panel.lines[0].metric
     if not any(drawn):
         why = study.why_not(SIZES[0], panel.eval_set, main)
-        say_not_run(axes, why, width=_NOT_RUN_CHARACTERS)
+        gap = study.gap(SIZES[0], panel.eval_set, main)
+        say_why_empty(axes, gap, why, width=_NOT_RUN_CHARACTERS)
         return False
     sizes = [study.parameters(size) for size in SIZES]
     size_axis(axes, sizes, [study.label(size) for size in SIZES])
     axes.set_ylabel(panel.unit)
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))  # four zeros are a line at the foot
+    _mark_gaps(study, axes, panel.eval_set, main)
     for name, value in published_baselines(study, panel.eval_set, main).items():
         if name not in _MEASURED.values():
             _draw_level(axes, value * factor(main), name, "-.")
     if len(panel.lines) > 1:
         axes.legend(loc="best")
     return True
+
+
+def _mark_gaps(study: Study, axes: Axes, eval_set: str, metric: str) -> None:
+    """Say at the foot which sizes have no point, and in a word why."""
+    for size in SIZES:
+        if study.metric(size, eval_set, metric) is None:
+            axes.annotate(
+                study.gap(size, eval_set, metric).removesuffix(" at this size"),
+                (study.parameters(size), 0.02),
+                xycoords=("data", "axes fraction"),
+                color=MUTED,
+                fontsize=7.0,
+                rotation=90,
+                ha="center",
+                va="bottom",
+            )
 
 
 def _draw_line(study: Study, axes: Axes, eval_set: str, line: Line) -> bool:

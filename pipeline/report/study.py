@@ -79,7 +79,15 @@ class Study:
             return f"no result in evaluate/{size}; run dvc repro evaluate@{size}"
         if result.not_run:
             return result.not_run
-        return "" if name in result.metrics else f"{name} is not among the set's metrics"
+        if name in result.metrics:
+            return ""
+        return result.no_signal.get(name, f"{name} is not among the set's metrics")
+
+    def gap(self, size: str, eval_set: str, name: str) -> str:
+        """What a metric without a number is called: it was not run, or there was no signal."""
+        result = self.results[size].get(eval_set)
+        no_signal = result is not None and name in result.no_signal
+        return "no signal at this size" if no_signal else "not run"
 
 
 def read_study(profile: str, params: ProfileParams, folder: Path) -> Study:

@@ -154,12 +154,12 @@ def short_count(number: float) -> str:
     return f"{number:.3g}"
 
 
-def say_not_run(axes: Axes, why: str, *, width: int = 44) -> None:
+def say_why_empty(axes: Axes, gap: str, why: str, *, width: int = 44) -> None:
     """Write into an empty panel why it is empty, in lines of `width` characters."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    text = textwrap.fill(f"not run: {why}", width, max_lines=9, placeholder=" ...")
+    text = textwrap.fill(f"{gap}: {why}", width, max_lines=9, placeholder=" ...")
     axes.text(
         0.5,
         0.5,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pipeline.confidence import CALIBRATION_COLUMNS, calibration
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.params import SIZES
 from pipeline.report.study import Study
@@ -106,10 +107,16 @@ def scores(study: Study, columns: Sequence[Column]) -> pd.DataFrame:
     for size in SIZES:
         row: dict[str, object] = {"size": size, "parameters": study.parameters(size)}
         row |= {column.name: study.metric(size, column.set, column.metric) for column in columns}
-        why = {column.name: study.why_not(size, column.set, column.metric) for column in columns}
+        why = {column.name: _gap(study, size, column.set, column.metric) for column in columns}
         row["not_run"] = "; ".join(f"{name}: {reason}" for name, reason in why.items() if reason)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _gap(study: Study, size: str, eval_set: str, metric: str) -> str:
+    """What stands in place of a number, with the reason; empty where there is a number."""
+    why = study.why_not(size, eval_set, metric)
+    return f"{study.gap(size, eval_set, metric)}: {why}" if why else ""
 
 
 def table4(study: Study) -> pd.DataFrame:
@@ -122,25 +129,41 @@ def table4(study: Study) -> pd.DataFrame:
                 "size": "" if prefix in _BASELINES else size,
             }
             row |= {metric: study.metric(size, "cnn_dm", prefix + metric) for metric in ROUGE}
-            row["not_run"] = study.why_not(size, "cnn_dm", prefix + ROUGE[-1])
+            row["not_run"] = _gap(study, size, "cnn_dm", prefix + ROUGE[-1])
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 def table5(study: Study) -> pd.DataFrame:
-    """The largest size's most confident answers to Natural Questions; empty where not run."""
+    """The largest size's most confident answers to Natural Questions; empty where there are none.
+
+    A question that was answered with nothing has no row.
+    """
     size = SIZES[-1]
     columns = ["question", "answer", "correct", "probability"]
     if study.why_not(size, "natural_questions", "exact_match"):
         return pd.DataFrame(columns=columns)
     frame = read_scores(study.folder / "evaluate" / size, "natural_questions")
-    ordered = frame.sort_values(["confidence", "id"], ascending=[False, True]).head(NUM_ANSWERS)
+    said = frame[frame["answer"] != ""]
+    ordered = said.sort_values(["confidence", "id"], ascending=[False, True]).head(NUM_ANSWERS)
     return pd.DataFrame({
         "question": ordered["question"].to_numpy(),
         "answer": ordered["answer"].to_numpy(),
         "correct": (ordered["correct"] > 0).to_numpy(),
         "probability": ordered["confidence"].to_numpy(),
     })
+
+
+def calibrations(study: Study) -> pd.DataFrame:
+    """How often answers to Natural Questions are right by how sure the model is, size by size."""
+    pieces = []
+    for size in SIZES:
+        if not study.why_not(size, "natural_questions", "exact_match"):
+            frame = read_scores(study.folder / "evaluate" / size, "natural_questions")
+            values = (frame[name].tolist() for name in ("confidence", "correct", "answer"))
+            pieces.append(calibration(*values).assign(size=size))
+    columns = ["size", *CALIBRATION_COLUMNS]
+    return pd.concat(pieces)[columns] if pieces else pd.DataFrame(columns=columns)
 
 
 def all_scores(study: Study) -> pd.DataFrame:
@@ -162,6 +185,8 @@ def all_scores(study: Study) -> pd.DataFrame:
                         "not_run": "",
                     }
                 )
+            for metric, why in result.no_signal.items():
+                rows.append({**head, "metric": metric, "not_run": f"no signal at this size: {why}"})
             if result.not_run:
                 rows.append({**head, "not_run": result.not_run})
     columns = ["size", "set", "metric", "value", "low", "high", "num_examples", "not_run"]
@@ -192,6 +217,7 @@ def all_tables(study: Study) -> dict[str, pd.DataFrame]:
         "table4": table4(study),
         "table5": table5(study),
         "table6": study.overlap["table6"],
+        "calibration": calibrations(study),
         "tasks": scores(study, TASKS),
         "clean_subset": study.overlap["clean_subset"],
         "scores": all_scores(study),

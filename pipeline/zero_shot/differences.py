@@ -27,7 +27,8 @@ def differences(
     """One row a set and metric, in the paper's order; what was not run has its reason.
 
     `records` tells by set which files it was read from. Where those are not the published ones,
-    the paper's number stands there without a difference. A difference is ours less the paper's.
+    the paper's number stands there without a difference. A difference is ours less the paper's; the
+    remark says what else is not the paper's: a sample of the set, another context.
     """
     rows = [
         row
@@ -53,7 +54,10 @@ def _rows(
         return
     again = [other for other in eval_set.reproductions if other.label == model.label]
     shown = {*eval_set.metrics, *eval_set.paper, *(other.metric for other in again)}
-    remark = departures(record.get("sources", {})) if eval_set.test else ""
+    no_difference = departures(record.get("sources", {})) if eval_set.test else ""
+    remark = no_difference or "; ".join(result.departures)
+    for metric, why in result.no_signal.items():
+        yield head | {"metric": metric, "main": metric in shown, "remark": f"no signal: {why}"}
     for metric, value in result.metrics.items():
         interval = result.intervals.get(metric)
         paper = eval_set.paper.get(metric, {}).get(model.label or "", math.nan)
@@ -65,7 +69,7 @@ def _rows(
             "high": interval.high if interval else math.nan,
             "num_examples": result.num_examples,
             "paper": paper,
-            "difference": math.nan if remark else value - paper,
+            "difference": math.nan if no_difference else value - paper,
             "reproductions": "; ".join(
                 f"{other.value:g} ({other.source})" for other in again if other.metric == metric
             ),

@@ -171,14 +171,15 @@ def with_params(session: Session, **params: int) -> Session:
 
 
 def greedy_line(session: Session, prompt: str, count: int) -> tuple[str, float]:
-    """The greedy first line after a prompt and the probability of its tokens, slowly."""
+    """The greedy first line after a prompt and the probability of it and its end, slowly."""
     tokens = [session.start, *session.tokenizer.encode(prompt)][-(CONTEXT - count) :]
     kept: list[int] = []
     for token in greedy(session, tokens, count):
+        kept.append(token)
         if "\n" in session.tokenizer.decode([token]) or token == session.start:
             break
-        kept.append(token)
-    return session.tokenizer.decode(kept).strip(), math.exp(-sum(losses(session, tokens, kept)))
+    text = session.tokenizer.decode(kept).replace("<|endoftext|>", "\n").partition("\n")[0]
+    return text.strip(), math.exp(-sum(losses(session, tokens, kept)))
 
 
 def test_conversations_are_answered_greedily_to_the_end_of_the_line(
@@ -252,8 +253,13 @@ def test_questions_follow_their_pairs_and_know_their_confidence(
         text, probability = greedy_line(small, prompt, 5)
         assert outcome.columns["answer"][row] == text
         assert outcome.columns["confidence"][row] == pytest.approx(probability, rel=1e-3)
-    surest = int(np.argmax(outcome.columns["confidence"]))
+    answers = outcome.columns["answer"]
+    assert outcome.protocol["answers_empty"] == answers.count("") < len(answers)
+    assert outcome.protocol["answers_cut"] == outcome.columns["ended"].count(False)
+    said = [n for n, answer in enumerate(answers) if answer]
+    surest = max(said, key=lambda n: outcome.columns["confidence"][n])
     assert outcome.metrics["accuracy_top_1_percent"] == outcome.columns["correct"][surest]
+    assert "accuracy_top_1_percent" not in outcome.intervals  # of one answer
 
 
 def test_translations_follow_their_pairs(session: Session, published: Path) -> None:
@@ -314,3 +320,39 @@ def test_samples_go_on_from_test_documents_beside_what_really_came(
         assert row["context"] == decode(texts[row["id"]][:20].tolist())
         assert row["completion"] == decode(texts[row["id"]][20:30].tolist())
     assert (table["sample"] != table["completion"]).any()
+
+
+def test_a_sample_is_drawn_after_the_start_ends_with_its_document_and_may_be_longer(
+    session: Session, study: Study, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    from models.generation import generate
+
+    def drawn(length: int) -> list[str]:
+        small = with_params(
+            session,
+            figure5_documents=9,
+            figure5_context_tokens=20,
+            figure5_sample_tokens=length,
+            figure5_top_k=300,
+        )
+        path = tmp_path / f"{length}.parquet"
+        write_samples(small, study.tokens / "test", path)
+        ids.append(pd.read_parquet(path)["id"].tolist())
+        return pd.read_parquet(path)["sample"].tolist()
+
+    ids: list[list[str]] = []
+    short = drawn(CONTEXT - 20)
+    texts = {d.id: d.tokens for d in open_split(study.tokens / "test").documents()}
+    for id_, sample in zip(ids[0], short, strict=True):
+        prompt = [session.start, *texts[id_][:20].tolist()]
+        free = generate(
+            session.model, [prompt], max_new_tokens=CONTEXT - 20, top_k=300, seed=session.seed
+        )[0].tokens
+        ended = free.index(session.start) if session.start in free else len(free)
+        assert sample == session.tokenizer.decode(free[:ended])
+    assert len({len(session.tokenizer.encode(sample)) for sample in short}) > 1  # some ended
+    longer = drawn(min(len(texts[id_]) for id_ in ids[0]) - 20)
+    assert max(len(session.tokenizer.encode(sample)) for sample in longer) > CONTEXT - 20
+    assert not any("endoftext" in sample for sample in short + longer)

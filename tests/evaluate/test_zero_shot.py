@@ -219,6 +219,17 @@ def test_a_file_that_departs_from_the_published_one_has_no_difference() -> None:
     assert "LAMBADA: the first half only" in as_text(table)
 
 
+def test_what_else_differs_is_said_beside_the_difference() -> None:
+    (result,) = result_of("lambada", perplexity=9.0).values()
+    told = result.model_copy(update={"protocol": {"departures": ["5 of its 5,153 examples"]}})
+    record = {"lambada": {"sources": {"test": {"note": ""}}}}
+    table = differences(RELEASED, {"lambada": told}, record)
+    row = row_of(table, "perplexity")
+    assert row["difference"] == pytest.approx(9.0 - 8.63)
+    assert row["remark"] == "5 of its 5,153 examples"
+    assert "LAMBADA: 5 of its 5,153 examples" in as_text(table)
+
+
 def test_a_size_that_the_paper_has_not_is_compared_with_nothing() -> None:
     other = replace(RELEASED, config=GPT2Config(50_257, 1024, 1600, 47, 25))
     table = differences(other, result_of("lambada", perplexity=9.0), {})

@@ -68,7 +68,7 @@ def test_top_k_draws_only_among_the_likeliest_tokens(model: GPT2) -> None:
 def test_a_sequence_ends_with_its_stop_token_and_the_others_go_on(model: GPT2) -> None:
     free = generate(model, PROMPTS, max_new_tokens=12)
     stop = free[0].tokens[3]
-    stopped = generate(model, PROMPTS, max_new_tokens=12, stop_token=stop)
+    stopped = generate(model, PROMPTS, max_new_tokens=12, stop_tokens={stop})
     for unstopped, generated in zip(free, stopped, strict=True):
         end = unstopped.tokens.index(stop) + 1 if stop in unstopped.tokens else 12
         assert generated.tokens == unstopped.tokens[:end]

@@ -17,13 +17,13 @@ from made_study import MadeStudy
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.files import read_json, write_json
 from pipeline.params import ProfileParams
-from pipeline.report.compare import PAPER_TABLE6, comparison
+from pipeline.report.beside_the_paper import PAPER_TABLE6, comparison, published_baselines
 from pipeline.report.figure4 import read_figure4
 from pipeline.report.page import render
 from pipeline.report.run import draw_all
 from pipeline.report.study import Study, read_study
 from pipeline.report.tables import TABLE3, all_tables, factor
-from pipeline.results import Result, write_result
+from pipeline.results import Result, read_result, write_result
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -96,7 +96,7 @@ def test_page_asks_no_other_host_for_anything(html: str, page: Page) -> None:
 
 
 def test_every_figure_is_described_with_its_numbers(out: Path, page: Page) -> None:
-    assert len(page.svg_labels) == 7 and all(page.svg_labels)
+    assert len(page.svg_labels) == 8 and all(page.svg_labels)
     first = str(page.svg_labels[0])
     test = pd.read_csv(out / "figure4.csv")["test_perplexity"]
     assert all(f"{value:,.1f}"[:4] in first for value in test)
@@ -229,6 +229,64 @@ def test_published_sets_stand_beside_the_papers_numbers_with_differences(
     assert set(departing["remark"]) == {"the first 500 of 11,490 articles"}
     said = Page(_render(study, out)).said()
     assert "sample web" not in said and "29.41" in said and f"{PAPER_TABLE6['ptb'][0]}" in said
+
+
+def test_what_is_not_the_papers_is_said_beside_the_difference_by_who_knows_it(
+    made: MadeStudy, copy: Path, out: Path
+) -> None:
+    metrics = read_json(copy / "eval_sets" / "metrics.json")
+    metrics["sets"]["ptb"]["train_departures"] = ["the first 9 bytes of its own train text"]
+    metrics["sets"]["cbt_cn"]["departures"] = ["200 of its 2,000 examples"]
+    write_json(copy / "eval_sets" / "metrics.json", metrics)
+    dedup = read_json(copy / "dedup" / "metrics.json")
+    write_json(copy / "dedup" / "metrics.json", dedup | {"departures": ["a corpus cut short"]})
+    result = read_result(copy / "evaluate" / "xl" / "cbt_cn.json")
+    protocol = {"departures": ["200 of its 2,000 examples", "a context of 128 tokens"]}
+    changed = result.model_copy(update={"protocol": protocol})
+    write_json(copy / "evaluate" / "xl" / "cbt_cn.json", changed.model_dump(mode="json"))
+    study = read_study("paper", published(made.params), copy)
+    table = comparison(study)
+    assert table is not None
+    row = table[(table["set"] == "CBT-CN") & (table["label"] == "1542M")].iloc[0]
+    assert row["difference"] == pytest.approx(row["ours"] - 0.9330)
+    parts = "200 of its 2,000 examples; a context of 128 tokens; a corpus cut short"
+    assert row["remark"] == parts
+    assert published_baselines(study, "cbt_cn", "accuracy") == {}
+    assert published_baselines(study, "cbt_ne", "accuracy")["state of the art"] == 0.823
+    said = Page(_render(study, out)).said()
+    assert parts in said
+    assert "the first 9 bytes of its own train text; a corpus cut short" in said
+
+
+def test_metric_without_signal_says_so_and_shows_no_zero(
+    made: MadeStudy, copy: Path, tmp_path: Path
+) -> None:
+    for size in ("small", "medium"):
+        result = read_result(copy / "evaluate" / size / "coqa.json")
+        silent = result.model_copy(
+            update={"metrics": {}, "intervals": {}, "no_signal": {"f1": "every answer is empty"}}
+        )
+        write_json(copy / "evaluate" / size / "coqa.json", silent.model_dump(mode="json"))
+    study = read_study("tiny", made.params, copy)
+    draw_all(study, figure4_table(study), tmp_path)
+    html = _render(study, tmp_path)
+    tables = all_tables(study)
+    assert tables["tasks"].set_index("size")["coqa_f1"].isna().tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert html.count('title="no signal at this size: every answer is empty"') == 2
+    reasons = tables["scores"].set_index(["size", "set", "metric"])["not_run"]
+    assert reasons["small", "coqa", "f1"] == "no signal at this size: every answer is empty"
+    assert "no signal" in (tmp_path / "figure1.svg").read_text()
+
+
+def test_calibration_is_a_table_and_a_figure_of_the_surest_answers(out: Path) -> None:
+    table = pd.read_csv(out / "calibration.csv")
+    assert table.groupby("size")["num_answers"].sum().eq(12).all()
+    assert (out / "calibration.png").is_file() and (out / "calibration.svg").is_file()
 
 
 def test_table3_has_a_column_for_each_of_the_papers(out: Path) -> None:

@@ -17,7 +17,7 @@ from stage_runs import StageRuns, read_bytes
 
 from pipeline import study_record
 from pipeline.params import SIZES
-from pipeline.report.compare import COLUMNS
+from pipeline.report.beside_the_paper import COLUMNS
 from pipeline.results import read_result
 
 PROMISED = [
@@ -182,7 +182,7 @@ def test_documentation_names_the_columns_that_are_written(
         for stage, name in re.findall(r"`(overlap|report)/(\w+\.csv)`", paths)
         if kind == "CSV" and not columns.startswith(("as overlap", "size, parameters, one column"))
     }
-    assert len(named) == 9
+    assert len(named) == 10
     for (stage, name), columns in named.items():
         if name != "comparison.csv":  # there is none in a study of the sample web
             assert pd.read_csv(places[stage] / name, nrows=0).columns.tolist() == columns, name

@@ -46,8 +46,9 @@ def article_questions(name: str, blocks: Iterable[Block]) -> Iterator[Asked]:
         term, kind = _parameter(block)
         if term and kind:
             yield Asked(f"What type is the parameter {term} of {name}?", [kind, f"{kind} type"])
-            if "optional" in block.term or "default" in block.term:
-                yield Asked(f"Is {term} optional?", ["yes", "yes, it is"])
+            is_optional = "optional" in block.term or "default" in block.term
+            answers = ["yes", "yes, it is"] if is_optional else ["no", "no, it is not"]
+            yield Asked(f"Is {term} of {name} optional?", answers)
 
 
 def _parameter(block: Block) -> tuple[str, str]:
@@ -63,7 +64,7 @@ def conversations(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
     for number, article in enumerate(articles):
         blocks = _story_blocks(article)
         turns = [Asked("What is described here?", [article.title, f"It is {article.title}"])]
-        turns += _distinct(article_questions(article.title, blocks))
+        turns += distinct(article_questions(article.title, blocks))
         first = next((block.text for block in blocks if block.kind == "paragraph"), "")
         summary = split_sentences(first)[0] if first else ""
         if 3 <= len(summary.split()) <= 25:
@@ -83,7 +84,7 @@ def _story_blocks(article: Article) -> list[Block]:
     return blocks
 
 
-def _distinct(questions: Iterable[Asked]) -> list[Asked]:
+def distinct(questions: Iterable[Asked]) -> list[Asked]:
     """The first of each question: a second one would have another answer."""
     return list({asked.question: asked for asked in reversed(list(questions))}.values())[::-1]
 
@@ -120,9 +121,7 @@ def open_questions(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
     for article in articles:
         for section in article.sections:
             name = f"{article.package} {section.name or article.title}"
-            for asked in _distinct(article_questions(name, section.blocks)):
-                if "optional" in asked.question:
-                    continue
+            for asked in distinct(article_questions(name, section.blocks)):
                 answers = list(dict.fromkeys(asked.answers))
                 yield {"question": asked.question.rstrip("?").lower(), "answer": answers}
 

@@ -2,7 +2,9 @@
 
 A study of the sample web is compared with nothing. Elsewhere a number is compared where the size
 has the paper's label and the set was read from the published file; a file that departs from it
-(the first 500 articles, say) shows the paper's number without a difference, and says why.
+(the first 500 articles, say) shows the paper's number without a difference, and says why. What else
+differs (a sample of the set, another context, a corpus without the sets' texts) is said beside the
+difference, in the words of the stage that made it differ.
 """
 
 from __future__ import annotations
@@ -53,23 +55,31 @@ def comparison(study: Study) -> pd.DataFrame | None:
 def _row(study: Study, name: str, metric: str, size: str, paper: float) -> dict[str, object]:
     ours = study.metric(size, name, metric)
     why_not = study.why_not(size, name, metric)
-    remark = f"not run: {why_not}" if why_not else why_not_comparable(study, name)
+    gap = study.gap(size, name, metric)
+    no_difference = f"{gap}: {why_not}" if why_not else why_not_comparable(study, name)
     result = study.results[size].get(name)
+    differs = [*result.departures, *corpus_departures(study)] if result else []
     return {
         "set": EVAL_SETS[name].title,
         "metric": metric,
         "label": study.label(size),
         "ours": math.nan if ours is None else ours,
         "paper": paper,
-        "difference": math.nan if ours is None or remark else ours - paper,
+        "difference": math.nan if ours is None or no_difference else ours - paper,
         "num_examples": result.num_examples if result else None,
-        "remark": remark,
+        "remark": no_difference or "; ".join(differs),
     }
 
 
+def corpus_departures(study: Study) -> list[str]:
+    """How the corpus was treated otherwise than the paper's."""
+    return list(study.stages["dedup"].get("departures", []))
+
+
 def published_baselines(study: Study, eval_set: str, metric: str) -> dict[str, float]:
-    """What the paper sets beside a metric, where it is comparable."""
-    if why_not_comparable(study, eval_set):
+    """What the paper sets beside a metric, where the set is the published one, whole."""
+    record = study.stages["eval_sets"].get("sets", {}).get(eval_set, {})
+    if why_not_comparable(study, eval_set) or record.get("departures"):
         return {}
     return dict(EVAL_SETS[eval_set].baselines.get(metric, {}))
 
@@ -88,6 +98,13 @@ def table6_comparison(study: Study) -> pd.DataFrame | None:
                 "paper_own_train_percent": own,
                 "webtext_train_percent": ours.loc[name, "webtext_train_percent"],
                 "paper_webtext_train_percent": webtext,
-                "remark": why_not_comparable(study, name),
+                "remark": "; ".join(_table6_remarks(study, name)),
             })
     return pd.DataFrame(rows)
+
+
+def _table6_remarks(study: Study, name: str) -> list[str]:
+    record = study.stages["eval_sets"].get("sets", {}).get(name, {})
+    file = why_not_comparable(study, name)
+    parts = [*record.get("departures", []), *record.get("train_departures", [])]
+    return [*([file] if file else []), *parts, *corpus_departures(study)]
