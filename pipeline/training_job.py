@@ -26,7 +26,7 @@ class Job:
     config: GPT2Config
     recipe: Recipe
     params: TrainParams
-    """For how it runs and is watched: micro-batches, precision, points of its curve, checkpoints."""
+    """For how it runs and is watched: micro-batches, precision, points, checkpoints."""
     compute: ComputeParams
     text: TokenSplit
     """The training text: the documents of the train split that the budget reads."""

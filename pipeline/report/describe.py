@@ -7,13 +7,17 @@ import pandas as pd
 from pipeline.params import SIZES
 from pipeline.report.markup import number
 from pipeline.report.other_figures import sizes_that_share_nothing
+from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
 from pipeline.report.tables import calibrations, factor
 
 
 def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
     """Alternative text by figure name; every number in it is from the artefacts."""
-    best = [f"{study.label(size)} {number(_best_rate(study.sweeps[size]))}" for size in SIZES]
+    best = [
+        f"{study.label(row['size'])} {number(row['learning_rate'])} ({row['valley']})"
+        for row in rates_table(study).to_dict("records")
+    ]
     losses = [
         f"{study.label(size)} {number(float(study.curves[size]['valid_loss'].dropna().iloc[-1]))}"
         for size in SIZES
@@ -45,14 +49,9 @@ def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
         f"that the model gives its answers, in buckets of equal size. {_surest_buckets(study)}",
         "training_curves": "Held-out loss in nats per token against training tokens, one line a "
         f"size. At the end: {', '.join(losses)}.",
-        "learning_rates": "Held-out loss against learning rate, one line a size. "
-        f"Best rates: {', '.join(best)}.",
+        "learning_rates": "Held-out loss against learning rate, one line a size and comparison. "
+        f"Chosen rates: {', '.join(best)}.",
     }
-
-
-def _best_rate(sweep: pd.DataFrame) -> float:
-    ordered = sweep.sort_values(["valid_loss", "learning_rate"])
-    return float(ordered["learning_rate"].iloc[0])
 
 
 def _scores(study: Study, eval_set: str, metric: str, name: str) -> str:

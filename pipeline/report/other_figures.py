@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from pipeline.params import SIZES
 from pipeline.report.study import Study
@@ -99,45 +99,3 @@ def draw_training_curves(study: Study, folder: Path) -> None:
     axes.set_title("Held-out loss; the training loss pale behind")
     axes.legend()
     save(figure, folder, "training_curves")
-
-
-def draw_sweeps(study: Study, folder: Path) -> None:
-    """Held-out loss against learning rate; the chosen rate of each size is ringed."""
-    figure, (axes,) = panels(width=5.6, height=3.6)
-    rates: set[float] = set()
-    for place, size in enumerate(SIZES):
-        sweep = study.sweeps[size].sort_values("learning_rate")
-        rates |= set(sweep["learning_rate"])
-        finished = sweep[np.isfinite(sweep["valid_loss"])]
-        colour = SIZE_COLOURS[place]
-        axes.plot(
-            finished["learning_rate"],
-            finished["valid_loss"],
-            color=colour,
-            marker=SIZE_MARKERS[place],
-            label=study.label(size),
-        )
-        best = finished.nsmallest(1, "valid_loss")
-        axes.plot(
-            best["learning_rate"],
-            best["valid_loss"],
-            linestyle="none",
-            marker="o",
-            markersize=13,
-            markerfacecolor="none",
-            markeredgecolor=colour,
-            markeredgewidth=1.6,
-        )
-        for rate in sweep.loc[~np.isfinite(sweep["valid_loss"]), "learning_rate"]:
-            axes.annotate("diverged", (rate, 1.0), xycoords=("data", "axes fraction"), color=MUTED)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(sorted(rates)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    axes.tick_params(axis="x", labelrotation=30 if len(rates) > 5 else 0)
-    axes.margins(0.08, 0.12)
-    axes.set_xlabel("learning rate (log scale)")
-    axes.set_ylabel("held-out loss (nats per token)")
-    axes.set_title("Each size's learning rate; the chosen one ringed")
-    axes.legend()
-    save(figure, folder, "learning_rates")

@@ -43,12 +43,13 @@ def valley(sweep: pd.DataFrame, chosen: float) -> Valley:
     >>> valley(sweep, 4.0), valley(sweep, 4.0).words
     (Valley(below=True, above=False), 'open above')
     """
-    own = sweep[sweep["learning_rate"] == chosen].set_index("tokens")["valid_loss"]
-    others = sweep[sweep["learning_rate"] != chosen].sort_values("tokens")
+    names = ("learning_rate", "tokens", "valid_loss")
+    trials = list(zip(*(sweep.sort_values("tokens")[name].tolist() for name in names), strict=True))
+    own = {tokens: loss for rate, tokens, loss in trials if rate == chosen}
+    last = {rate: (tokens, loss) for rate, tokens, loss in trials if rate != chosen}
     worse = {
-        float(rate): math.isinf(row["valid_loss"].iloc[-1])
-        or bool(row["valid_loss"].iloc[-1] > own.get(row["tokens"].iloc[-1], math.inf))
-        for rate, row in others.groupby("learning_rate")
+        rate: math.isinf(loss) or loss > own.get(tokens, math.inf)
+        for rate, (tokens, loss) in last.items()
     }
     return Valley(
         any(bad for rate, bad in worse.items() if rate < chosen),

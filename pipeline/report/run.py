@@ -11,8 +11,9 @@ from pipeline.report.beside_the_paper import comparison
 from pipeline.report.calibration_figure import draw_calibration
 from pipeline.report.figure4 import Figure4, as_text, read_figure4
 from pipeline.report.figure4_plot import draw_figure4
-from pipeline.report.other_figures import draw_figure5, draw_sweeps, draw_training_curves
+from pipeline.report.other_figures import draw_figure5, draw_training_curves
 from pipeline.report.page import render
+from pipeline.report.rates import draw_sweeps
 from pipeline.report.scale_law import EXPONENT_SUFFIX
 from pipeline.report.size_figures import draw_figure1, draw_figure2, draw_figure3
 from pipeline.report.study import Study, read_study

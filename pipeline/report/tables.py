@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.confidence import CALIBRATION_COLUMNS, calibration
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.params import SIZES
+from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
 from pipeline.results import read_scores
 
@@ -213,6 +214,7 @@ def all_tables(study: Study) -> dict[str, pd.DataFrame]:
     """The tables that become CSV files, by file name."""
     return {
         "table2": table2(study),
+        "rates": rates_table(study),
         "table3": scores(study, TABLE3),
         "table4": table4(study),
         "table5": table5(study),

@@ -268,7 +268,7 @@ def test_metric_without_signal_says_so_and_shows_no_zero(
         )
         write_json(copy / "evaluate" / size / "coqa.json", silent.model_dump(mode="json"))
     study = read_study("tiny", made.params, copy)
-    draw_all(study, figure4_table(study), tmp_path)
+    draw_all(study, read_figure4(study), tmp_path)
     html = _render(study, tmp_path)
     tables = all_tables(study)
     assert tables["tasks"].set_index("size")["coqa_f1"].isna().tolist() == [
