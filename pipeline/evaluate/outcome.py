@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.bootstrap import Floats, Statistic, draw_sums, interval
 from pipeline.eval_sets.eval_set import EvalSet, Pair
-from pipeline.evaluate.bootstrap import Floats, Statistic, draw_sums, interval
 from pipeline.evaluate.metrics import mean
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example
