@@ -22,6 +22,7 @@ _BLOCK_BITS = 2**19
 _PROBES_A_MIX = 3  # 64 bits give three places in a block, 21 bits apart
 _GOLDEN = 0x9E3779B97F4A7C15
 _RANDOM_WORDS = 65_536
+_CHUNK = 2**15  # keys asked for at a time, so that the arrays of one step stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,21 @@ class BloomFilter:
     def add(self, hashes: Hashes) -> None:
         """Add keys of this part, in rising order; adding one again changes nothing."""
         assert (hashes[1:] >= hashes[:-1]).all(), "keys must rise"
-        blocks = self._blocks(hashes)
-        edges = np.searchsorted(blocks, np.arange(len(self.cells) + 1))
-        for block in np.flatnonzero(edges[1:] > edges[:-1]):
-            bits = np.zeros(_BLOCK_BITS, np.bool_)
-            for places in self._places(hashes[edges[block] : edges[block + 1]]):
-                bits[places] = True
-            self.cells[block] |= np.packbits(bits, bitorder="little")
+        for block, cells in enumerate(self.cells):
+            keys = hashes[slice_part(hashes, self._first + block, self.shape.num_blocks)]
+            if len(keys):
+                bits = np.zeros(_BLOCK_BITS, np.bool_)
+                for places in self._places(keys):
+                    bits[places] = True
+                cells |= np.packbits(bits, bitorder="little")
 
     def contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Whether each key of this part was added: never a false no."""
+        starts = range(0, len(hashes), _CHUNK)
+        answers = [self._contains(hashes[start : start + _CHUNK]) for start in starts]
+        return np.concatenate([np.empty(0, np.bool_), *answers])
+
+    def _contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         blocks = self._blocks(hashes)
         left = np.arange(len(hashes))
         for probe in range(self.shape.num_probes):  # each turns half of the absent keys away
@@ -109,10 +115,7 @@ class BloomFilter:
 
     def _blocks(self, hashes: Hashes) -> npt.NDArray[np.int64]:
         """The block of each key within this part; rises with the key."""
-        leading = hashes >> np.uint64(32)
-        return (leading * np.uint64(self.shape.num_blocks) >> np.uint64(32)).astype(
-            np.int64
-        ) - self._first
+        return part_of(hashes, self.shape.num_blocks) - self._first
 
     def _places(self, keys: Hashes) -> Iterator[npt.NDArray[np.int64]]:
         """Each probe's bit in the block, of all keys."""
@@ -145,6 +148,20 @@ def _probe(mixed: Hashes, third: int) -> npt.NDArray[np.int64]:
 def part_of(hashes: Hashes, num_parts: int) -> npt.NDArray[np.int64]:
     """Which of `num_parts` equal ranges of hashes each lies in; rises with the hash."""
     return ((hashes >> np.uint64(32)) * np.uint64(num_parts) >> np.uint64(32)).astype(np.int64)
+
+
+def slice_part(hashes: Hashes, number: int, num_parts: int) -> slice:
+    """Where the hashes of one of the parts lie among sorted ones, without reading them all."""
+    start, end = (
+        int(np.searchsorted(hashes, _first_hash(part, num_parts))) if part < num_parts else None
+        for part in (number, number + 1)
+    )
+    return slice(start, len(hashes) if end is None else end)
+
+
+def _first_hash(part: int, num_parts: int) -> np.uint64:
+    # `part_of` goes by the 32 leading bits: part p begins at the least x with x * parts >= p << 32.
+    return np.uint64(-(-(part << 32) // num_parts) << 32)
 
 
 def random_ngrams(num_strings: int, num_words: int, *, seed: int) -> Hashes:

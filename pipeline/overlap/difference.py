@@ -89,7 +89,9 @@ def difference(
 
 def cluster_numbers(name: str, scores: pd.DataFrame) -> npt.NDArray[np.int64]:
     """What each example of a set is drawn with: CoQA's questions of one story hang together."""
-    keys = scores["id"].str.rpartition(":")[0] if name == "coqa" else scores["id"]
+    keys = scores["id"].astype(str)
+    if name == "coqa":
+        keys = keys.str.replace(r":\d+$", "", regex=True)
     return np.asarray(pd.factorize(keys)[0], np.int64)
 
 

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Answer one question; the exit code is 1 where no training document holds any of the text."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if (arguments.example is None) > (arguments.set is None):
+    if arguments.example is not None and arguments.set is None:
         parser.error("--example needs --set")
     logging.basicConfig(level=logging.WARNING)
     try:
@@ -113,7 +113,7 @@ def _say(words: Sequence[str], found: Found, num_words: int, width: int) -> str:
     percent = 100 * found.num_held / found.num_ngrams
     lines = [
         f"{len(words):,} words, {found.num_ngrams:,} {grams}: {found.num_held:,} "
-        f"({percent:.1f} %) are in the training text, in {found.num_documents:,} documents"
+        f"({percent:.1f} %) are in the training text, in {_count(found.num_documents)}"
     ]
     if found.holders:
         lines.append(f"\n{grams:>9}  longest passage  document")
@@ -122,6 +122,10 @@ def _say(words: Sequence[str], found: Found, num_words: int, width: int) -> str:
     if found.num_documents > len(found.holders):
         lines.append(f"... and {found.num_documents - len(found.holders):,} more (--top)")
     return "\n".join(lines)
+
+
+def _count(documents: int) -> str:
+    return "1 document" if documents == 1 else f"{documents:,} documents"
 
 
 def _say_holder(holder: Holder, width: int) -> list[str]:

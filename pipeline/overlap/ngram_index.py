@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
 from pipeline.files import once, read_json, write_json
-from pipeline.overlap.bloom import BloomFilter, BloomShape, part_of
+from pipeline.overlap.bloom import BloomFilter, BloomShape, part_of, slice_part
 from pipeline.overlap.training_side import TrainingShard, save_array, save_table, sort_pairs
 from pipeline.words import Hashes
 
@@ -61,7 +61,7 @@ class MergeRange:
         first = 0
         for shard in self.shards:
             every = np.load(shard.hashes, mmap_mode="r")
-            own = _part(every, number, self.num_ranges)
+            own = slice_part(every, number, self.num_ranges)
             hashes.append(every[own])
             owners.append(np.load(shard.owners, mmap_mode="r")[own] + np.uint32(first))
             first += shard.documents
@@ -70,16 +70,6 @@ class MergeRange:
         save_array(_documents_path(self.out, number), documents)
         distinct = int((joined[1:] != joined[:-1]).sum()) + bool(len(joined))
         return {"ngrams": len(joined), "distinct": distinct}
-
-
-def _part(hashes: Hashes, number: int, num_parts: int) -> slice:
-    """Where the hashes of one of the parts lie among sorted ones, without reading them all."""
-    # `part_of` goes by the 32 leading bits: part p begins at the least x with x * parts >= p << 32.
-    first, end = (-(-(part << 32) // num_parts) << 32 for part in (number, number + 1))
-    start = int(np.searchsorted(hashes, np.uint64(first)))
-    if number == num_parts - 1:
-        return slice(start, len(hashes))
-    return slice(start, int(np.searchsorted(hashes, np.uint64(end))))
 
 
 def _hashes_path(folder: Path, number: int) -> Path:
@@ -134,7 +124,7 @@ class AskFilter:
 
     def _own(self, path: Path, number: int) -> Hashes:
         hashes: Hashes = np.load(path, mmap_mode="r")
-        return np.asarray(hashes[_part(hashes, number, self.shape.num_parts)])
+        return np.asarray(hashes[slice_part(hashes, number, self.shape.num_parts)])
 
     def read_answers(self) -> npt.NDArray[np.bool_]:
         """For each asked hash, whether the filter claims to hold it: [asked]."""

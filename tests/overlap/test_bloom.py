@@ -50,8 +50,8 @@ def test_overfull_it_confesses_it() -> None:
 
 
 def test_each_part_holds_the_keys_of_its_range_and_the_parts_are_the_whole() -> None:
-    keys, others = random_hashes(100_000, seed=3), random_hashes(300_000, seed=4)
-    shape = shape_filter(40_000, 1e-2, num_parts=3)  # overfull, so that false yeses are seen
+    keys, others = random_hashes(400_000, seed=3), random_hashes(300_000, seed=4)
+    shape = shape_filter(150_000, 1e-2, num_parts=3)  # overfull, so that false yeses are seen
     parts, asked = part_of(keys, 3), part_of(others, 3)
     assert (np.diff(parts) >= 0).all() and set(parts) == {0, 1, 2}
     found, rates = [], []
