@@ -141,8 +141,8 @@ This stage by part, one core: reading (words, n-grams, matches, copied spans) \
 {mb / seconds["read_s"]:.0f} MB/s or {ngrams / 1e6 / seconds["read_s"]:.1f} million 8-grams/s; \
 {nanoseconds["read_s"]:.0f} ns an 8-gram, sorting {nanoseconds["sort_s"]:.0f} ns, joining shards \
 {nanoseconds["merge_s"]:.0f} ns, filling the filter {1e9 * fill:.0f} ns. \
-Memory {memory:,.0f} MiB with all of the text's n-grams at once; the stage holds those of a shard of \
-64 MiB or of a range of 8 million.
+Memory {memory:,.0f} MiB with all of the text's n-grams at once; the stage holds those of a shard \
+of 64 MiB or of a range of 8 million.
 
 Absent keys that a filter claimed, of {arguments.keys:,}: {tested}.
 

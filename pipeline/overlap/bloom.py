@@ -88,13 +88,13 @@ class BloomFilter:
     def add(self, hashes: Hashes) -> None:
         """Add keys of this part, in rising order; adding one again changes nothing."""
         assert (hashes[1:] >= hashes[:-1]).all(), "keys must rise"
-        for block, cells in enumerate(self.cells):
+        for block in range(len(self.cells)):
             keys = hashes[slice_part(hashes, self._first + block, self.shape.num_blocks)]
             if len(keys):
                 bits = np.zeros(_BLOCK_BITS, np.bool_)
                 for places in self._places(keys):
                     bits[places] = True
-                cells |= np.packbits(bits, bitorder="little")
+                self.cells[block] |= np.packbits(bits, bitorder="little")
 
     def contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Whether each key of this part was added: never a false no."""

@@ -21,7 +21,7 @@ examples
   python -m pipeline.overlap.find --text "We hold these truths to be self-evident, that all men"
   python -m pipeline.overlap.find --file sample.txt --top 20
   cat sample.txt | python -m pipeline.overlap.find --file -
-  python -m pipeline.overlap.find --set lambada --example lambada_test:17
+  python -m pipeline.overlap.find --set lambada --example 17
   python -m pipeline.overlap.find --set ptb         lists the ids of the set's examples
 
 what it says

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.params import SIZES
+from pipeline.report.memory import copied
 from pipeline.report.study import Study
 from pipeline.results import read_scores
 
@@ -194,5 +195,8 @@ def all_tables(study: Study) -> dict[str, pd.DataFrame]:
         "table6": study.overlap["table6"],
         "tasks": scores(study, TASKS),
         "clean_subset": study.overlap["clean_subset"],
+        "coqa_domains": study.overlap["coqa_domains"],
+        "copied": copied(study),
+        "highest_overlap": study.overlap["highest_overlap"],
         "scores": all_scores(study),
     }
