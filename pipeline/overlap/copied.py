@@ -34,7 +34,9 @@ def copied_spans(texts: Sequence[Completion], shards: Sequence[TrainingShard]) -
 
 def _join(shards: Sequence[TrainingShard]) -> tuple[Spans, list[str], list[str]]:
     """The longest span over all shards, and ids and URLs of the documents by number."""
-    spans, ids, urls = [], [], []
+    spans: list[Spans] = []
+    ids: list[str] = []
+    urls: list[str] = []
     for shard in shards:
         own = Spans(*np.load(shard.spans))
         spans.append(own._replace(document=own.document + len(ids)))

@@ -97,7 +97,7 @@ def cluster_numbers(name: str, scores: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 def _ratio(sums: Floats) -> Floats:
     nothing = np.full(len(sums), np.nan)
-    return np.divide(sums[:, 0], sums[:, 1], out=nothing, where=sums[:, 1] > 0)
+    return np.asarray(np.divide(sums[:, 0], sums[:, 1], out=nothing, where=sums[:, 1] > 0))
 
 
 def _perplexity(sums: Floats) -> Floats:

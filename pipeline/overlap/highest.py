@@ -52,7 +52,7 @@ def highest_overlap(
             holder = found.holders[0]
             rows.append({
                 "set": name,
-                **example,
+                **{str(key): value for key, value in example.items()},
                 "num_documents": found.num_documents,
                 **holder._asdict(),
             })

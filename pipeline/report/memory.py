@@ -41,8 +41,8 @@ def copied_to_read(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     under = f"under {study.params.overlap.ngram_words}"
     words = ["median_words", "percentile_90_words", "longest_words"]
     names = [
-        f"samples of {study.label(row.size_)}" if row.size_ else "real completions"
-        for row in table.rename(columns={"size": "size_"}).itertuples()
+        f"samples of {study.label(size)}" if size else "real completions"
+        for size in table["size"].astype(str)
     ]
     shown = table.drop(columns=["kind", "size"])
     for column in words:
@@ -69,13 +69,14 @@ def highest_to_read(study: Study) -> pd.DataFrame:
 
 
 def domains_to_read(study: Study) -> pd.DataFrame:
-    """CoQA by domain for the largest scored size, F1 in percent; domains without both kinds too."""
+    """CoQA by domain for the largest scored size; F1 in percent to one decimal."""
     table = study.overlap["coqa_domains"]
     if table.empty:
         return table
-    last = table[table["size"] == table["size"].iloc[-1]].drop(columns="size")
+    last = table[table["size"] == table["size"].iloc[-1]].drop(columns=["size"])
     percents = ["f1_held", "f1_others", "difference", "low", "high"]
-    return last.assign(**{name: 100 * last[name] for name in percents})
+    last[percents] = (100 * last[percents]).round(1)
+    return last
 
 
 def table6_means(study: Study) -> dict[str, int]:

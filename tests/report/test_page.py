@@ -138,7 +138,7 @@ def test_study_of_the_sample_web_says_so_and_shows_no_number_of_the_paper(page: 
     }
     shown = set(re.findall(r"(?<![\d.,])\d+\.\d\d(?![\d])", said))
     # A made score may hit one of the paper's sixty numbers, but not three.
-    assert sorted(papers & shown) == []
+    assert len(papers & shown) <= 2
 
 
 def test_text_of_a_model_is_escaped(html: str) -> None:
