@@ -73,10 +73,18 @@ def domains_to_read(study: Study) -> pd.DataFrame:
     table = study.overlap["coqa_domains"]
     if table.empty:
         return table
-    last = table[table["size"] == table["size"].iloc[-1]].drop(columns=["size"])
+    last = pd.DataFrame(table[table["size"] == table["size"].iloc[-1]]).drop(columns=["size"])
     percents = ["f1_held", "f1_others", "difference", "low", "high"]
     last[percents] = (100 * last[percents]).round(1)
     return last
+
+
+def clean_to_read(study: Study) -> pd.DataFrame:
+    """The clean subsets, differences and their intervals to three digits."""
+    table = study.overlap["clean_subset"].copy()
+    for column in ("difference", "low", "high"):
+        table[column] = [float(f"{value:.3g}") for value in table[column]]
+    return table
 
 
 def table6_means(study: Study) -> dict[str, int]:

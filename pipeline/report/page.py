@@ -55,6 +55,7 @@ def render(
         table6_means=memory.table6_means(study),
         copied=memory.copied_to_read(study, tables["copied"]),
         highest=memory.highest_to_read(study),
+        clean=memory.clean_to_read(study),
         domains=memory.domains_to_read(study),
         funnel=funnel(study),
         splits=splits(study),
