@@ -135,7 +135,7 @@ def _notes(text_runs: Runs, filter_runs: Runs, arguments: argparse.Namespace, mb
 {arguments.documents:,} documents, {mb:,.0f} MB, {ngrams:,} 8-grams; \
 {arguments.keys:,} keys of 64 bits in filters for a rate of 1e-8. datatrove got a \
 twentieth of the documents; it stops at a document's first match. Peers of the filter are given \
-Python's integers, which is their fastest way in.
+Python's integers, which is their fastest way in; those are part of their memory.
 
 This stage by part, one core: reading (words, n-grams, matches, copied spans) \
 {mb / seconds["read_s"]:.0f} MB/s or {ngrams / 1e6 / seconds["read_s"]:.1f} million 8-grams/s; \

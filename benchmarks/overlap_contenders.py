@@ -133,7 +133,7 @@ def fastbloom_filter(keys: Hashes, absent: Hashes) -> Times:
     clock.measure("fill_s", lambda: bloom.add_int_batch(signed.tolist()))
     assert all(clock.measure("ask_s", lambda: bloom.contains_int_batch(signed.tolist())))
     false = clock.measure("ask_absent_s", lambda: sum(bloom.contains_int_batch(others.tolist())))
-    bits = 64 * len(bloom.get_int_array()) if hasattr(bloom, "get_int_array") else 0
+    bits = 32 * len(bloom.get_int_array()) if hasattr(bloom, "get_int_array") else 0
     return clock.times | {"false": false, "bits_a_key": bits / len(keys)}
 
 
