@@ -1,9 +1,9 @@
-"""One meaning of "overlap": normalised words, n-grams, and two ways to count shared ones.
+"""One meaning of "overlap": normalised words, n-grams, and an exact way to count shared ones.
 
 The paper (section 4) fills Bloom filters with the training side's 8-grams of lower-case
-alphanumeric words, false-positive rate at most 1e-8 (`BloomFilter`). The other way round needs
-little memory: an exact index of the evaluation side, over which the training side is streamed once
-(`ExactIndex`). Both see n-grams as 64-bit hashes, made here and stable over runs and machines.
+alphanumeric words (`pipeline.overlap.bloom`). The other way round needs little memory: an exact
+index of the evaluation side, over which the training side is streamed once (`ExactIndex`). Both see
+n-grams as 64-bit hashes, made here and stable over runs and machines.
 
 Odds of a collision: two different n-grams share a hash with probability 2^-64, so streaming
 WebText (7e9 distinct n-grams) over an index of 5e6 gives 5e6 * 7e9 / 2^64 = 0.002 false matches.
@@ -11,7 +11,6 @@ WebText (7e9 distinct n-grams) over an index of 5e6 gives 5e6 * 7e9 / 2^64 = 0.0
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,6 @@ from pipeline.words import Hashes, hash_words, mix
 
 Places = npt.NDArray[np.int64]
 
-_CHUNK = 2**14  # keys at a time, so that the arrays of one step stay in a core's cache
 _LENGTH = 0xD1B54A32D192ED03
 
 
@@ -155,95 +153,3 @@ class ExactIndex:
         if not places:
             return Matches(*(np.empty(0, np.int64) for _ in range(3)))
         return Matches(np.concatenate(places), np.concatenate(starts), np.concatenate(lengths))
-
-
-class BloomFilter:
-    """A set of hashes that may say yes to an absent one, with a known and bounded probability.
-
-    Sized by the textbook: -ln(bound) / ln(2)^2 bits a key and log2(1 / bound) probes, which for
-    the paper's bound of 1e-8 is 38.3 bits and 27 probes. Probes are independent outputs of a
-    mixing function and not an arithmetic progression (double hashing), whose excess of false
-    positives would not fit under so low a bound: then the rate is exactly fill ** probes.
-    """
-
-    def __init__(self, capacity: int, bound: float) -> None:
-        """Room for `capacity` distinct keys at a false-positive rate of at most `bound`."""
-        if not 0 < bound < 1:
-            raise ValueError(f"bound = {bound} is no probability between 0 and 1")
-        self.bound = bound
-        self.num_probes = math.ceil(-math.log2(bound))
-        self.num_bits = size_bits(capacity, bound)
-        self.cells: npt.NDArray[np.uint8] = np.zeros(self.num_bits // 8, np.uint8)
-
-    def add(self, hashes: Hashes) -> None:
-        """Add keys; adding one again changes nothing."""
-        for chunk in _chunks(hashes):
-            for probe in range(self.num_probes):
-                bits = self._bits(chunk, probe)
-                masks = np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
-                np.bitwise_or.at(self.cells, bits >> np.uint64(3), masks)
-
-    def contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
-        """Whether each key was added: never a false no, a false yes at `false_positive_rate`."""
-        answers = [self._contains(chunk) for chunk in _chunks(hashes)]
-        return np.concatenate(answers) if answers else np.empty(0, np.bool_)
-
-    def _contains(self, keys: Hashes) -> npt.NDArray[np.bool_]:
-        left = np.arange(len(keys))  # each probe turns half of the absent keys away
-        for probe in range(self.num_probes):
-            bits = self._bits(keys[left], probe)
-            masks = np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
-            left = left[(self.cells[bits >> np.uint64(3)] & masks) != 0]
-        answers = np.zeros(len(keys), np.bool_)
-        answers[left] = True
-        return answers
-
-    def _bits(self, keys: Hashes, probe: int) -> Hashes:
-        # SplitMix64's stream from the key: state + probe * golden ratio, mixed.
-        step = (probe + 1) * 0x9E3779B97F4A7C15 % 2**64
-        return mix(keys + np.uint64(step)) % np.uint64(self.num_bits)
-
-    @property
-    def fill(self) -> float:
-        """The fraction of bits that are set."""
-        return int(np.bitwise_count(self.cells).sum(dtype=np.int64)) / self.num_bits
-
-    @property
-    def false_positive_rate(self) -> float:
-        """The probability of a yes to a key that was not added: fill ** probes."""
-        return float(self.fill**self.num_probes)
-
-    def count_found_random(self, num_strings: int, num_words: int, *, seed: int) -> int:
-        """How many of `num_strings` random n-grams the filter claims to hold.
-
-        The paper's check: 1,000,000 generated strings, none found. The n-grams are drawn from
-        65,536 words of 12 random letters, of which no text has any.
-        """
-        generator = np.random.default_rng(seed)
-        letters = generator.integers(ord("a"), ord("z") + 1, (65_536, 12), np.uint8)
-        vocabulary = hash_words([bytes(row).decode() for row in letters])
-        found = 0
-        for start in range(0, num_strings, _CHUNK):
-            count = min(_CHUNK, num_strings - start)
-            choice = generator.integers(0, len(vocabulary), count + num_words - 1)
-            found += int(self.contains(combine(vocabulary[choice], num_words)).sum())
-        return found
-
-
-def size_bits(capacity: int, bound: float) -> int:
-    """Bits of a Bloom filter for `capacity` keys at a false-positive rate of `bound`.
-
-    The fill that `capacity` keys reach varies by chance; 0.1 % of slack and 4096 bits keep
-    fill ** probes below the bound.
-
-    >>> round(size_bits(10**9, 1e-8) / 10**9, 1)  # bits a key
-    38.4
-    """
-    probes = math.ceil(-math.log2(bound))
-    # fill = 1 - exp(-probes * capacity / bits) must be at most bound ** (1 / probes)
-    bits = probes * capacity / -math.log1p(-(bound ** (1 / probes)))
-    return math.ceil((bits * 1.001 + 4096) / 8) * 8
-
-
-def _chunks(hashes: Hashes) -> Iterable[Hashes]:
-    return (hashes[start : start + _CHUNK] for start in range(0, len(hashes), _CHUNK))

@@ -200,6 +200,8 @@ class OverlapParams(Section):
     ngram_words: PositiveCount
     bloom_bound: PositiveFloat
     """Bound on the Bloom filter's false-positive rate (the paper: 1e-8)."""
+    index: bool
+    """Keep the index of n-grams, for `python -m pipeline.overlap.find`: 12 bytes an n-gram."""
 
 
 class ReportParams(Section):

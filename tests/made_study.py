@@ -80,9 +80,10 @@ def _make_examples(train: list[Document], skip: int) -> dict[str, list[Example]]
             source = fresh[place * NUM_EXAMPLES + number] if number % 2 else quoted
             is_short = name == "natural_questions" and number < 2
             text = " ".join(source.split()[: 5 if is_short else 12 + number])
+            id_ = f"coqa-{number // 3}:{number % 3 + 1}" if name == "coqa" else f"{name}-{number}"
             sets[name].append(
                 Example(
-                    id=f"{name}-{number}",
+                    id=id_,
                     text=text,
                     context=f"given <{number}>",
                     target=text,
@@ -154,8 +155,14 @@ def _likelihood(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[s
 def _last_word(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
     losses = [6 - 0.7 * rank + float(x) for x in noise]
     correct = _correct(noise, rank)
-    metrics = {"perplexity": math.exp(float(np.mean(losses))), "accuracy": float(np.mean(correct))}
-    return {"loss_nats": losses, "num_units": [1] * len(losses), "correct": correct}, metrics
+    filtered = _correct(noise, rank, 0.3)
+    metrics = {
+        "perplexity": math.exp(float(np.mean(losses))),
+        "accuracy": float(np.mean(correct)),
+        "accuracy@stop_word_filter": float(np.mean(filtered)),
+    }
+    scores = {"loss_nats": losses, "num_units": [1] * len(losses), "correct": correct}
+    return scores | {"correct@stop_word_filter": filtered}, metrics
 
 
 def _correct(noise: np.ndarray, rank: int, ease: float = 0.2) -> list[int]:
@@ -177,7 +184,10 @@ def _pronoun(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str,
 def _conversation(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:
     f1 = [float(x) * (0.1 + 0.05 * rank) for x in noise]
     said = [f"said <{n}> by rank {rank}" for n in range(len(noise))]
-    return {"f1": f1, "answer": said}, {"f1": float(np.mean(f1))}
+    domains = ["news" if n < 6 else "fiction" for n in range(len(noise))]
+    stories = [n // 3 for n in range(len(noise))]
+    scores = {"f1": f1, "answer": said, "group": domains, "cluster": stories}
+    return scores, {"f1": float(np.mean(f1))}
 
 
 def _summary(name: str, noise: np.ndarray, rank: int) -> tuple[Scores, dict[str, float]]:

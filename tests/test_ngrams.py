@@ -1,4 +1,4 @@
-"""Overlap counted by hashes equals overlap counted by hand; the Bloom filter keeps its bound."""
+"""Overlap counted by hashes equals overlap counted by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ngrams import BloomFilter, ExactIndex, NgramHasher, combine, size_bits
+from pipeline.ngrams import ExactIndex, NgramHasher, combine
+from pipeline.overlap.bloom import BloomFilter, shape_filter
 from pipeline.words import hash_words, mix, normalise, split_words
 
 SMALL_WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=40)
@@ -115,62 +116,6 @@ def test_an_empty_index_matches_nothing() -> None:
     assert ExactIndex([["a"]], 8).find(np.empty(0, np.uint64)).tolist() == []
 
 
-def random_hashes(count: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 2**64, count, np.uint64)
-
-
-def test_the_bloom_filter_never_forgets_a_key() -> None:
-    keys = random_hashes(50_000, seed=1)
-    bloom = BloomFilter(50_000, 1e-8)
-    bloom.add(keys[:20_000])
-    bloom.add(keys[20_000:])
-    assert bloom.contains(keys).all()
-
-
-@pytest.mark.parametrize("capacity", [1, 100, 10_000, 300_000])
-def test_a_full_bloom_filter_keeps_the_papers_bound(capacity: int) -> None:
-    bloom = BloomFilter(capacity, 1e-8)
-    bloom.add(random_hashes(capacity, seed=capacity))
-    assert bloom.num_probes == 27
-    assert 0 < bloom.false_positive_rate <= 1e-8
-
-
-def test_the_paper_needs_38_3_bits_an_ngram() -> None:
-    assert size_bits(10**9, 1e-8) / 10**9 == pytest.approx(38.3, abs=0.1)
-
-
-def test_the_stated_rate_is_the_rate_that_is_seen() -> None:
-    bloom = BloomFilter(20_000, 1e-2)
-    bloom.add(random_hashes(20_000, seed=1))
-    seen = bloom.contains(random_hashes(500_000, seed=2)).mean()
-    assert seen == pytest.approx(bloom.false_positive_rate, rel=0.05)
-    assert bloom.false_positive_rate == pytest.approx(1e-2, rel=0.1)
-
-
-def test_an_overfull_bloom_filter_confesses_it() -> None:
-    bloom = BloomFilter(1_000, 1e-8)
-    bloom.add(random_hashes(20_000, seed=1))
-    assert bloom.false_positive_rate > 1e-8
-
-
-def test_of_a_million_random_strings_the_filter_holds_none() -> None:
-    bloom = BloomFilter(100_000, 1e-8)
-    bloom.add(random_hashes(100_000, seed=3))
-    assert bloom.count_found_random(1_000_000, 8, seed=1) == 0
-
-
-def test_random_strings_are_found_at_the_stated_rate_where_that_is_high() -> None:
-    bloom = BloomFilter(2_000, 0.2)
-    bloom.add(random_hashes(2_000, seed=3))
-    found = bloom.count_found_random(100_000, 8, seed=1)
-    assert found / 100_000 == pytest.approx(bloom.false_positive_rate, rel=0.1)
-
-
-def test_a_bound_that_is_no_probability_is_refused() -> None:
-    with pytest.raises(ValueError, match="bound = 2"):
-        BloomFilter(10, 2)
-
-
 def test_both_ways_of_counting_agree_with_a_count_by_hand() -> None:
     generator = np.random.default_rng(5)
     vocabulary = [f"w{number}" for number in range(30)]
@@ -181,10 +126,10 @@ def test_both_ways_of_counting_agree_with_a_count_by_hand() -> None:
     train, test = [text() for _ in range(20)], text()
     train[3][100:150] = test[200:250]
     hasher = NgramHasher(8)
-    bloom = BloomFilter(20 * 400, 1e-8)
+    bloom = BloomFilter(shape_filter(20 * 400, 1e-8))
     index, found = ExactIndex([test], 8), set()
     for words in train:
-        bloom.add(hasher.hash_ngrams(words))
+        bloom.add(np.sort(hasher.hash_ngrams(words)))
         found.update(index.match(words).places.tolist())
     test_hashes = hasher.hash_ngrams(test)
     by_hand = {gram for words in train for gram in ngrams_by_hand(words, 8)}

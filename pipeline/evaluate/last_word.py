@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluate.bootstrap import Floats
+from pipeline.bootstrap import Floats
 from pipeline.evaluate.likelihood import Guess, Scored, guess
 from pipeline.evaluate.metrics import perplexity
 from pipeline.evaluate.outcome import Outcome, Task

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluate.bootstrap import Floats
+from pipeline.bootstrap import Floats
 
 _GREATEST_EXPONENT = 700.0  # exp(710) is more than a double holds, and JSON has no infinity
 

@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.bootstrap import Floats, Statistic, draw_sums, interval, sum_by_cluster
 from pipeline.eval_sets.eval_set import EvalSet, Pair
-from pipeline.evaluate.bootstrap import (
-    Floats,
-    Statistic,
-    draw_sums,
-    interval,
-    sum_by_cluster,
-)
 from pipeline.evaluate.clusters import EACH, Clusters, cluster
 from pipeline.evaluate.metrics import mean
 from pipeline.evaluate.session import Session
@@ -113,9 +107,12 @@ class Outcome:
             self.intervals.pop(name, None)
 
     def rows(self) -> list[Mapping[str, Any]]:
-        """Per-example scores, one row an example."""
-        names = list(self.columns)
-        columns = zip(*(self.columns[name] for name in names), strict=True)
+        """Per-example scores, one row an example; `cluster` numbers those drawn together."""
+        scores = dict(self.columns)
+        if self.clusters is not None and self.clusters.what != EACH:
+            scores["cluster"] = self.clusters.numbers
+        names = list(scores)
+        columns = zip(*(scores[name] for name in names), strict=True)
         return [
             {"id": id_} | dict(zip(names, values, strict=True))
             for id_, values in zip(self.ids, columns, strict=True)

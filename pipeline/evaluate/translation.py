@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluate.bootstrap import Floats
+from pipeline.bootstrap import Floats
 from pipeline.evaluate.continuation import (
     choose,
     continue_prompts,

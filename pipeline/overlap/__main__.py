@@ -8,15 +8,16 @@ if __name__ == "__main__":
         Definition(
             name="overlap",
             description="Count the 8-grams that evaluation texts, real completions and samples "
-            "share with the training documents (Table 6, Figure 5), and score every set again "
-            "without the examples that share any.",
+            "share with the training documents (Table 6, Figure 5), find the longest passages that "
+            "are copied, and score every set again without the examples that share any n-gram. "
+            "`python -m pipeline.overlap.find` asks for one text.",
             inputs={
                 "documents": "folder of documents that the dedup stage kept",
                 "trained": "folder of what the train stage made, by size",
                 "eval_sets": "what the eval_sets stage made",
                 "results": "folder of what the evaluate stage made, by size",
             },
-            sections=("seeds.sampling", "overlap"),
+            sections=("seeds.sampling", "evaluate.bootstrap_samples", "overlap"),
             reads={"trained": ("*/documents.parquet",)},
             run=run,
         )

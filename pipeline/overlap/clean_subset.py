@@ -6,7 +6,7 @@ Each metric is computed again from per-example scores, so `all` is the evaluatio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,14 @@ import pandas as pd
 from pipeline.confidence import surest
 from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.overlap.difference import (
+    NO_DIFFERENCE,
+    Difference,
+    Draws,
+    cluster_numbers,
+    difference,
+    terms_of,
+)
 from pipeline.params import SIZES
 from pipeline.results import read_results, read_scores
 
@@ -31,14 +39,23 @@ COLUMNS = (
     "num_clean",
     "over_15_percent",
     "num_over_15_percent",
+    "difference",
+    "low",
+    "high",
 )
+_MORE_METRICS = {"lambada": ("accuracy@stop_word_filter",)}
+"""What the paper's section 4 holds against the clean subset besides the reported metrics."""
 
 
-def clean_subset(results: Path, overlaps: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, int]:
+def clean_subset(
+    results: Path, overlaps: dict[str, pd.DataFrame], draws: Draws
+) -> tuple[pd.DataFrame, int]:
     """One row a size, set and metric; and how many metrics have no per-example form.
 
     Columns: size, set, metric, all, clean (examples without a shared n-gram), num_all, num_clean,
-    over_15_percent, num_over_15_percent. An empty subset has no score (an empty cell).
+    over_15_percent, num_over_15_percent, and difference: all minus clean, with its 95 % interval
+    low to high. What there is none of is an empty cell: the score of an empty subset, the interval
+    of a difference that cannot vary or is no function of sums.
     """
     rows: list[dict[str, Any]] = []
     left_out = 0
@@ -47,7 +64,7 @@ def clean_subset(results: Path, overlaps: dict[str, pd.DataFrame]) -> tuple[pd.D
             if name not in overlaps or result.not_run:
                 continue
             joined = _join(read_scores(results / size, name), overlaps[name], size, name)
-            for metric in EVAL_SETS[name].metrics:
+            for metric in (*EVAL_SETS[name].metrics, *_more(name, result.metrics)):
                 if metric in result.no_signal:
                     continue
                 score = score_of(metric, joined)
@@ -55,8 +72,21 @@ def clean_subset(results: Path, overlaps: dict[str, pd.DataFrame]) -> tuple[pd.D
                     left_out += 1
                     continue
                 head = {"size": size, "set": name, "metric": metric}
-                rows.append(head | _compare(joined, score))
+                change = _difference(metric, name, joined, draws)
+                rows.append(head | _compare(joined, score) | change._asdict())
     return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
+
+
+def _more(name: str, measured: Collection[str]) -> list[str]:
+    return [metric for metric in _MORE_METRICS.get(name, ()) if metric in measured]
+
+
+def _difference(metric: str, name: str, joined: pd.DataFrame, draws: Draws) -> Difference:
+    terms = terms_of(metric, joined)
+    if terms is None:
+        return NO_DIFFERENCE
+    clean = (joined["num_overlapping"] == 0).to_numpy(dtype=np.bool_)
+    return difference(terms, np.ones_like(clean), clean, cluster_numbers(joined), draws)
 
 
 def _join(scores: pd.DataFrame, overlap: pd.DataFrame, size: str, name: str) -> pd.DataFrame:

@@ -14,70 +14,81 @@ from pipeline.errors import CorruptDataError
 from pipeline.executor import map_shards
 from pipeline.files import open_atomic
 from pipeline.overlap.clean_subset import clean_subset
+from pipeline.overlap.copied import copied_spans, summarise_spans
+from pipeline.overlap.coqa_domains import coqa_domains
+from pipeline.overlap.difference import Draws
 from pipeline.overlap.figure5 import figure5, summarise
+from pipeline.overlap.highest import highest_overlap
+from pipeline.overlap.ngram_index import NgramIndex, leave_out_index
+from pipeline.overlap.spans import SoughtTexts
 from pipeline.overlap.table6 import table6
 from pipeline.overlap.texts import Text, completions, example_texts, scored_document_texts
+from pipeline.overlap.training_filter import ask_filter, merge_shards
 from pipeline.overlap.training_side import (
     ReadShard,
     SeenIndex,
     TrainingShard,
-    count_distinct,
-    fill_bloom,
     id_hashes,
+    save_array,
 )
 from pipeline.params import SIZES
 from pipeline.stage import Stage
 from pipeline.training_documents import read_training_documents
 
-_RANDOM_STRINGS = 1_000_000  # the paper's check of its filter
-
 
 def run(stage: Stage) -> dict[str, Any]:
-    """Write Table 6, Figure 5, the clean subsets and per-example overlaps; returns counts."""
+    """Write the tables and figures of memory, and the index of n-grams; returns counts."""
     params, inputs = stage.params.overlap, stage.inputs
     texts = list(example_texts(inputs["eval_sets"] / "test"))
     texts += scored_document_texts(inputs["results"], inputs["documents"])
     drawn = list(completions(inputs["results"]))
     asked = [text.words for text in texts] + [text.words for text in drawn]
     side = SeenIndex(asked, params.ngram_words)
-    shards = _read_training_side(stage, side)
-    stage.log.info("counting distinct n-grams and filling the Bloom filter")
-    distinct = count_distinct(shards)
-    bloom = fill_bloom(shards, distinct, params.bloom_bound)
-    _write_csv(stage, "table6", table6(texts, side, bloom, inputs["eval_sets"] / "train"))
-    curve = figure5(drawn, side)
-    _write_csv(stage, "figure5", curve)
-    subset, left_out = clean_subset(inputs["results"], _write_examples(stage, side, texts))
-    _write_csv(stage, "clean_subset", subset)
-    found = bloom.count_found_random(
-        _RANDOM_STRINGS, params.ngram_words, seed=stage.params.seeds.sampling
+    shards = _read_training_side(stage, side, SoughtTexts.of([t.words for t in drawn], side.index))
+    place = stage.staging if params.index else stage.work
+    merged = merge_shards(stage, shards, place / "index")
+    filtered = ask_filter(stage, side.index, merged)
+    _write_csv(
+        stage, "table6", table6(texts, side, filtered.claimed, inputs["eval_sets"] / "train")
     )
+    curve, spans = figure5(drawn, side), copied_spans(drawn, shards)
+    _write_csv(stage, "figure5", curve)
+    _write_csv(stage, "copied_spans", spans)
+    overlaps = _write_examples(stage, side, texts)
+    highest = highest_overlap(texts, overlaps, NgramIndex(merged.folder), inputs["documents"])
+    _write_csv(stage, "highest_overlap", highest)
+    if not params.index:
+        leave_out_index(stage.staging / "index")
+    draws = Draws(stage.params.evaluate.bootstrap_samples, stage.params.seeds.sampling)
+    subset, left_out = clean_subset(inputs["results"], overlaps, draws)
+    _write_csv(stage, "clean_subset", subset)
+    _write_csv(stage, "coqa_domains", coqa_domains(inputs["results"], overlaps, draws))
     return {
         "train_documents": sum(shard.documents for shard in shards),
-        "train_ngrams": sum(shard.ngrams for shard in shards),
-        "train_ngrams_distinct": distinct.count,
-        "train_ngrams_distinct_relative_error": round(distinct.standard_error, 6),
+        "train_ngrams": merged.ngrams,
+        "train_ngrams_distinct": merged.distinct,
+        "train_text_bytes": sum(shard.text_bytes for shard in shards),
         "asked_ngrams": len(side.index),
         "asked_ngrams_found": int(side.seen.sum()),
         "shorter_than_an_ngram": _count_short(texts, params.ngram_words),
-        "bloom_mib": round(len(bloom.cells) / 2**20, 2),
-        "bloom_probes": bloom.num_probes,
-        "bloom_bound": bloom.bound,
-        "bloom_false_positive_rate": bloom.false_positive_rate,
-        "bloom_random_strings": _RANDOM_STRINGS,
-        "bloom_random_strings_found": found,
+        **filtered.metrics,
         "figure5": summarise(curve),
+        "copied_spans": summarise_spans(spans),
         "metrics_without_per_example_form": left_out,
     }
 
 
-def _read_training_side(stage: Stage, side: SeenIndex) -> list[TrainingShard]:
+def _read_training_side(stage: Stage, side: SeenIndex, sought: SoughtTexts) -> list[TrainingShard]:
     """Read the training documents; `side` learns which of its n-grams they hold."""
-    index, train_ids = stage.work / "asked.npz", stage.work / "train_ids.npy"
+    index, train_ids, spans = (
+        stage.work / name for name in ("asked.npz", "train_ids.npy", "sought.npz")
+    )
     side.index.save(index)
-    with open_atomic(train_ids) as file:
-        np.save(file, id_hashes(_training_documents(stage.inputs["trained"])))
-    read = ReadShard(folder=stage.work / "train_ngrams", train_ids=train_ids, index=index)
+    sought.save(spans)
+    save_array(train_ids, id_hashes(_training_documents(stage.inputs["trained"])))
+    read = ReadShard(
+        folder=stage.work / "train_ngrams", train_ids=train_ids, index=index, sought=spans
+    )
     todo = list_shards(stage.inputs["documents"])
     with stage.progress("training text", total=len(todo), unit="shards") as progress:
         shards = list(map_shards(read, todo, compute=stage.params.compute, progress=progress))

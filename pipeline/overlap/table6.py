@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.examples import read_examples
-from pipeline.ngrams import BloomFilter
 from pipeline.overlap.texts import Text
 from pipeline.overlap.training_side import SeenIndex
 from pipeline.words import split_words
 
 PAPER_SETS = ("ptb", "wikitext2", "enwik8", "text8", "wikitext103", "one_billion_word")
 """The sets of the paper's Table 6, in its order; others follow by name."""
+MEAN = "mean"
+"""The row that follows the paper's sets: the mean of each column over those that have it."""
 COLUMNS = (
     "set",
     "num_ngrams",
@@ -27,39 +30,53 @@ COLUMNS = (
     "webtext_train_percent",
     "webtext_train_bloom_percent",
 )
+Claims = npt.NDArray[np.bool_]
 
 
 def table6(
-    texts: Sequence[Text], side: SeenIndex, bloom: BloomFilter, own_train: Path
+    texts: Sequence[Text], side: SeenIndex, claimed: Claims, own_train: Path
 ) -> pd.DataFrame:
-    """One row a set: exact counts against the study's train split and the set's own train text.
+    """One row a set: exact counts against the training text and the set's own train text.
 
-    A set without n-grams, or without a train text in `own_train`, has an empty cell.
+    `claimed` says of each n-gram of `side` whether the Bloom filter claims to hold it. A set
+    without a train text in `own_train` has an empty cell. After the paper's sets comes their mean,
+    each set counting once as in the paper.
     """
     by_set: dict[str, list[Text]] = {}
     for text in texts:
         if len(text.words) >= side.index.hasher.num_words:
             by_set.setdefault(text.set, []).append(text)
-    names = [name for name in PAPER_SETS if name in by_set]
-    names += sorted(set(by_set) - set(names))
-    rows = [_row(name, by_set[name], side, bloom, own_train) for name in names]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    papers = [name for name in PAPER_SETS if name in by_set]
+    others = sorted(set(by_set) - set(papers))
+    first, rest = (
+        pd.DataFrame(
+            [_row(name, by_set[name], side, claimed, own_train) for name in names],
+            columns=list(COLUMNS),
+        )
+        for names in (papers, others)
+    )
+    if papers:
+        percents = first[list(COLUMNS[2:])].astype(float).mean()
+        first = pd.concat([first, pd.DataFrame([{"set": MEAN, **percents}])])
+    return pd.concat([first, rest], ignore_index=True).astype({"num_ngrams": "Int64"})
 
 
 def _row(
-    name: str, texts: Sequence[Text], side: SeenIndex, bloom: BloomFilter, own_train: Path
+    name: str, texts: Sequence[Text], side: SeenIndex, claimed: Claims, own_train: Path
 ) -> dict[str, Any]:
     hasher = side.index.hasher
-    num_ngrams = sum(len(text.words) - hasher.num_words + 1 for text in texts)
-    shared = sum(side.shared(text.words).num_overlapping for text in texts)
-    claimed = sum(int(bloom.contains(hasher.hash_ngrams(text.words)).sum()) for text in texts)
+    places = [side.index.find(hasher.hash_ngrams(text.words)) for text in texts]
+    num_ngrams = sum(map(len, places))
+    shared, claims = (
+        sum(int(holds[own].sum()) for own in places) for holds in (side.seen, claimed)
+    )
     own = _count_own(own_train / f"{name}.parquet", texts, hasher.num_words)
     return {
         "set": name,
         "num_ngrams": num_ngrams,
         "own_train_percent": None if own is None else 100 * own / num_ngrams,
         "webtext_train_percent": 100 * shared / num_ngrams,
-        "webtext_train_bloom_percent": 100 * claimed / num_ngrams,
+        "webtext_train_bloom_percent": 100 * claims / num_ngrams,
     }
 
 

@@ -34,6 +34,8 @@ class Completion(NamedTuple):
     """`real`, or `sample` of a model."""
     size: str
     """The model's; empty for the real one."""
+    id: str
+    """Of the test document whose context it goes on from."""
     words: list[str]
 
 
@@ -69,9 +71,14 @@ def completions(results: Path) -> Iterator[Completion]:
             ) from None
         if size == SIZES[0]:
             ids = frame["id"].tolist()
-            yield from (Completion("real", "", split_words(text)) for text in frame["completion"])
+            yield from _read(frame, "completion", "real", "")
         elif frame["id"].tolist() != ids:
             raise CorruptDataError(
                 f"{path}: its contexts are not those of {SIZES[0]}; run dvc repro evaluate@{size}"
             )
-        yield from (Completion("sample", size, split_words(text)) for text in frame["sample"])
+        yield from _read(frame, "sample", "sample", size)
+
+
+def _read(frame: pd.DataFrame, column: str, kind: str, size: str) -> Iterator[Completion]:
+    for id_, text in zip(frame["id"], frame[column], strict=True):
+        yield Completion(kind, size, id_, split_words(text))

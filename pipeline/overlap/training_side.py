@@ -1,41 +1,68 @@
-"""The training side, read once: which of the asked n-grams it holds, and a Bloom filter of it.
+"""The training side, read once: its n-grams, those that were asked for, and what is copied.
 
-The exact index holds the small side (evaluation), so memory does not grow with the training text;
-the Bloom filter is the paper's way and grows by 38.4 bits a distinct n-gram. Both are reported.
-Each shard's n-grams are written as hashes, 8 bytes a distinct one, so that a killed attempt loses
-one shard at most and the text is split into words only once.
+The exact index holds the small side (evaluation), so memory does not grow with the training text.
+Each shard's n-grams are written as sorted hashes with the document of each, 12 bytes an n-gram, so
+that a killed attempt loses one shard at most and the text is split into words only once; they
+become the index of n-grams (`ngram_index.py`) and the paper's filter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipeline.documents import Shard, read_verified_shard
+from pipeline.documents import Document, Shard, read_verified_shard
 from pipeline.files import once, open_atomic
-from pipeline.ngrams import BloomFilter, ExactIndex, combine
-from pipeline.overlap.distinct import DistinctCounter, sort_distinct
-from pipeline.words import Hashes, batch_texts, hash_texts, hash_words
+from pipeline.ngrams import ExactIndex, combine_lengths
+from pipeline.overlap.spans import SoughtTexts, Spans, keep_longest
+from pipeline.words import HashedTexts, Hashes, batch_texts, hash_texts, hash_words
 
-_NUM_SIGMAS = 6  # room over an estimated count: passed by once in 1e9 filters
+Numbers = npt.NDArray[np.int64]
 
 
 class TrainingShard(NamedTuple):
     """What one shard of documents gave."""
 
-    path: Path
-    """Its distinct n-grams as sorted hashes (.npy)."""
-    places: Path
-    """Which n-grams of the index it holds (.npy)."""
+    stem: Path
+    """The beginning of its files' names."""
     documents: int
-    """Documents of the train split."""
+    """Documents that the models were trained on."""
     ngrams: int
     """Their n-grams, repetitions counted."""
+    text_bytes: int
+    """Of their texts, in UTF-8."""
+
+    @property
+    def hashes(self) -> Path:
+        """Its n-grams as sorted hashes (.npy)."""
+        return self.stem.with_suffix(".hashes.npy")
+
+    @property
+    def owners(self) -> Path:
+        """The document of each n-gram: its number among the shard's (.npy)."""
+        return self.stem.with_suffix(".owners.npy")
+
+    @property
+    def places(self) -> Path:
+        """Which n-grams of the asked texts it holds (.npy)."""
+        return self.stem.with_suffix(".places.npy")
+
+    @property
+    def spans(self) -> Path:
+        """The longest span of each sought text that it holds (.npy: `Spans` by column)."""
+        return self.stem.with_suffix(".spans.npy")
+
+    @property
+    def ids(self) -> Path:
+        """Its documents: id, url, shard (Parquet)."""
+        return self.stem.with_suffix(".ids.parquet")
 
 
 def id_hashes(ids: Iterable[str]) -> Hashes:
@@ -48,40 +75,126 @@ class ReadShard:
     """Reads one shard of documents; a callable for `map_shards`."""
 
     folder: Path
-    """Where the hashes are written."""
+    """Where what it finds is written."""
     train_ids: Path
-    """`id_hashes` of the train split (.npy); other documents are passed over."""
+    """`id_hashes` of the documents trained on (.npy); others are passed over."""
     index: Path
     """A saved `ExactIndex` of the asked texts."""
+    sought: Path
+    """Saved `SoughtTexts`: those whose copied spans are sought."""
 
     def __call__(self, shard: Shard) -> TrainingShard:
         """Hash the shard's training documents, unless an earlier attempt did."""
         stem = self.folder / shard.path.stem
-        note = stem.with_suffix(".json")
-        counts = once(note, lambda: self._read(shard, stem))
-        return TrainingShard(stem.with_suffix(".npy"), stem.with_suffix(".places.npy"), **counts)
+        counts = once(stem.with_suffix(".json"), lambda: self._read(shard, stem))
+        return TrainingShard(stem, **counts)
 
     def _read(self, shard: Shard, stem: Path) -> dict[str, int]:
-        index, train_ids = ExactIndex.load(self.index), np.load(self.train_ids)
-        num_words = index.hasher.num_words
-        pieces: list[Hashes] = [np.empty(0, np.uint64)]
-        places: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+        index, sought = ExactIndex.load(self.index), SoughtTexts.load(self.sought)
         documents = list(read_verified_shard(shard))
-        own = np.isin(id_hashes(document.id for document in documents), train_ids)
-        texts = [document.text for document, is_own in zip(documents, own, strict=True) if is_own]
-        for batch in batch_texts(texts):
-            hashed = hash_texts(texts[batch])
-            for words in np.split(hashed.words, hashed.ends[:-1]):
-                places.append(index.match_hashes(words).places)
-                pieces.append(combine(words, num_words))
-        _save(stem.with_suffix(".npy"), sort_distinct(np.concatenate(pieces)))
-        _save(stem.with_suffix(".places.npy"), np.unique(np.concatenate(places)))
-        return {"documents": int(own.sum()), "ngrams": sum(map(len, pieces))}
+        own = np.isin(id_hashes(document.id for document in documents), np.load(self.train_ids))
+        trained = [document for document, is_own in zip(documents, own, strict=True) if is_own]
+        found = list(read_batches([document.text for document in trained], index, sought))
+        counts = {
+            "documents": len(trained),
+            "ngrams": sum(len(batch.hashes) for batch in found),
+            "text_bytes": sum(len(document.text.encode()) for document in trained),
+        }
+        _save(TrainingShard(stem, **counts), found, trained, shard.path.name)
+        return counts
 
 
-def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
+class Batch(NamedTuple):
+    """What a batch of training documents holds."""
+
+    hashes: Hashes
+    """Its n-grams, in order."""
+    owners: npt.NDArray[np.uint32]
+    """The document of each, among all of `read_batches`."""
+    places: Numbers
+    """Which of the index's n-grams it holds: distinct, sorted."""
+    spans: Spans
+    """The longest span of each sought text."""
+
+
+def read_batches(texts: Sequence[str], index: ExactIndex, sought: SoughtTexts) -> Iterator[Batch]:
+    """Split documents into n-grams, a batch at a time, and hold them against the index."""
+    for batch in batch_texts(texts):
+        yield _read_batch(hash_texts(texts[batch]), batch.start, index, sought)
+
+
+def _read_batch(hashed: HashedTexts, first: int, index: ExactIndex, sought: SoughtTexts) -> Batch:
+    num_words = index.hasher.num_words
+    begins = np.concatenate([[0], hashed.ends[:-1]])
+    sizes = hashed.ends - begins
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    room = hashed.ends[owner] - np.arange(len(owner))  # words from each to its document's end
+    lengths = sorted({*index.lengths, num_words})
+    places: list[Numbers] = []
+    for length, hashes in zip(lengths, combine_lengths(hashed.words, lengths), strict=True):
+        starts = np.flatnonzero(room[: len(hashes)] >= length)
+        own = hashes[starts]
+        found = index.find(own)
+        hits = np.flatnonzero(found >= 0)
+        places.append(found[hits])
+    # The last length is n: an index has none that is longer.
+    spans = sought.longest_spans(found[hits], starts[hits], begins, num_words)
+    return Batch(
+        own,
+        (owner[starts] + first).astype(np.uint32),
+        np.unique(np.concatenate(places)),
+        spans._replace(document=spans.document + first),
+    )
+
+
+def _save(
+    shard: TrainingShard, found: Sequence[Batch], documents: Sequence[Document], name: str
+) -> None:
+    hashes = np.concatenate([np.empty(0, np.uint64), *(batch.hashes for batch in found)])
+    owners = np.concatenate([np.empty(0, np.uint32), *(batch.owners for batch in found)])
+    hashes, owners = sort_pairs(hashes, owners)
+    save_array(shard.hashes, hashes)
+    save_array(shard.owners, owners)
+    places = [np.empty(0, np.int64), *(batch.places for batch in found)]
+    save_array(shard.places, np.unique(np.concatenate(places)))
+    ids = {
+        "id": [document.id for document in documents],
+        "url": [document.url for document in documents],
+        "shard": [name] * len(documents),
+    }
+    save_table(shard.ids, pa.table({key: pa.array(ids[key], pa.string()) for key in ids}))
+    save_array(shard.spans, np.stack(keep_longest([batch.spans for batch in found])))
+
+
+def sort_pairs(
+    hashes: Hashes, owners: npt.NDArray[np.uint32]
+) -> tuple[Hashes, npt.NDArray[np.uint32]]:
+    """Sort n-grams by hash and then by document.
+
+    NumPy's fastest sort may leave equal hashes in any order, another on another processor; so the
+    repeated ones, a few in a hundred, are put in order by themselves.
+    """
+    order = np.argsort(hashes)
+    hashes, owners = hashes[order], owners[order]
+    equal = hashes[1:] == hashes[:-1]
+    repeated = np.zeros(len(hashes), np.bool_)
+    repeated[1:] |= equal
+    repeated[:-1] |= equal
+    places = np.flatnonzero(repeated)
+    owners[places] = owners[places][np.lexsort((owners[places], hashes[places]))]
+    return hashes, owners
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array as .npy, whole or not at all."""
     with open_atomic(path) as file:
         np.save(file, array)
+
+
+def save_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    with open_atomic(path) as file:
+        pq.write_table(table, file, compression="zstd")
 
 
 @dataclass(frozen=True)
@@ -114,23 +227,3 @@ class SeenIndex:
         """The overlap of one of the asked texts."""
         places = self.index.find(self.index.hasher.hash_item(words))
         return Shared(len(places), int(self.seen[places].sum()))
-
-
-def count_distinct(shards: Iterable[TrainingShard]) -> DistinctCounter:
-    """Count the distinct n-grams of all shards together."""
-    counter = DistinctCounter()
-    for shard in shards:
-        counter.add(np.load(shard.path))
-    return counter
-
-
-def fill_bloom(
-    shards: Iterable[TrainingShard], distinct: DistinctCounter, bound: float
-) -> BloomFilter:
-    """The paper's filter over the training n-grams, sized by their distinct count."""
-    room = 1 + _NUM_SIGMAS * distinct.standard_error
-    bloom = BloomFilter(max(round(distinct.count * room), 1), bound)
-    for shard in shards:
-        bloom.add(np.load(shard.path))
-    assert bloom.false_positive_rate <= bound, (bloom.fill, bound)
-    return bloom

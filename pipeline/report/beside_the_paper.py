@@ -100,7 +100,12 @@ def table6_comparison(study: Study) -> pd.DataFrame | None:
                 "paper_webtext_train_percent": webtext,
                 "remark": "; ".join(_table6_remarks(study, name)),
             })
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if len(rows) == len(PAPER_TABLE6):
+        means = table.drop(columns=["set", "remark"]).astype(float).mean()
+        table.loc[len(table)] = {"set": "Mean", **means, "remark": ""}
+        table.loc[len(rows), "remark"] = "of sets with a remark" if table["remark"].any() else ""
+    return table
 
 
 def _table6_remarks(study: Study, name: str) -> list[str]:

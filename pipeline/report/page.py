@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline.params import SIZES
 from pipeline.progress import format_seconds
-from pipeline.report import markup, provenance
+from pipeline.report import markup, memory, provenance
 from pipeline.report.beside_the_paper import PAPER_TABLE6, table6_comparison
 from pipeline.report.chain import costs, funnel, splits
 from pipeline.report.describe import describe_figures
@@ -60,6 +60,11 @@ def render(
         missing=not_run(study),
         comparison=_by_metric(tables.get("comparison")),
         table6_comparison=table6_comparison(study),
+        table6_means=memory.table6_means(study),
+        copied=memory.copied_to_read(study, tables["copied"]),
+        highest=memory.highest_to_read(study),
+        clean=memory.clean_to_read(study),
+        domains=memory.domains_to_read(study),
         funnel=funnel(study),
         splits=splits(study),
         costs=spent,

@@ -16,7 +16,14 @@ from pipeline.work_folder import METRICS
 
 STAGES = ("sample_web", "eval_sets", "crawl", "dedup", "tokenize")
 SIZED_STAGES = ("tune", "train", "evaluate")
-OVERLAP_TABLES = ("table6", "figure5", "clean_subset")
+OVERLAP_TABLES = (
+    "table6",
+    "figure5",
+    "clean_subset",
+    "coqa_domains",
+    "copied_spans",
+    "highest_overlap",
+)
 READS = (
     *(f"{stage}/{METRICS}" for stage in (*STAGES, "overlap")),
     *(f"{stage}/*/{METRICS}" for stage in SIZED_STAGES),
@@ -44,7 +51,7 @@ class Study:
     sweeps: dict[str, pd.DataFrame]
     """Learning rates tried, by size."""
     overlap: dict[str, pd.DataFrame]
-    """table6, figure5, clean_subset."""
+    """The tables of the overlap stage, by name."""
 
     def parameters(self, size: str) -> int:
         """True number of parameters of a size, the tied embedding once."""

@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.confidence import CALIBRATION_COLUMNS, calibration
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.params import SIZES
+from pipeline.report.memory import copied
 from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
 from pipeline.results import read_scores
@@ -222,5 +223,8 @@ def all_tables(study: Study) -> dict[str, pd.DataFrame]:
         "calibration": calibrations(study),
         "tasks": scores(study, TASKS),
         "clean_subset": study.overlap["clean_subset"],
+        "coqa_domains": study.overlap["coqa_domains"],
+        "copied": copied(study),
+        "highest_overlap": study.overlap["highest_overlap"],
         "scores": all_scores(study),
     }

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.bootstrap import draw_sums, sum_by_cluster
 from pipeline.confidence import by_confidence, calibration, surest
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.evaluate.bootstrap import draw_sums, sum_by_cluster
 from pipeline.evaluate.clusters import cluster
 from pipeline.evaluate.continuation import Continuation, first_line
 from pipeline.evaluate.departures import departures

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.bootstrap import draw_sums, interval
 from pipeline.evaluate.answers import conversation_f1, exact_match, f1, normalise
-from pipeline.evaluate.bootstrap import draw_sums, interval
 from pipeline.evaluate.continuation import sentences
 from pipeline.evaluate.metrics import bits_per_unit, mean, perplexity
 from pipeline.evaluate.outcome import CannotRun, Outcome

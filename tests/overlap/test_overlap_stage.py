@@ -86,13 +86,22 @@ def test_own_train_text_is_counted_where_there_is_one_and_empty_elsewhere(
     train = {gram for e in study.examples["ptb"][:3] for gram in brute_force_ngrams(e.text)}
     asked = [gram for e in study.examples["ptb"] for gram in brute_force_ngrams(e.text)]
     assert own["ptb"] == pytest.approx(100 * sum(g in train for g in asked) / len(asked))
-    assert own.drop("ptb").isna().all()
+    assert own.drop(["ptb", "mean"]).isna().all()
 
 
 def test_table6_lists_the_papers_sets_first_in_its_order(out: Path) -> None:
     names = pd.read_csv(out / "table6.csv")["set"].tolist()
-    assert names[:6] == ["ptb", "wikitext2", "enwik8", "text8", "wikitext103", "one_billion_word"]
+    papers = ["ptb", "wikitext2", "enwik8", "text8", "wikitext103", "one_billion_word"]
+    assert names[:7] == [*papers, "mean"]
     assert "webtext_test" in names and "webtext_train" not in names
+
+
+def test_the_mean_of_table6_counts_each_of_the_papers_sets_once(out: Path) -> None:
+    table = pd.read_csv(out / "table6.csv").set_index("set")
+    six = ["ptb", "wikitext2", "enwik8", "text8", "wikitext103", "one_billion_word"]
+    found = [table.loc[name, "webtext_train_percent"] for name in six]
+    assert table.loc["mean", "webtext_train_percent"] == pytest.approx(sum(found) / 6)
+    assert table.loc["mean", "own_train_percent"] == table.loc["ptb", "own_train_percent"]
 
 
 def test_each_example_has_its_overlap(
@@ -192,6 +201,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(runs: StageRuns, o
     shutil.rmtree(runs.folder / "work")
     for written in (
         "train_ngrams/00000.json",
+        "ranges/00000.json",
         "out/table6.csv",
     ):  # the second goes on from the first
         runs.kill_when(partial(_has, written), "killed")

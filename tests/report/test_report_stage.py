@@ -182,7 +182,7 @@ def test_documentation_names_the_columns_that_are_written(
         for stage, name in re.findall(r"`(overlap|report)/(\w+\.csv)`", paths)
         if kind == "CSV" and not columns.startswith(("as overlap", "size, parameters, one column"))
     }
-    assert len(named) == 10
+    assert len(named) == 15
     for (stage, name), columns in named.items():
         if name != "comparison.csv":  # there is none in a study of the sample web
             assert pd.read_csv(places[stage] / name, nrows=0).columns.tolist() == columns, name

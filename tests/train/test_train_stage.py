@@ -109,7 +109,7 @@ def test_killed_at_any_moment_it_ends_with_the_bytes_of_an_undisturbed_training(
         assert runs.signal_when(reached, signal.SIGKILL, "out") == -signal.SIGKILL
 
     def saving() -> bool:
-        return any(runs.work.glob("*/checkpoints/.writing-*"))
+        return any(runs.work.glob("*/rate_*/.writing-*"))
 
     assert runs.signal_when(saving, signal.SIGKILL, "out") == -signal.SIGKILL
     assert not (runs.folder / "out" / "model.safetensors").exists()
