@@ -32,7 +32,8 @@ TRAIN: Mapping[str, Any] = {
     "checkpoint_every_s": 1e-3,  # after each step
     "dropout": 0.1,  # so that the random state matters
 }
-MODEL: Mapping[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16}
+MODEL: Mapping[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16, "context": 128}
+EVALUATE: Mapping[str, Any] = {"strides": [128], "figure4_stride": 128}  # fits that context
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class TrainingRuns:
         tiny = params["profiles"]["tiny"]
         tiny["models"][SIZE].update(MODEL)
         tiny["train"].update(TRAIN)
+        tiny["evaluate"].update(EVALUATE)
         for section, changes in sections.items():
             tiny[section].update(changes)
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params))

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from small_study import Checkout
+from times_read import times_read
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.checkpoints import load_pretrained
@@ -57,6 +58,18 @@ def test_the_page_asks_no_other_host_for_anything(study: Checkout) -> None:
     loads = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?((?:https?:)?//[^"')\s]+)""", page)
     assert [link for link in loads if "w3.org" not in link] == []
     assert "<script src" not in page
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_all_tokens_of_figure_4s_train_documents_were_trained_on(
+    study: Checkout, size: str
+) -> None:
+    counts = times_read(_data(study, "train", size), order_seed=1)
+    scored = pd.read_parquet(_data(study, "evaluate", size, "webtext_train.examples.parquet"))
+    assert len(scored) > 5
+    for id_, num_tokens in zip(scored["id"], scored["num_units"], strict=True):
+        assert len(counts[id_]) == num_tokens
+        assert counts[id_].min() >= 1
 
 
 @pytest.mark.parametrize("size", SIZES)

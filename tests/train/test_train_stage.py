@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from times_read import times_read
 from training_runs import TrainingRuns, make_tokens
 
 from models.checkpoints import load_pretrained
+from pipeline.batches import DataOrder
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_NON_FINITE, EXIT_TERMINATED
+from pipeline.token_shards import open_split
 from pipeline.tokenizer import load_tokenizer
 
 ARTEFACTS = ("model.safetensors", "loss_curve.csv", "config.json", "vocab.json", "merges.txt")
@@ -75,6 +78,19 @@ def test_it_leaves_a_model_that_transformers_reads_and_a_falling_curve(
     assert curve["tokens"].tolist() == [4096, 8192, 12288, 16384, 20480, 23552]
     assert curve["valid_loss"].iloc[-1] < curve["valid_loss"].iloc[0] - 0.5
     assert curve["learning_rate"].iloc[-1] == pytest.approx(0.1 * RATE)
+
+
+def test_every_token_of_its_documents_was_read_equally_often_to_within_one(
+    undisturbed: Path, tokens: Path
+) -> None:
+    counts = np.concatenate(list(times_read(undisturbed, order_seed=1).values()))
+    assert counts.min() >= 1
+    assert counts.max() - counts.min() <= 1
+    order = DataOrder(open_split(tokens / "train").head(46 * 512), 128, seed=1)
+    read = np.zeros(len(counts), int)
+    for sequence in range(46 * 4):
+        read[(order.start_of(sequence) + 1 + np.arange(128)) % len(counts)] += 1
+    assert read.tolist() == counts.tolist()
 
 
 def test_its_metrics_say_what_was_trained(undisturbed: Path) -> None:
