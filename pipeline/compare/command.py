@@ -70,8 +70,8 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.compare",
-        description="Put the Figure 4s of several studies or replicates into one figure and table, "
-        "from their artefacts alone.",
+        description="Put the Figure 4s of several studies or replicates into one figure and\n"
+        "table, from their artefacts alone.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EXAMPLES,
     )

@@ -53,38 +53,31 @@ def _copy(where: str, revision: str, profile: str, scratch: Path) -> Place:
             f"{where}: commit {commit[:7]} has no study in data/{profile}; commit dvc.lock and "
             "metrics.json after `dvc repro`, or name a profile: PROFILE@REVISION"
         )
-    wanted = [
-        path
-        for stage in ("train", "evaluate")
-        for path in files.find(f"{root}/{stage}")
-        if any(_is_read(path, stage, end) for of, end in READS if of == stage)
-    ]
-    for path in wanted:
-        _get(files, path, scratch, f"{where} (commit {commit[:7]})")
-    if not any("/evaluate/" in path for path in wanted):
-        raise _not_cached(f"{where} (commit {commit[:7]})", f"data/{profile}/evaluate")
+    for stage in ("train", "evaluate"):
+        _get(files, f"{root}/{stage}", scratch, f"{where} (commit {commit[:7]})")
     return Place(where, scratch / "data" / profile, f"{revision}, commit {commit[:7]}")
 
 
-def _is_read(path: str, stage: str, ending: str) -> bool:
-    parts = PurePosixPath(path).parts
-    return parts[-3] == stage and parts[-1].endswith(ending)
-
-
-def _get(files: Any, path: str, scratch: Path, title: str) -> None:
-    target = scratch / path.lstrip("/")
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _get(files: Any, folder: str, scratch: Path, title: str) -> None:
+    """Copy what is read of a stage, by DVC or by Git, whichever keeps it."""
     try:
-        files.get_file(path, str(target))
-    except OSError:  # DVC raises its kinds for a missing hash, a missing folder, a lost remote
-        raise _not_cached(title, path.lstrip("/")) from None
+        for path in files.find(folder):
+            if _is_read(path):
+                target = scratch / path.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(path, str(target))
+    except Exception as error:  # DVC, its index and its remotes raise dozens of kinds
+        raise UserError(
+            f"{title}: {folder.lstrip('/')} is not in DVC's cache; get it by "
+            "`dvc fetch --all-commits` where a remote has it, else run that study again "
+            "(`dvc exp apply` or `git checkout`, then `dvc repro`)"
+        ) from error
 
 
-def _not_cached(title: str, path: str) -> UserError:
-    return UserError(
-        f"{title}: {path} is not in DVC's cache; get it by `dvc fetch --all-commits` where a "
-        "remote has it, else run that study again (`dvc exp apply` or `git checkout`, `dvc repro`)"
-    )
+def _is_read(path: str) -> bool:
+    """Whether a file of data/<profile>/<stage>/<size>/ is read."""
+    stage, _, name = PurePosixPath(path).parts[-3:]
+    return any(stage == of and name.endswith(ending) for of, ending in READS)
 
 
 def _commit(where: str, revision: str) -> str:
