@@ -19,7 +19,7 @@ LEAST_LEVELS = 3
 LEAST_RUNS = 7
 _HUBER = 1e-3
 _MOST_EXPONENT = 3.0
-_REFITS = 200
+_REFITS = 100
 _GRID = np.geomspace(0.02, 2.5, 24)  # of either exponent
 _STARTS = 2
 
@@ -42,7 +42,8 @@ class BudgetLaw(NamedTuple):
     def loss(self, parameters: float, tokens: float) -> float:
         """Nats per token that the law gives."""
         of_size = self.scale_of_size * parameters**-self.alpha.value
-        return self.floor.value + of_size + self.scale_of_tokens * tokens**-self.beta.value
+        of_tokens = self.scale_of_tokens * tokens**-self.beta.value
+        return float(self.floor.value + of_size + of_tokens)
 
 
 def why_not(parameters: Floats, tokens: Floats) -> str:
@@ -66,7 +67,7 @@ def fit_budgets(parameters: Floats, tokens: Floats, losses: Losses) -> BudgetLaw
     """The law and its intervals, or in words why it cannot be told.
 
     `parameters` and `tokens` are [runs], the columns of `losses` are the runs. The intervals refit
-    up to 200 of its draws.
+    the first 100 of its draws.
     """
     if reason := why_not(parameters, tokens):
         return reason
@@ -118,7 +119,12 @@ class _Fit:
 
     def best(self, log_losses: Floats, starts: list[Floats]) -> Floats:
         """The lowest end of all starts."""
-        bounds = [(None, None), (0, _MOST_EXPONENT), (None, None), (0, _MOST_EXPONENT)]
+        bounds: list[tuple[float | None, float | None]] = [
+            (None, None),
+            (0, _MOST_EXPONENT),
+            (None, None),
+            (0, _MOST_EXPONENT),
+        ]
         bounds += [(-12.0, None)]
         options = {"maxiter": 300, "ftol": 1e-11, "gtol": 1e-6}
         ends = [

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from pipeline.compare.studies import Group, Study
 from pipeline.errors import CorruptDataError
@@ -108,18 +107,13 @@ def _has(group: Group, size: str, eval_set: str, metric: Metric) -> bool:
         result = study.sizes[size].results.get(eval_set)
         if result is None or result.not_run:
             return False
-        if {metric.numerator, metric.denominator or "id"} - set(_scores(study, size, eval_set)):
+        if {metric.numerator, metric.denominator or "id"} - set(study.sizes[size].scores(eval_set)):
             return False
     return True
 
 
-def _scores(study: Study, size: str, eval_set: str) -> pd.DataFrame:
-    """Sorted by id, so that equal sets of documents are drawn alike."""
-    return study.sizes[size].scores(eval_set).sort_values("id", kind="stable")
-
-
 def _columns(study: Study, sizes: Sequence[str], eval_set: str, metric: Metric) -> _Columns:
-    tables = [_scores(study, size, eval_set) for size in sizes]
+    tables = [study.sizes[size].scores(eval_set) for size in sizes]
     ids = tables[0]["id"].astype(str).tolist()
     ones = np.ones(len(ids))
     below = [t[metric.denominator].to_numpy(float) if metric.denominator else ones for t in tables]

@@ -28,10 +28,14 @@ class Size:
     results: dict[str, Result]
     scores_in: Path
     """The folder of per-example scores."""
+    _read: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     def scores(self, eval_set: str) -> pd.DataFrame:
-        """Per-example scores of a set."""
-        return read_scores(self.scores_in, eval_set)
+        """Per-example scores of a set, sorted by id so that equal sets are drawn alike."""
+        if eval_set not in self._read:
+            table = read_scores(self.scores_in, eval_set)
+            self._read[eval_set] = table.sort_values("id", kind="stable")
+        return self._read[eval_set]
 
 
 @dataclass(frozen=True)
