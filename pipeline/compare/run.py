@@ -127,9 +127,14 @@ def _as_json(law: BudgetLaw) -> dict[str, Any]:
 
 
 def _points(table: pd.DataFrame) -> dict[str, float]:
-    """What MLflow shows of a comparison: perplexities by group and size."""
+    """What MLflow shows of a comparison: perplexities by group and size.
+
+    A folder's slashes would be levels of the name, and MLflow refuses one that begins with them.
+    """
     return {
-        f"{row['study']}/{row['size']}/{split}_perplexity": float(row[f"{split}_perplexity"])
+        f"{row['study'].replace('/', '_').strip('_')}/{row['size']}/{split}_perplexity": float(
+            row[f"{split}_perplexity"]
+        )
         for row in table.to_dict("records")
         for split in ("train", "test")
         if np.isfinite(row[f"{split}_perplexity"])
