@@ -157,13 +157,27 @@ class RunStore:
         self._add_splits(run, record)
         lock = Path("dvc.lock")  # it names every input of the study by its MD5
         files = [*record.files, *([lock] if lock.is_file() else [])]
-        digests = {path.name: sha256_file(path) for path in files}
-        digest = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
+        digest = _digest(files)
         if run.data.tags.get("files") != digest:
             for path in files:
                 self.client.log_artifact(run.info.run_id, str(path))
         tags = record.tags | _git_commit() | {"study": record.identity, "files": digest}
         self._set_tags(run, tags | {"mlflow.note.content": record.note})
+        self._finish(run)
+
+    def fill_comparison(
+        self, params: Mapping[str, str], points: list[Point], files: list[Path]
+    ) -> None:
+        """One run a comparison, found again by its files."""
+        digest = _digest(files)
+        found = self.find(stage="compare", files=digest)
+        run = found[0] if found else self._create(f"compare {digest[:6]}", {"stage": "compare"})
+        self._add_params(run, params)
+        self._log(run, [p for p in points if run.data.metrics.get(p.name) != p.value])
+        if not found:
+            for path in files:
+                self.client.log_artifact(run.info.run_id, str(path))
+        self._set_tags(run, _git_commit() | {"files": digest})
         self._finish(run)
 
     def add_curve(
@@ -229,6 +243,12 @@ class RunStore:
     def _reopen(self, run: Any) -> None:
         self.client.update_run(run.info.run_id, status="RUNNING")
         self._set_tags(run, _owner())
+
+
+def _digest(files: list[Path]) -> str:
+    """16 hexadecimal digits of files' names and contents."""
+    digests = {path.name: sha256_file(path) for path in files}
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
 
 
 def _owner() -> dict[str, str]:

@@ -51,13 +51,13 @@ def draw_losses(nats: Floats, tokens: Floats, *, samples: int, seed: int) -> Los
     replicate. Trainings are few, so that drawing them like documents would give an interval that
     is too narrow: their mean is drawn from Student's distribution instead, with one degree of
     freedom fewer than there are replicates, and with what sizes share of a seed kept. The same
-    seed draws the same documents.
+    seed draws the same documents, and pairs the replicates of two cubes of as many.
     """
     cube = np.asarray(nats, dtype=np.float64)
     cube = cube[np.newaxis] if cube.ndim == 2 else cube
     num_documents = cube.shape[1]
     even = np.full(num_documents, 1 / num_documents)
-    documents, trainings = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    documents, trainings = np.random.default_rng(seed), np.random.default_rng([seed, len(cube)])
     draws: list[Floats] = []
     for done in range(0, samples, _DRAWS_AT_ONCE):
         count = min(_DRAWS_AT_ONCE, samples - done)

@@ -20,7 +20,7 @@ from pipeline.errors import EXIT_FATAL, UserError
 from pipeline.params import ProfileParams
 from pipeline.params_file import load_params
 from pipeline.run_store import RunStore
-from pipeline.study_record import Point, read_study, settings_hash
+from pipeline.study_record import Point, metric_name, read_study, settings_hash
 from pipeline.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -92,6 +92,27 @@ def record_study(
         log.info("recorded in MLflow: %s", _record(profile, params, study, report))
     except Exception as error:  # whatever a database or a server raises, the study is whole
         log.warning("MLflow: %s; import it later: python -m pipeline.tracking import", _say(error))
+
+
+def record_comparison(
+    params: Mapping[str, str], metrics: Mapping[str, float], folder: Path, log: logging.Logger
+) -> None:
+    """Put a comparison of studies into the experiment `figure4-compare`, with all of its files.
+
+    The same files are the same run. A failure is one warning with its reason and stops nothing.
+    """
+    if reason := why_not_tracked():
+        log.info("not tracked in MLflow: %s", reason)
+        return
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    points = [Point(metric_name(name), value, 0) for name, value in metrics.items()]
+    try:
+        store = _open_store("compare")
+        with store.lock():
+            store.fill_comparison(params, points, files)
+        log.info("recorded in MLflow: %s", store.experiment_name)
+    except Exception as error:  # whatever a database or a server raises, the files are whole
+        log.warning("MLflow: %s; the comparison is in %s", _say(error), folder)
 
 
 def _record(profile: str, params: ProfileParams, study: Path, report: Path | None = None) -> str:

@@ -34,6 +34,29 @@ def test_the_deployment_is_in_the_ui_and_starts_the_study(pages: Pages) -> None:
         process.communicate(timeout=60)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_run_that_the_cron_made_starts_and_ends(pages: Pages) -> None:
+    process = pages.command("schedule", "--cron", "* * * * *", "--profile", "no_such_profile")
+    by_the_cron = {"tags": {"all_": ["auto-scheduled"]}}
+    ended = {"state": {"type": {"any_": ["FAILED", "COMPLETED", "CRASHED"]}}}
+    try:
+        deadline_s = time.monotonic() + 200
+        # Made by the server's scheduler, ripe at the next full minute, then run by the process
+        # above: each of the three has failed without the others' notice.
+        while not (runs := pages.ask("flow_runs/filter", flow_runs=by_the_cron | ended)):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline_s, pages.ask(
+                "flow_runs/filter", flow_runs=by_the_cron
+            )
+            time.sleep(1)
+        assert runs[0]["start_time"] is not None
+        assert "profile 'no_such_profile' is not under profiles" in runs[0]["state"]["message"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
 def test_without_a_server_it_says_how_to_get_one(
     checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

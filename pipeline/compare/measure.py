@@ -1,0 +1,141 @@
+"""A metric of a group by size, with draws that hold documents and, with replicates, seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.compare.studies import Group, Study
+from pipeline.errors import CorruptDataError
+from pipeline.scaling import Estimate, Floats, Losses, draw_losses
+
+BOTH, DOCUMENTS, SEEDS = "documents and seeds", "documents", "seeds, each with own documents"
+"""What an interval covers."""
+
+
+class Draws(NamedTuple):
+    """How intervals are drawn."""
+
+    samples: int
+    seed: int
+
+
+class Metric(NamedTuple):
+    """A metric as a function of what adds up over examples."""
+
+    numerator: str
+    denominator: str
+    """A column of the per-example scores; empty where each example counts as one."""
+    of_mean: Callable[[Floats], Floats]
+    """From the ratio of the two sums to the metric."""
+
+
+class Measured(NamedTuple):
+    """One metric of one group."""
+
+    metric: Metric
+    sizes: list[str]
+    ids: list[str]
+    """Of the documents or examples; empty where each replicate has its own."""
+    means: Losses
+    """The ratio of the two sums, of the mean replicate and by draw: perplexity's logarithm, say."""
+    by_replicate: Floats
+    """The same [replicates, sizes]."""
+    covers: str
+
+    def at(self, size: str) -> Estimate:
+        """The metric of a size with its 95 % interval."""
+        place = self.sizes.index(size)
+        return self.estimate(self.means.mean[place], self.means.draws[:, place])
+
+    def estimate(self, mean: float, draws: Floats) -> Estimate:
+        """The metric at a mean, and between the 2.5 and 97.5 percentiles of its draws."""
+        ends = np.percentile(self.metric.of_mean(draws), [2.5, 97.5])
+        return Estimate(float(self.metric.of_mean(np.asarray(mean))), *map(float, ends))
+
+    def spread(self, size: str) -> float:
+        """Standard deviation of the metric over replicates; NaN for one alone."""
+        values = self.metric.of_mean(self.by_replicate[:, self.sizes.index(size)])
+        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+PERPLEXITY = Metric("loss_nats", "num_units", np.exp)
+BITS_PER_BYTE = Metric("loss_nats", "num_bytes", lambda nats: nats / math.log(2))
+
+
+def measure(group: Group, eval_set: str, metric: Metric, draws: Draws) -> Measured | None:
+    """A metric of every size that all replicates were scored on; None where there is none.
+
+    Replicates that share their documents are drawn crossed with them: one draw takes the same
+    documents everywhere. Where each has documents of its own, what documents do is in the spread
+    of the replicates already, and only that is drawn.
+
+    Raises:
+        CorruptDataError: sizes of one study were scored on different documents.
+    """
+    sizes = [size for size in group.sizes if _has(group, size, eval_set, metric)]
+    if not sizes:
+        return None
+    columns = [_columns(study, sizes, eval_set, metric) for study in group.studies]
+    ids = [of_study.ids for of_study in columns]
+    sums = np.stack([c.numerators.sum(axis=0) / c.denominators.sum() for c in columns])
+    seed = _seed(draws.seed, eval_set, ids)
+    if _are_crossed(columns):
+        cube = np.stack([c.numerators for c in columns])
+        means = draw_losses(cube, columns[0].denominators, samples=draws.samples, seed=seed)
+        covers = BOTH if len(columns) > 1 else DOCUMENTS
+        return Measured(metric, sizes, ids[0], means, sums, covers)
+    alone = np.ones(1)
+    means = draw_losses(sums[:, np.newaxis], alone, samples=draws.samples, seed=seed)
+    return Measured(metric, sizes, [], means, sums, SEEDS)
+
+
+class _Columns(NamedTuple):
+    ids: list[str]
+    numerators: Floats
+    """[examples, sizes]"""
+    denominators: Floats
+    """[examples]"""
+
+
+def _has(group: Group, size: str, eval_set: str, metric: Metric) -> bool:
+    for study in group.studies:
+        result = study.sizes[size].results.get(eval_set)
+        if result is None or result.not_run:
+            return False
+        if {metric.numerator, metric.denominator or "id"} - set(study.sizes[size].scores(eval_set)):
+            return False
+    return True
+
+
+def _columns(study: Study, sizes: Sequence[str], eval_set: str, metric: Metric) -> _Columns:
+    tables = [study.sizes[size].scores(eval_set) for size in sizes]
+    ids = tables[0]["id"].astype(str).tolist()
+    ones = np.ones(len(ids))
+    below = [t[metric.denominator].to_numpy(float) if metric.denominator else ones for t in tables]
+    for size, table, denominators in zip(sizes, tables, below, strict=True):
+        if table["id"].astype(str).tolist() != ids or not np.array_equal(denominators, below[0]):
+            raise CorruptDataError(
+                f"{study.place.folder}/evaluate: {sizes[0]} and {size} were scored on different "
+                f"examples of {eval_set}; run dvc repro there"
+            )
+    above = np.stack([table[metric.numerator].to_numpy(float) for table in tables], axis=1)
+    return _Columns(ids, above, below[0])
+
+
+def _are_crossed(columns: Sequence[_Columns]) -> bool:
+    first = columns[0]
+    return all(
+        c.ids == first.ids and np.array_equal(c.denominators, first.denominators) for c in columns
+    )
+
+
+def _seed(seed: int, eval_set: str, ids: Sequence[Sequence[str]]) -> int:
+    """One seed for the same documents: groups that share them are compared on equal draws."""
+    distinct = sorted({"\n".join(of_study) for of_study in ids})
+    digest = hashlib.sha256("\n\n".join([str(seed), eval_set, *distinct]).encode())
+    return int.from_bytes(digest.digest()[:8], "big")

@@ -1,0 +1,158 @@
+"""One study as a comparison sees it: of each size its shape, its training and its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.compare.sources import Place, settings
+from pipeline.errors import CorruptDataError, UserError
+from pipeline.results import Result, read_results, read_scores
+from pipeline.stage import read_metrics
+from pipeline.work_folder import METRICS
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Size:
+    """One model of one study."""
+
+    name: str
+    training: dict[str, Any]
+    """metrics.json of its training: parameters, tokens, learning_rate, ..."""
+    results: dict[str, Result]
+    scores_in: Path
+    """The folder of per-example scores."""
+    _read: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+
+    def scores(self, eval_set: str) -> pd.DataFrame:
+        """Per-example scores of a set, sorted by id so that equal sets are drawn alike."""
+        if eval_set not in self._read:
+            table = read_scores(self.scores_in, eval_set)
+            self._read[eval_set] = table.sort_values("id", kind="stable")
+        return self._read[eval_set]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study's artefacts."""
+
+    place: Place
+    settings: dict[str, Any]
+    """Parameters by dotted name; empty where none are recorded."""
+    sizes: dict[str, Size]
+    """By name, the smallest first."""
+
+    @property
+    def tokenizer(self) -> str:
+        """SHA-256 of the tokenizer that all sizes share."""
+        return str(next(iter(self.sizes.values())).training.get("tokenizer_sha256", ""))
+
+    @property
+    def seeds(self) -> dict[str, Any]:
+        """By name, e.g. `seeds.order`."""
+        return {key: v for key, v in self.settings.items() if key.split(".")[0] == "seeds"}
+
+    @property
+    def all_but_seeds(self) -> dict[str, Any]:
+        """What replicates have in common."""
+        return {key: v for key, v in self.settings.items() if key not in self.seeds}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Replicates of one study, or one study alone."""
+
+    label: str
+    studies: list[Study]
+    sizes: list[str] = field(default_factory=list)
+    """Those that every replicate has, the smallest first."""
+
+    @property
+    def first(self) -> Study:
+        """The one whose counts of parameters and tokens stand for all."""
+        return self.studies[0]
+
+    def training(self, size: str, key: str) -> Any:
+        """A number of the training's metrics.json; None where an old study lacks it."""
+        return self.first.sizes[size].training.get(key)
+
+
+def read_study(place: Place) -> Study:
+    """Read the sizes that were trained and evaluated.
+
+    Raises:
+        UserError: there are none.
+        CorruptDataError: a file is damaged.
+    """
+    sizes = []
+    for metrics in sorted(place.folder.glob(f"train/*/{METRICS}")):
+        name = metrics.parent.name
+        folder = place.folder / "evaluate" / name
+        if folder.is_dir():
+            sizes.append(Size(name, read_metrics(metrics.parent), read_results(folder), folder))
+    if not sizes:
+        raise UserError(
+            f"{place.folder}: no size was both trained and evaluated; run `dvc repro` there, or "
+            "copy train/*/metrics.json and evaluate/ here"
+        )
+    sizes.sort(key=lambda size: int(size.training["parameters"]))
+    return Study(place, settings(place), {size.name: size for size in sizes})
+
+
+def group(studies: Sequence[Study], labels: Sequence[str]) -> list[Group]:
+    """Groups in the order of their first study: by label, else by parameters.
+
+    Raises:
+        UserError: replicates have different tokenizers or shapes, or two groups one name.
+    """
+    members: dict[str, list[Study]] = {}
+    for study, label in zip(studies, labels, strict=True):
+        name = label or next(
+            (n for n, found in members.items() if n not in labels and _replicate(found, study)),
+            study.place.name,
+        )
+        if name in members and not label and not _replicate(members[name], study):
+            raise UserError(
+                f"{name}: named twice, or the label of another; give it a LABEL= of its own"
+            )
+        members.setdefault(name, []).append(study)
+    return [_group(name, found) for name, found in members.items()]
+
+
+def _replicate(group: Sequence[Study], study: Study) -> bool:
+    """Whether a study differs from each of a group in seeds and in nothing else recorded."""
+    return all(
+        bool(study.settings)
+        and study.all_but_seeds == other.all_but_seeds
+        and study.seeds != other.seeds
+        and study.tokenizer == other.tokenizer
+        for other in group
+    )
+
+
+def _group(label: str, studies: list[Study]) -> Group:
+    studies = sorted(studies, key=lambda study: str(sorted(study.seeds.items())))
+    sizes = [name for name in studies[0].sizes if all(name in s.sizes for s in studies)]
+    for study in studies[1:]:
+        if study.tokenizer != studies[0].tokenizer:
+            raise UserError(
+                f"{label}: {study.place.name} has another tokenizer than {studies[0].place.name}, "
+                "so that their perplexities have no mean; give each a LABEL= of its own"
+            )
+        for size in sizes:
+            ours, theirs = (s.sizes[size].training["parameters"] for s in (study, studies[0]))
+            if ours != theirs:
+                raise UserError(
+                    f"{label}: {size} has {ours:,} parameters in {study.place.name} and "
+                    f"{theirs:,} in {studies[0].place.name}, so that they are no replicates; give "
+                    "each a LABEL= of its own"
+                )
+    if not sizes:
+        raise CorruptDataError(f"{label}: no size is in every replicate; name fewer of them")
+    return Group(label, studies, sizes)

@@ -1,0 +1,210 @@
+"""Every number of a comparison, computed again from the files in plain Python."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import statistics
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_studies import change_training, copy_study, scale, write_params
+
+from pipeline.compare.command import Asked, Named
+from pipeline.compare.run import Compared, compare
+from pipeline.errors import CorruptDataError, UserError
+from pipeline.params import SIZES
+
+_LOG = logging.getLogger("test")
+
+
+def _compare(tmp_path: Path, *studies: Path | tuple[str, Path]) -> Compared:
+    named = [
+        Named(str(study[1]), study[0]) if isinstance(study, tuple) else Named(str(study))
+        for study in studies
+    ]
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return compare(Asked(named, tmp_path / "out"), scratch, _LOG)
+
+
+def _scores(folder: Path, size: str, name: str = "webtext_test") -> pd.DataFrame:
+    return pd.read_parquet(folder / "evaluate" / size / f"{name}.examples.parquet")
+
+
+def _loss(folder: Path, size: str) -> float:
+    table = _scores(folder, size)
+    return sum(table["loss_nats"]) / sum(table["num_units"])
+
+
+def test_three_seeds_are_one_group_with_mean_spread_and_both_intervals(
+    three_seeds: list[Path], tmp_path: Path
+) -> None:
+    compared = _compare(tmp_path, *three_seeds)
+    table = compared.tables["compare"]
+    assert table["replicates"].tolist() == [3] * 4
+    assert table["size"].tolist() == list(SIZES)
+    for row in table.to_dict("records"):
+        losses = [_loss(folder, row["size"]) for folder in three_seeds]
+        assert row["test_perplexity"] == pytest.approx(math.exp(sum(losses) / 3))
+        of_each = [math.exp(loss) for loss in losses]
+        assert row["test_perplexity_sd"] == pytest.approx(statistics.stdev(of_each))
+        assert row["test_interval_covers"] == "documents and seeds"
+        nats = row["test_bits_per_byte"] * math.log(2) * 3  # three bytes a token
+        assert nats == pytest.approx(sum(losses) / 3)
+
+
+def test_an_interval_over_seeds_alone_is_student_s(three_seeds: list[Path], tmp_path: Path) -> None:
+    """Documents that are all alike have no noise; what is left is the t interval of three."""
+    for folder in three_seeds:
+        for size in SIZES:
+            path = folder / "evaluate" / size / "webtext_test.examples.parquet"
+            table, loss = pd.read_parquet(path), _loss(folder, size)
+            table["loss_nats"] = loss * table["num_units"]
+            table.to_parquet(path, index=False)
+    row = _compare(tmp_path, *three_seeds).tables["compare"].to_dict("records")[0]
+    losses = [_loss(folder, "small") for folder in three_seeds]
+    half = 4.303 * statistics.stdev(losses) / math.sqrt(3)
+    measured = [math.log(row[f"test_perplexity_{end}"]) for end in ("low", "high")]
+    assert measured[1] - measured[0] == pytest.approx(2 * half, rel=0.15)
+
+
+def test_a_step_falls_in_as_many_replicates_as_it_does(
+    three_seeds: list[Path], tmp_path: Path
+) -> None:
+    scale(three_seeds[1] / "evaluate" / "medium", "webtext_test", 1.5)
+    rows = {
+        r["size"]: r for r in _compare(tmp_path, *three_seeds).tables["compare"].to_dict("records")
+    }
+    assert rows["medium"]["test_step_falls_in"] == 2
+    assert rows["large"]["test_step_falls_in"] == 3
+    fall = sum(_loss(f, "medium") - _loss(f, "large") for f in three_seeds) / 3
+    assert rows["large"]["test_step"] == pytest.approx(math.exp(fall))
+
+
+def test_two_studies_of_the_same_documents_are_compared_on_equal_draws(
+    made: Path, tmp_path: Path
+) -> None:
+    """The interval of a ratio is that of pairs, far narrower than either study's own."""
+    ours = copy_study(made, tmp_path / "ours", seed=5)
+    compared = _compare(tmp_path, ("reference", made), ("ours", ours))
+    ratios = compared.tables["ratios"]
+    row = ratios[(ratios["set"] == "webtext_test") & (ratios["size"] == "large")].iloc[0]
+    left, right = _scores(ours, "large"), _scores(made, "large")
+    pairs = list(zip(left["loss_nats"] - right["loss_nats"], left["num_units"], strict=True))
+    assert row["value"] == pytest.approx(
+        math.exp(sum(a for a, _ in pairs) / sum(left["num_units"]))
+    )
+    chance = random.Random(7)
+    drawn = []
+    for _ in range(2000):
+        draw = chance.choices(pairs, k=len(pairs))
+        drawn.append(math.exp(sum(a for a, _ in draw) / sum(b for _, b in draw)))
+    low, high = sorted(drawn)[50], sorted(drawn)[1950]
+    assert row["high"] - row["low"] == pytest.approx(high - low, rel=0.15)
+    assert row["low"] == pytest.approx(low, abs=0.3 * (high - low))
+    assert row["interval_covers"] == "documents, on the same examples"
+
+
+def test_a_difference_of_accuracy_has_the_interval_of_pairs(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    path = ours / "evaluate" / "xl" / "cbt_cn.examples.parquet"
+    table = pd.read_parquet(path)
+    table["correct"] = [1] * 5 + [0] * (len(table) - 5)
+    table.to_parquet(path, index=False)
+    compared = _compare(tmp_path, ("reference", made), ("ours", ours))
+    assert _row(compared, "cbt_cn", "low").isna().all(), "scores that are not the reported number"
+    result = ours / "evaluate" / "xl" / "cbt_cn.json"
+    old = float(_scores(made, "xl", "cbt_cn")["correct"].mean())
+    new = 5 / len(table)
+    result.write_text(result.read_text().replace(f'"accuracy": {old}', f'"accuracy": {new}'))
+    (tmp_path / "scratch").rename(tmp_path / "before")
+    compared = _compare(tmp_path, ("reference", made), ("ours", ours))
+    row = _row(compared, "cbt_cn", "value"), _row(compared, "cbt_cn", "low")
+    assert row[0].iloc[-1] == pytest.approx(new - old)
+    assert row[1].iloc[-1] < new - old
+    assert row[1].iloc[0] == row[0].iloc[0] == 0  # the same examples, the same answers
+
+
+def _row(compared: Compared, eval_set: str, column: str) -> pd.Series:
+    ratios = compared.tables["ratios"]
+    return ratios[ratios["set"] == eval_set][column]
+
+
+def test_other_documents_are_not_paired(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    for size in SIZES:
+        path = ours / "evaluate" / size / "webtext_test.examples.parquet"
+        table = pd.read_parquet(path)
+        table["id"] = [f"other{n}" for n in range(len(table))]
+        table.to_parquet(path, index=False)
+    compared = _compare(tmp_path, ("reference", made), ("ours", ours))
+    same, other = (
+        compared.tables["ratios"].query("set == @name and size == 'xl'").iloc[0]
+        for name in ("webtext_train", "webtext_test")
+    )
+    assert (same["low"], same["high"]) == (1.0, 1.0)
+    assert other["low"] < 1 < other["high"]
+    assert other["interval_covers"] == "documents, on examples of their own"
+
+
+def test_other_tokenizers_are_compared_by_bits_per_byte(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    change_training(ours, tokenizer_sha256="cd" * 32)
+    compared = _compare(tmp_path, ("reference", made), ("ours", ours))
+    ratios = compared.tables["ratios"].query("kind == 'ratio'")
+    assert set(ratios["metric"]) == {"bits_per_byte"}
+    assert ratios["remark"].str.contains("tokenizers differ").all()
+    row = ratios.query("set == 'webtext_test' and size == 'small'").iloc[0]
+    table = _scores(ours, "small")
+    bits = sum(table["loss_nats"]) / math.log(2) / sum(table["num_bytes"])
+    assert row["ours"] == pytest.approx(bits)
+    assert "tokenizers differ" in str(compared.budgets["all"])
+
+
+def test_the_same_label_makes_replicates_of_folders_that_tell_no_parameters(
+    three_seeds: list[Path], tmp_path: Path
+) -> None:
+    for folder in three_seeds:
+        (folder.parent.parent / "params.yaml").unlink()
+    compared = _compare(tmp_path, *(("seeds", folder) for folder in three_seeds))
+    assert [group.label for group in compared.groups] == ["seeds"]
+    (tmp_path / "scratch").rename(tmp_path / "before")
+    assert len(_compare(tmp_path, *three_seeds).groups) == 3
+
+
+def test_replicates_of_other_tokenizers_are_refused(
+    three_seeds: list[Path], tmp_path: Path
+) -> None:
+    change_training(three_seeds[1], tokenizer_sha256="cd" * 32)
+    with pytest.raises(UserError, match="another tokenizer"):
+        _compare(tmp_path, *(("seeds", folder) for folder in three_seeds))
+
+
+def test_a_budget_is_no_seed(three_seeds: list[Path], tmp_path: Path) -> None:
+    write_params(three_seeds[2].parent.parent, 3, tokens=750_000)
+    compared = _compare(tmp_path, *three_seeds)
+    assert [len(group.studies) for group in compared.groups] == [2, 1]
+
+
+def test_sizes_of_other_documents_are_told(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    path = ours / "evaluate" / "large" / "webtext_test.examples.parquet"
+    pd.read_parquet(path).iloc[1:].to_parquet(path, index=False)
+    with pytest.raises(CorruptDataError, match="small and large were scored on different examples"):
+        _compare(tmp_path, ours)
+
+
+def test_slopes_stand_on_both_counts_with_their_intervals(
+    three_seeds: list[Path], tmp_path: Path
+) -> None:
+    slopes = _compare(tmp_path, *three_seeds).tables["slopes"]
+    assert set(slopes["parameters_counted"]) == {"all", "without embeddings"}
+    row = slopes.query("split == 'test' and parameters_counted == 'all'").iloc[0]
+    counts = [math.log(n) for n in (38_128, 95_104, 289_344, 1_071_872)]
+    losses = [sum(_loss(f, size) for f in three_seeds) / 3 for size in SIZES]
+    wanted = statistics.linear_regression(counts, losses).slope
+    assert row["exponent"] == pytest.approx(wanted)
+    assert row["exponent_low"] < wanted < row["exponent_high"]
