@@ -90,7 +90,8 @@ def test_a_best_rate_at_the_end_of_the_grid_extends_it(runs: TrainingRuns) -> No
     assert choice["extended_by"] == [1e-3, 1e-2]
     assert choice["learning_rate"] == 1e-2
     assert choice["at_grid_edge"] == "high"
-    assert choice["cost_in_trainings"] == pytest.approx(3 * 8192 / 24_000, abs=1e-4)
+    metrics = json.loads((runs.folder / "out" / "metrics.json").read_text())
+    assert metrics["cost_in_trainings"] == pytest.approx(3 * 8192 / 24_000, abs=1e-4)
     assert "learning rate 0.01 is the highest tried" in runs.log()
 
 
