@@ -113,7 +113,7 @@ def _serve_lightning(name: str, setting: Setting, channel: Connection) -> None:
 
     job = make_job(setting, learning_rate=LEARNING_RATE, num_steps=_FOREVER)
     module = LanguageModelling(make_model(job, fill=True), job.recipe)
-    windows = held_out_windows(job.valid, setting.context, job.valid_tokens)
+    windows = held_out_windows(job.valid, setting.context, job.params.valid_tokens)
     watch = TrainingWatch(job, windows, None, Listeners(*[lambda *event: None] * 3))
     trainer = make_trainer(job, [watch, _Orders(setting, channel)])
     trainer.fit(module, make_loader(job, 0, 0))

@@ -36,3 +36,8 @@ class NonFiniteLossError(UserError):
     """A training whose loss or gradient is no number; the message names step and documents."""
 
     exit_code = EXIT_NON_FINITE
+
+    def __init__(self, message: str, step: int = 0) -> None:
+        """`step` is the number of steps that were whole before it."""
+        super().__init__(message)
+        self.step = step

@@ -81,7 +81,8 @@ class TuneParams(Section):
     """Parts of the training after which the trials are compared; the nearest points of the loss
     curve are taken. 1 trains those that are left to the end and chooses by the end."""
     keep: list[PositiveCount]
-    """How many trials go on from each comparison to the next; the best of the last one wins."""
+    """How many trials go on from each comparison to the next, the best one and those of the next
+    higher rates, which fall most afterwards; the best of the last comparison wins."""
     max_extensions: Count
     """Most rates added beyond an end of the grid, by its own ratio, while the best one is there."""
 
@@ -167,6 +168,9 @@ class ModelParams(Section):
 class EvaluateParams(Section):
     """Zero-shot evaluation: named choices where the paper is silent."""
 
+    leave_out: list[str]
+    """Sets that this study's models are too small for, by name: they are not asked, and the report
+    says so, where a zero would tell nothing."""
     precision: Precision
     batch_tokens: PositiveCount
     """Tokens of one forward pass; no result depends on it."""
@@ -255,6 +259,12 @@ class ProfileParams(Section):
             raise ValueError(
                 f"evaluate.strides = {self.evaluate.strides} exceeds the context of {shortest} "
                 "tokens; lower the largest stride"
+            )
+        if self.tune.compare_at[0] * self.train.tokens <= self.train.warmup_tokens:
+            raise ValueError(
+                f"tune.compare_at = {self.tune.compare_at} begins within the first "
+                f"train.warmup_tokens = {self.train.warmup_tokens} of {self.train.tokens} tokens, "
+                "where no rate has been reached yet; raise the first or lower the warm-up"
             )
         self._generation_fits(shortest)
         return self

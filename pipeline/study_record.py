@@ -149,7 +149,7 @@ def read_size(
             json.dumps(content, sort_keys=True).encode(),
         ]),
         fingerprint=str(metrics.get("fingerprint", "")),
-        params=size_params(size, params, _learning_rate(study / "tune" / size)),
+        params=size_params(size, params, metrics.get("learning_rate")),
         scores=scores,
         curve=curve,
         tags={"stage": "train", "size": size} | _model_md5(size, folder),
@@ -173,11 +173,6 @@ def _model_md5(size: str, folder: Path) -> dict[str, str]:
     wanted = (folder / "model.safetensors").as_posix()
     found = [str(out["md5"]) for out in outs if wanted.endswith(out["path"])]
     return {"model_md5": found[0]} if found else {}
-
-
-def _learning_rate(folder: Path) -> float | None:
-    path = folder / "learning_rate.json"
-    return float(read_json(path)["learning_rate"]) if path.is_file() else None
 
 
 def _shared_params(params: ProfileParams) -> dict[str, str]:

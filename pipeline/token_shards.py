@@ -154,6 +154,14 @@ class TokenSplit:
             for id_, start, length in zip(*columns, strict=True):
                 yield TokenDocument(id_, np.asarray(shard[start : start + length]))
 
+    def ids(self) -> Iterator[str]:
+        """The ids of all documents, in order, without their tokens."""
+        left = self.num_documents
+        for number in range(len(self.shards)):
+            index = self._index(number, ["id"]).slice(0, left)
+            left -= len(index)
+            yield from index["id"].to_pylist()
+
     def _index(self, shard: int, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(self.folder / f"{shard:05d}.documents.parquet", columns=columns)
 

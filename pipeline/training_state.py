@@ -81,20 +81,38 @@ def load_state(
         ForeignCheckpointError: it belongs to another shape, tokenizer, recipe or data.
     """
     for path in _checkpoints(folder):
-        match = _NAME.fullmatch(path.name)
-        assert match is not None
-        if not sha256_file(path).startswith(match[2]):
+        if not _is_whole(path):
             log.warning("%s: damaged, its SHA-256 is not that of its name; put aside", path)
             with suppress(FileNotFoundError):  # another rank was first
                 path.rename(path.with_suffix(".damaged"))
             continue
         content = torch.load(path, map_location="cpu", weights_only=True)
-        _check_identity(path, content["identity"], identity)
+        _check_identity(path, content["identity"], identity, f"delete {folder} to start afresh")
         return content["step"], content["state"]
     return None
 
 
-def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def check_checkpoint(path: Path, identity: Mapping[str, Any]) -> None:
+    """See that another stage's checkpoint is whole and of this training; the weights stay unread.
+
+    Raises:
+        ForeignCheckpointError: it is neither.
+    """
+    if not _is_whole(path):
+        raise ForeignCheckpointError(f"{path}: damaged, its SHA-256 is not that of its name")
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    _check_identity(path, content["identity"], identity, "it belongs to other parameters or data")
+
+
+def _is_whole(path: Path) -> bool:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return sha256_file(path).startswith(match[2])
+
+
+def _check_identity(
+    path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], remedy: str
+) -> None:
     names = sorted(found.keys() | wanted.keys())
     differences = [
         f"{name} is {found.get(name)!r} where this training has {wanted.get(name)!r}"
@@ -103,8 +121,7 @@ def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, A
     ]
     if differences:
         raise ForeignCheckpointError(
-            f"{path}: of another training: {'; '.join(differences)}; delete {path.parent} to "
-            "start afresh"
+            f"{path}: of another training: {'; '.join(differences)}; {remedy}"
         )
 
 

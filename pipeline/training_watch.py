@@ -55,7 +55,7 @@ class TrainingWatch(pl.Callback):
         self._start_up_s = self._first_step_s = 0.0
         self._timed_tokens = state["timed_tokens"] if state else 0
         self._step_s = state["step_s"] if state else 0.0
-        self._clock_s = self._saved_s = time.monotonic()
+        self._made_s = self._clock_s = self._saved_s = time.monotonic()
         self._seen_step = 0
         self._terminated = False
 
@@ -94,7 +94,8 @@ class TrainingWatch(pl.Callback):
         point = last or step % job.params.steps_between_points == 0
         if not self._start_up_s:
             _wait_for_device(trainer)
-            self._start_up_s = process_age_s()
+            # A process may train several times, one rate after the other.
+            self._start_up_s = _IMPORTED_AT_AGE_S + time.monotonic() - self._made_s
             self._first_step_s = time.monotonic() - self._clock_s
             self._clock_s, self._seen_step = time.monotonic(), step
         look = point or step % _LOOK_EVERY_STEPS == 0
@@ -141,7 +142,8 @@ class TrainingWatch(pl.Callback):
         rate = self._job.recipe.learning_rate_at(step)
         return NonFiniteLossError(
             f"the loss or gradient of step {step} is not finite (learning rate {rate:.3g}, "
-            f"documents of the batch: {shown}); lower the learning rate, or look at the documents"
+            f"documents of the batch: {shown}); lower the learning rate, or look at the documents",
+            step,
         )
 
     def _add_point(self, trainer: pl.Trainer, module: LanguageModelling, step: int) -> None:
@@ -230,3 +232,6 @@ def process_age_s() -> float:
     except (OSError, ValueError, IndexError):  # no Linux: since this module was imported
         return time.monotonic() - _IMPORTED_S
     return uptime_s - started_ticks / os.sysconf("SC_CLK_TCK")
+
+
+_IMPORTED_AT_AGE_S = process_age_s()

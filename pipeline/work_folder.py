@@ -100,7 +100,7 @@ def _hash_code(module: str) -> str:
             del body[0]
     digest = hashlib.sha256(ast.dump(tree).encode())
     if source.name == "__init__.py":  # a package's templates decide as much as its code
-        for resource in sorted(source.parent.glob("*.html")):
+        for resource in sorted([*source.parent.glob("*.html"), *source.parent.glob("*.css")]):
             digest.update(resource.read_bytes())
     return digest.hexdigest()
 

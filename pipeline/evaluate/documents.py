@@ -17,7 +17,7 @@ from pipeline.evaluate.metrics import bits_per_unit, perplexity
 from pipeline.evaluate.outcome import CannotRun, Outcome
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.windows import score_texts
-from pipeline.token_shards import TokenDocument, open_split
+from pipeline.token_shards import TokenDocument, TokenSplit, open_split
 
 
 def evaluate(
@@ -77,20 +77,25 @@ def choose_documents(
         raise CorruptDataError(
             f"{folder}: tokens of another tokenizer than the one beside them; run dvc repro"
         )
-    eligible = list(split.documents())
+    documents = split.documents()
     if among is not None:
-        wanted = set(among)
-        eligible = [document for document in eligible if document.id in wanted]
-        if len(eligible) != len(wanted):
-            raise CorruptDataError(
-                f"{folder}: lacks {len(wanted) - len(eligible):,} of the {len(wanted):,} documents "
-                "that the model was trained on; run dvc repro"
-            )
-    fitting = (document for document in eligible if len(document.tokens) >= min_tokens)
+        wanted = frozenset(among)
+        _require(folder, split, wanted)
+        documents = (document for document in documents if document.id in wanted)
+    fitting = (document for document in documents if len(document.tokens) >= min_tokens)
     chosen = heapq.nsmallest(count, fitting, key=lambda document: _rank(session.seed, document.id))
     if not chosen and min_tokens == 1:
         raise CorruptDataError(f"{folder}: holds no document; run the tokenize stage again")
     return chosen
+
+
+def _require(folder: Path, split: TokenSplit, wanted: frozenset[str]) -> None:
+    missing = len(wanted) - sum(id_ in wanted for id_ in split.ids())
+    if missing:
+        raise CorruptDataError(
+            f"{folder}: lacks {missing:,} of the {len(wanted):,} documents that the model was "
+            "trained on; run dvc repro"
+        )
 
 
 def _rank(seed: int, id_: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.errors import CorruptDataError
+from pipeline.errors import CorruptDataError, UserError
 from pipeline.eval_sets.eval_set import EvalSet, Pair
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.evaluate import (
@@ -56,6 +56,11 @@ def run(stage: Stage) -> dict[str, Any]:
         compute=stage.params.compute,
         seed=stage.params.seeds.sampling,
     )
+    if unknown := set(stage.params.evaluate.leave_out) - set(EVAL_SETS):
+        raise UserError(
+            f"params.yaml: evaluate.leave_out names {', '.join(sorted(unknown))}, which is no set; "
+            f"choose from {', '.join(EVAL_SETS)}"
+        )
     manifest = read_json(stage.inputs["eval_sets"] / MANIFEST)
     results: dict[str, Result] = {}
     done = sum((stage.staging / f"{name}.json").is_file() for name in EVAL_SETS)
@@ -116,6 +121,8 @@ def _score_set(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict
 
 
 def _score(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str, Any]) -> Outcome:
+    if eval_set.name in stage.params.evaluate.leave_out:
+        raise CannotRun("left out of this study: evaluate.leave_out in params.yaml")
     if eval_set.scoring == "documents":
         split = eval_set.name.removeprefix("webtext_")
         params = session.params

@@ -1,4 +1,4 @@
-"""Figure 5, the loss curves, and the sweeps of learning rates."""
+"""Figure 5 and the loss curves."""
 
 from __future__ import annotations
 

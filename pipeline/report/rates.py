@@ -45,10 +45,11 @@ def valley(sweep: pd.DataFrame, chosen: float) -> Valley:
     """
     names = ("learning_rate", "tokens", "valid_loss")
     trials = list(zip(*(sweep.sort_values("tokens")[name].tolist() for name in names), strict=True))
+    diverged = {rate for rate, _, loss in trials if math.isinf(loss)}
     own = {tokens: loss for rate, tokens, loss in trials if rate == chosen}
     last = {rate: (tokens, loss) for rate, tokens, loss in trials if rate != chosen}
     worse = {
-        rate: math.isinf(loss) or loss > own.get(tokens, math.inf)
+        rate: rate in diverged or loss > own.get(tokens, math.inf)
         for rate, (tokens, loss) in last.items()
     }
     return Valley(
@@ -67,8 +68,9 @@ def rates_table(study: Study) -> pd.DataFrame:
     rows = []
     for size in SIZES:
         sweep, tuned = study.sweeps[size], study.stages[f"tune@{size}"]
-        chosen = float(tuned["learning_rate"])
-        last = sweep[sweep["tokens"] == sweep["tokens"].max()].sort_values("valid_loss")
+        chosen = float(study.stages[f"train@{size}"]["learning_rate"])
+        finished = sweep[np.isfinite(sweep["valid_loss"])]
+        last = finished[finished["tokens"] == finished["tokens"].max()].sort_values("valid_loss")
         rows.append({
             "size": size,
             "learning_rate": chosen,
@@ -85,7 +87,7 @@ def draw_sweeps(study: Study, folder: Path) -> None:
     """Held-out loss against learning rate at each comparison; the chosen rate is ringed."""
     figure, (axes,) = panels(width=5.6, height=3.6)
     for place, size in enumerate(SIZES):
-        chosen = float(study.stages[f"tune@{size}"]["learning_rate"])
+        chosen = float(study.stages[f"train@{size}"]["learning_rate"])
         _draw_sweep(axes, study.sweeps[size], chosen, place, study.label(size))
     rates = sorted({rate for size in SIZES for rate in study.sweeps[size]["learning_rate"]})
     axes.set_xscale("log")

@@ -17,7 +17,6 @@ from pipeline.files import open_atomic, remove_path, sha256_file, write_json
 from pipeline.sample_web.articles import Article, make_articles
 from pipeline.sample_web.chance import chance
 from pipeline.sample_web.evaluation.files import choose_planted, make_eval_files
-from pipeline.sample_web.faq import with_questions
 from pipeline.sample_web.links import write_links
 from pipeline.sample_web.oddities import Row, make_oddities
 from pipeline.sample_web.pages import TRUTH_FILE, TRUTH_SCHEMA, Page, Truth
@@ -54,8 +53,7 @@ def run(stage: Stage) -> dict[str, Any]:
     evaluation = make_eval_files(held_out, articles, seed)
     evaluation.write(_fresh(stage.staging / "eval"))
     planted = choose_planted(evaluation.passages, params.planted_fraction, seed)
-    shown = [with_questions(a, seed) for a in articles if a.name not in hidden]
-    pages = plan_pages(shown, planted, seed)
+    pages = plan_pages([a for a in articles if a.name not in hidden], planted, seed)
     titles = {page.url: page.article.title for page in pages}
     rows, truths, num_docutils = _make_rows(stage, pages)
     links, foreign = write_links(_fresh(stage.staging / "links"), truths, titles, seed)

@@ -22,38 +22,34 @@ from models.compute import (
     training_flops_per_token,
 )
 from pipeline.errors import CorruptDataError, NonFiniteLossError
-from pipeline.files import open_atomic, read_json, remove_path, replace_path, sha256_file
+from pipeline.files import (
+    open_atomic,
+    read_json,
+    remove_path,
+    replace_path,
+    sha256_file,
+    write_json,
+)
 from pipeline.stage import Stage
 from pipeline.tokenizer import write_hugging_face_files
 from pipeline.tracking import open_run
 from pipeline.training_documents import NAME as DOCUMENTS
 from pipeline.training_documents import write_training_documents
-from pipeline.training_job import Job, Outcome, Point, make_job, open_data
+from pipeline.training_job import Job, Outcome, Point, TrainingData, make_job, open_data
 from pipeline.training_run import train_to
-from pipeline.training_state import newest_checkpoint
+from pipeline.training_state import ForeignCheckpointError, check_checkpoint, newest_checkpoint
 from pipeline.work_folder import hash_input
 
 
 def run(stage: Stage) -> dict[str, Any]:
     """Train to the end of the budget, then write the model's folder."""
-    data, rates = open_data(stage), _read_rates(stage.inputs["tuned"] / "learning_rate.json")
-    for number, rate in enumerate(rates):
-        job = make_job(stage, data, learning_rate=rate, folder=stage.work / f"rate_{rate:g}")
-        if number == 0:
-            _take_over(stage.inputs["tuned"] / "state", job.folder)
-        try:
-            outcome = _train(stage, job)
-            break
-        except NonFiniteLossError as error:
-            remove_path(job.folder)
-            if rate == rates[-1]:
-                raise
-            stage.log.warning("learning rate %g: %s; trying %g", rate, error, rates[number + 1])
+    data = open_data(stage)
+    job, outcome, diverged = _train_best(stage, data)
     save_pretrained(outcome.model, stage.staging)
     write_hugging_face_files(data.tokenizer, stage.staging)
     write_training_documents(stage.staging, data.text)
     _write_curve(stage, outcome.curve)
-    return describe(stage, job, outcome)
+    return describe(stage, job, outcome) | {"diverged_rates": diverged}
 
 
 def _read_rates(path: Path) -> list[float]:
@@ -66,12 +62,45 @@ def _read_rates(path: Path) -> list[float]:
     return rates
 
 
-def _take_over(state: Path, folder: Path) -> None:
-    """Go on from the search's checkpoint, unless an earlier attempt has gone on already."""
+def _train_best(stage: Stage, data: TrainingData) -> tuple[Job, Outcome, list[float]]:
+    """The training at the chosen rate or, should it diverge, at the next best; which diverged.
+
+    Raises:
+        NonFiniteLossError: all of them do.
+    """
+    rates = _read_rates(stage.inputs["tuned"] / "learning_rate.json")
+    for number, rate in enumerate(rates):
+        job = make_job(stage, data, learning_rate=rate, folder=stage.work / f"rate_{rate:g}")
+        failure = job.folder.with_name(f"{job.folder.name}.diverged.json")
+        if not failure.is_file():
+            try:
+                if number == 0:
+                    _take_over(stage.inputs["tuned"] / "state", job)
+                return job, _train(stage, job), rates[:number]
+            except NonFiniteLossError as error:
+                write_json(failure, {"error": str(error), "step": error.step})
+                remove_path(job.folder)
+                remove_path(stage.work / "tracking.jsonl")  # the next one's curve is another
+        noted = read_json(failure)
+        stage.log.warning("learning rate %g: %s", rate, noted["error"])
+    raise NonFiniteLossError(noted["error"], noted["step"])
+
+
+def _take_over(state: Path, job: Job) -> None:
+    """Go on from the search's checkpoint, unless an earlier attempt has gone on already.
+
+    Raises:
+        CorruptDataError: the checkpoint is damaged, or not of this training.
+    """
     checkpoint = newest_checkpoint(state)
-    if checkpoint is not None and newest_checkpoint(folder) is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_path(checkpoint, folder / checkpoint.name)
+    if checkpoint is None or newest_checkpoint(job.folder) is not None:
+        return
+    try:
+        check_checkpoint(checkpoint, job.identity)
+    except ForeignCheckpointError as error:
+        raise CorruptDataError(f"{error}; run the tune stage again (dvc repro)") from None
+    job.folder.mkdir(parents=True, exist_ok=True)
+    replace_path(checkpoint, job.folder / checkpoint.name)
 
 
 def _train(stage: Stage, job: Job) -> Outcome:
@@ -83,6 +112,8 @@ def _train(stage: Stage, job: Job) -> Outcome:
             tracked.log_metrics(values, tokens=values.pop("tokens"))
 
         outcome = train_to(stage, job, stage.title, on_point)
+        for point in outcome.curve:  # what the search trained; points told once are not told again
+            on_point(point)
         for spike in outcome.spikes:
             done_tokens = (spike.step + 1) * job.recipe.batch_tokens
             tracked.log_metrics({"loss_spike": spike.loss}, tokens=done_tokens)

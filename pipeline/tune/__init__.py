@@ -1,1 +1,1 @@
-"""Find each size's learning rate by held-out loss after short trainings."""
+"""Find each size's learning rate by held-out loss by trainings of which the best goes on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ from pipeline.files import link_or_copy, once, open_atomic, remove_path, write_j
 from pipeline.params import TrainParams, TuneParams
 from pipeline.stage import Stage
 from pipeline.tracking import open_run
-from pipeline.training_job import TrainingData, make_job, open_data
+from pipeline.training_job import Point, TrainingData, make_job, open_data
 from pipeline.training_run import train_to
 from pipeline.training_state import keep_newest, newest_checkpoint
-from pipeline.tune.search import Comparison, Search, Trial, is_divergence, search
+from pipeline.tune.search import Comparison, Search, Trial, search
+
+OnPoint = Callable[[Point], None]
 
 
 def run(stage: Stage) -> dict[str, Any]:
@@ -35,11 +38,11 @@ def run(stage: Stage) -> dict[str, Any]:
     with open_run(stage, tune.model_dump()) as tracked:
 
         def run_to(rate: float, step: int) -> Trial:
-            trial = _run_trial(stage, data, rate, step)
-            if not is_divergence(trial.valid_loss):
+            def on_point(point: Point) -> None:
                 name = f"valid_loss.lr_{rate:g}"
-                tracked.log_metrics({name: trial.valid_loss}, tokens=trial.tokens)
-            return trial
+                tracked.log_metrics({name: point.valid_loss}, tokens=point.tokens)
+
+            return _run_trial(stage, data, rate, step, on_point)
 
         comparisons = plan_comparisons(tune, stage.params.train)
         found = search(tune.learning_rates, comparisons, run_to, max_extensions=tune.max_extensions)
@@ -60,14 +63,24 @@ def run(stage: Stage) -> dict[str, Any]:
 
 
 def plan_comparisons(tune: TuneParams, train: TrainParams) -> list[Comparison]:
-    """The steps at which trials are compared: those points of the loss curve that are nearest."""
+    """The steps at which trials are compared: those points of the loss curve that are nearest.
+
+    Raises:
+        UserError: two of them fall on one point.
+    """
     every, last = train.steps_between_points, train.num_steps
     steps = [
-        last if part == 1 else max(1, round(part * last / every)) * every
+        last if part == 1 else min(last, max(1, round(part * last / every)) * every)
         for part in tune.compare_at
     ]
+    if steps != sorted(set(steps)):
+        raise UserError(
+            f"params.yaml: tune.compare_at = {tune.compare_at} are steps {steps} on a loss curve "
+            f"with a point every {every} of {last} steps; set them farther apart or lower "
+            "train.eval_every_tokens"
+        )
     return [
-        Comparison(min(step, last), compared)
+        Comparison(step, compared)
         for step, compared in zip(steps, [len(tune.learning_rates), *tune.keep], strict=True)
     ]
 
@@ -76,28 +89,33 @@ def _trial_folder(stage: Stage, rate: float) -> Path:
     return stage.work / f"trial_{rate:g}"
 
 
-def _run_trial(stage: Stage, data: TrainingData, rate: float, step: int) -> Trial:
+def _run_trial(
+    stage: Stage, data: TrainingData, rate: float, step: int, on_point: OnPoint
+) -> Trial:
     """One training up to a step, or what it came to when an earlier attempt went there."""
     note = stage.work / f"trial_{rate:g}_to_{step}.json"
-    noted = once(note, partial(_train_trial, stage, data, rate, step))
+    noted = once(note, partial(_train_trial, stage, data, rate, step, on_point))
     loss = noted["valid_loss"]
     return Trial(rate, noted["tokens"], math.inf if loss is None else loss)
 
 
-def _train_trial(stage: Stage, data: TrainingData, rate: float, step: int) -> dict[str, Any]:
+def _train_trial(
+    stage: Stage, data: TrainingData, rate: float, step: int, on_point: OnPoint
+) -> dict[str, Any]:
     folder = _trial_folder(stage, rate)
     job = replace(make_job(stage, data, learning_rate=rate, folder=folder), until_step=step)
     try:
-        curve = train_to(stage, job, f"learning rate {rate:g}").curve
+        curve = train_to(stage, job, f"learning rate {rate:g}", on_point).curve
     except NonFiniteLossError as error:
         stage.log.warning("learning rate %g diverged: %s", rate, error)
         remove_path(folder)
-        return {"tokens": 0, "valid_loss": None}  # JSON knows no infinity
+        tokens = error.step * job.recipe.batch_tokens
+        return {"tokens": tokens, "valid_loss": None}  # JSON knows no infinity
     keep_newest(folder)
     tokens = step * job.recipe.batch_tokens
     (loss,) = [point.valid_loss for point in curve if point.tokens == tokens]
     stage.log.info("learning rate %g: held-out loss %.4f", rate, loss)
-    return {"tokens": tokens, "valid_loss": loss}
+    return {"tokens": tokens, "valid_loss": loss if math.isfinite(loss) else None}
 
 
 def _check(stage: Stage, found: Search) -> None:

@@ -1,10 +1,12 @@
 """Successive halving over learning rates: which trainings go on, and which one wins.
 
 A trial is the training itself, on its full schedule, stopped early: so the winner's is never made
-again, and no rate is judged on a schedule of another length than its own. At each comparison the
-trials of least held-out loss go on. A best rate at an end of what was tried says only that the
-optimum lies there or beyond, so the first comparison widens the grid at that end, by its own
-ratio. A trial that diverges makes room for the next one.
+again, and no rate is judged on a schedule of another length than its own. A rate on its way has
+not fallen yet, and the higher it is, the more of its loss will still go as it falls: on the way low
+rates look better than they end. So the best trial goes on together with those of the next higher
+rates. A best rate at an end of what was tried says only that the optimum lies there or beyond, so
+the first comparison widens the grid at that end, by its own ratio. A trial that diverges makes room
+for the next one.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ class Trial(NamedTuple):
 
     learning_rate: float
     tokens: int
-    """Trained so far; 0 when it diverged."""
+    """Trained so far, or until it diverged."""
     valid_loss: float
     """Nats per held-out token; infinite when it diverged."""
 
@@ -32,7 +34,8 @@ class Comparison(NamedTuple):
     step: int
     """Of the training's steps, counted from 1."""
     compared: int
-    """Trials that reach it, the best of the comparison before; all that there are at the first."""
+    """Trials that reach it: the best of the comparison before, then those of the next higher rates,
+    then the best of the others. At the first comparison, all that there are."""
 
 
 class Search(NamedTuple):
@@ -41,8 +44,8 @@ class Search(NamedTuple):
     trials: list[Trial]
     """In the order in which they were run."""
     ranking: list[Trial]
-    """Each rate that did not diverge, once: those that came farthest first, then by held-out loss.
-    The first is the winner."""
+    """Each rate that did not diverge, once: those that came farthest, by held-out loss, and then
+    the others in the order in which they would have gone on. The first is the winner."""
     edge: Edge | None
     """The end of the rates tried at which the winner lies, or None where it has neighbours."""
 
@@ -73,12 +76,19 @@ def search(
     ranking = _healthy(tried)
     for comparison in later:
         reached: list[Trial] = []
-        waiting = list(ranking)
+        waiting = _in_turn(ranking)
         while waiting and len(_healthy(reached)) < comparison.compared:
             reached.append(run(waiting.pop(0).learning_rate, comparison.step))
         ranking = _healthy(reached) + waiting
     edge = _edge(ranking[0].learning_rate, tried) if ranking else None
     return Search(tried, ranking, edge)
+
+
+def _in_turn(ranking: Sequence[Trial]) -> list[Trial]:
+    """The best, then the next higher rates from below, then the others, best first."""
+    higher = [trial for trial in ranking if trial.learning_rate > ranking[0].learning_rate]
+    higher.sort(key=lambda trial: trial.learning_rate)
+    return [*ranking[:1], *higher, *(trial for trial in ranking[1:] if trial not in higher)]
 
 
 def _healthy(trials: Sequence[Trial]) -> list[Trial]:

@@ -10,7 +10,8 @@ from models.gpt2 import GPT2, GPT2Config
 from models.training import Recipe, parameter_groups
 
 RECIPE = Recipe(
-    seed=1,
+    order_seed=1,
+    initialisation_seed=1,
     learning_rate=2.0,
     tokens=1_090,
     batch_tokens=100,

@@ -46,9 +46,8 @@ def article_questions(name: str, blocks: Iterable[Block]) -> Iterator[Asked]:
         term, kind = _parameter(block)
         if term and kind:
             yield Asked(f"What type is the parameter {term} of {name}?", [kind, f"{kind} type"])
-            is_optional = "optional" in block.term or "default" in block.term
-            answers = ["yes", "yes, it is"] if is_optional else ["no", "no, it is not"]
-            yield Asked(f"Is {term} of {name} optional?", answers)
+            if "optional" in block.term or "default" in block.term:
+                yield Asked(f"Is {term} optional?", ["yes", "yes, it is"])
 
 
 def _parameter(block: Block) -> tuple[str, str]:
@@ -64,7 +63,7 @@ def conversations(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
     for number, article in enumerate(articles):
         blocks = _story_blocks(article)
         turns = [Asked("What is described here?", [article.title, f"It is {article.title}"])]
-        turns += distinct(article_questions(article.title, blocks))
+        turns += _distinct(article_questions(article.title, blocks))
         first = next((block.text for block in blocks if block.kind == "paragraph"), "")
         summary = split_sentences(first)[0] if first else ""
         if 3 <= len(summary.split()) <= 25:
@@ -84,7 +83,7 @@ def _story_blocks(article: Article) -> list[Block]:
     return blocks
 
 
-def distinct(questions: Iterable[Asked]) -> list[Asked]:
+def _distinct(questions: Iterable[Asked]) -> list[Asked]:
     """The first of each question: a second one would have another answer."""
     return list({asked.question: asked for asked in reversed(list(questions))}.values())[::-1]
 
@@ -121,7 +120,9 @@ def open_questions(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
     for article in articles:
         for section in article.sections:
             name = f"{article.package} {section.name or article.title}"
-            for asked in distinct(article_questions(name, section.blocks)):
+            for asked in _distinct(article_questions(name, section.blocks)):
+                if "optional" in asked.question:
+                    continue
                 answers = list(dict.fromkeys(asked.answers))
                 yield {"question": asked.question.rstrip("?").lower(), "answer": answers}
 
