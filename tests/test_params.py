@@ -129,3 +129,19 @@ def test_learning_rates_out_of_order_are_refused(project: Path, tmp_path: Path) 
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file; run from the project's folder"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("compare_at", "[0.2, 1.0]", r"compare_at = \[0.2, 1.0\] begins within the first"),
+        ("compare_at", "[1.0, 0.3]", r"compare_at = \[1.0, 0.3\] must rise"),
+        ("keep", "[2, 1]", r"keep = \[2, 1\] says how many trials go on .* give 1 numbers"),
+        ("keep", "[1, 2]", "keep"),
+    ],
+)
+def test_a_search_that_contradicts_itself_is_refused(
+    project: Path, tmp_path: Path, key: str, value: str, match: str
+) -> None:
+    with pytest.raises(ParamsError, match=match):
+        load_params(_with(project, tmp_path, key, value), "tiny")

@@ -20,8 +20,10 @@ from training_runs import TrainingRuns, make_tokens
 from models.checkpoints import load_pretrained
 from pipeline.batches import DataOrder
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_NON_FINITE, EXIT_TERMINATED
+from pipeline.files import write_json
 from pipeline.token_shards import open_split
 from pipeline.tokenizer import load_tokenizer
+from pipeline.training_state import save_state
 
 ARTEFACTS = ("model.safetensors", "loss_curve.csv", "config.json", "vocab.json", "merges.txt")
 RATE = 0.01
@@ -199,6 +201,33 @@ def test_a_loss_that_is_no_number_ends_it_with_step_and_documents(runs: Training
     assert "the loss or gradient of step 1 is not finite" in runs.log()
     assert "documents of the batch: document0" in runs.log()
     assert not (runs.folder / "out" / "model.safetensors").exists()
+
+
+def test_a_rate_that_diverges_gives_way_to_the_next_best(
+    runs: TrainingRuns, undisturbed: Path
+) -> None:
+    choice = {"learning_rate": 1e30, "next_best": [1e29, RATE]}
+    write_json(runs.folder / "tuned" / "learning_rate.json", choice)
+
+    def in_the_second(runs: TrainingRuns = runs) -> bool:
+        return any(runs.work.glob("*/rate_0.01/*.pt"))
+
+    assert runs.signal_when(in_the_second, signal.SIGKILL, "out") == -signal.SIGKILL
+    assert runs.run() == EXIT_DONE, runs.log()
+    assert_same_artefacts(runs.folder / "out", undisturbed)
+    metrics = json.loads((runs.folder / "out" / "metrics.json").read_text())
+    assert (metrics["learning_rate"], metrics["diverged_rates"]) == (RATE, [1e30, 1e29])
+
+
+def test_a_checkpoint_of_another_training_is_refused_with_its_difference(
+    runs: TrainingRuns,
+) -> None:
+    state = runs.folder / "tuned" / "state"
+    state.mkdir()
+    save_state(state, 10, {"recipe.learning_rate": 0.5}, {})
+    assert runs.run() == EXIT_FATAL
+    assert "recipe.learning_rate is 0.5 where this training has 0.01" in runs.log()
+    assert "run the tune stage again" in runs.log()
 
 
 @pytest.fixture(scope="module")

@@ -26,16 +26,27 @@ def run_search(
     return search(grid, comparisons, run_to, max_extensions=max_extensions)
 
 
-def test_the_best_of_each_comparison_go_on_and_the_last_decides() -> None:
-    curves = {1.0: [3.0, 2.9, 2.8], 2.0: [2.0, 1.9, 1.5], 4.0: [2.5, 1.8, 1.6], 8.0: [4.0] * 3}
+def test_the_best_goes_on_with_the_next_higher_rates_and_the_end_decides() -> None:
+    # The higher the rate, the more of the loss goes at the end.
+    curves = {
+        1.0: [2.4, 2.3, 2.2],
+        2.0: [2.0, 1.9, 1.8],
+        4.0: [2.5, 2.0, 1.6],
+        8.0: [4.0, 3.9, 3.8],
+    }
     found = run_search(curves, [4, 3, 2])
     assert [(t.learning_rate, t.tokens) for t in found.trials] == [
         *((rate, 10) for rate in (1.0, 2.0, 4.0, 8.0)),
-        *((rate, 20) for rate in (2.0, 4.0, 1.0)),
-        *((rate, 30) for rate in (4.0, 2.0)),
+        *((rate, 20) for rate in (2.0, 4.0, 8.0)),
+        *((rate, 30) for rate in (2.0, 4.0)),
     ]
-    assert [trial.learning_rate for trial in found.ranking] == [2.0, 4.0, 1.0, 8.0]
+    assert [trial.learning_rate for trial in found.ranking] == [4.0, 2.0, 8.0, 1.0]
     assert found.edge is None
+
+
+def test_where_no_higher_rate_is_left_the_best_of_the_lower_go_on() -> None:
+    found = run_search({1.0: [3.0] * 2, 2.0: [2.5] * 2, 4.0: [2.0] * 2}, [3, 2])
+    assert [trial.learning_rate for trial in found.trials[3:]] == [4.0, 2.0]
 
 
 def test_of_equal_losses_the_lower_rate_wins() -> None:

@@ -57,8 +57,9 @@ def test_the_best_trials_go_on_and_the_best_of_those_wins(runs: TrainingRuns) ->
     sweep = pd.read_csv(runs.folder / "out" / "sweep.csv")
     assert list(sweep) == ["learning_rate", "tokens", "valid_loss"]
     # 46 steps, points of the curve every 8: 35 % is step 16, and all is step 46.
-    assert sweep.values.tolist()[0] == [1e30, 0, float("inf")]  # diverged, and the search went on
-    assert sweep["tokens"].tolist() == [0, 8192, 8192, 8192, 23552, 23552]
+    # The highest rate diverged at the second step, and the search went on.
+    assert sweep.values.tolist()[0] == [1e30, 512, float("inf")]
+    assert sweep["tokens"].tolist() == [512, 8192, 8192, 8192, 23552, 23552]
     assert sweep["learning_rate"].tolist() == [1e30, 1e-5, 1e-3, 1e-2, 1e-3, 1e-2]
     choice = choice_of(runs)
     assert choice["learning_rate"] == 1e-2
@@ -119,3 +120,9 @@ def test_killed_between_and_within_trials_it_ends_the_same(runs: TrainingRuns) -
         expected = (runs.folder / "undisturbed" / name).read_bytes()
         assert (runs.folder / "out" / name).read_bytes() == expected
     assert runs.log().count("learning rate 0.001: held-out loss") == 1
+
+
+def test_comparisons_on_one_point_of_the_curve_are_refused(runs: TrainingRuns) -> None:
+    set_grid(runs, [1e-3, 1e-2], compare_at=(0.33, 0.36))
+    assert runs.run() == EXIT_FATAL
+    assert "compare_at = [0.33, 0.36] are steps [16, 16]" in runs.log()
