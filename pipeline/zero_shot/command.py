@@ -81,7 +81,7 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
         help="of results and of what goes on after a stop (default: data/zero_shot)",
     )
     add("--params", type=Path, default=Path("params.yaml"), metavar="FILE", help="of profiles")
-    add("--profile", default="paper", help="whose `evaluate` and `seed` to take (default: paper)")
+    add("--profile", default="paper", help="whose `evaluate` and `seeds` to take (default: paper)")
     add("--accelerator", choices=["cpu", "gpu"], help="default: gpu where torch sees one")
     add("--threads", type=_count, metavar="N", help="on the CPU (default: all cores)")
     add(
@@ -112,7 +112,7 @@ def _count(text: str) -> int:
 
 def _study(arguments: argparse.Namespace) -> Study:
     compute = _compute(arguments.accelerator, arguments.threads)
-    evaluate: dict[str, Any] = {"precision": arguments.precision}
+    evaluate: dict[str, Any] = {"precision": arguments.precision, "leave_out": []}
     if compute["accelerator"] == "cpu":
         evaluate["batch_tokens"] = _CPU_BATCH_TOKENS
     if arguments.strides:
