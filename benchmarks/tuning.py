@@ -11,6 +11,7 @@ Stopped at any moment, the same command goes on.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import math
 import multiprocessing
@@ -36,6 +37,7 @@ from pipeline.training_job import make_job, open_data
 from pipeline.training_run import train_to
 from pipeline.tune.run import plan_comparisons
 from pipeline.tune.search import rate_beyond
+from pipeline.work_folder import hash_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,8 @@ def main() -> None:
         for seed in options.seeds
         for rate in rates
     ]
-    run = partial(_run, options.tokens.resolve(), options.work.resolve(), params)
+    work = options.work.resolve() / _digest(options.tokens, params)
+    run = partial(_run, options.tokens.resolve(), work, params)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, mp_context=spawn) as pool:
         outcomes = dict(zip(tasks, pool.map(run, tasks), strict=True))
@@ -116,6 +119,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("work/tuning"), help="of what is done")
     return parser.parse_args()
+
+
+def _digest(tokens: Path, params: ProfileParams) -> str:
+    """Names what the trainings are of, so that none of another study is taken for them."""
+    settings = params.model_dump_json(include={"seeds", "train", "models", "evaluate"})
+    inputs = [hash_input(tokens / name) for name in ("tokenizer", "train", "valid", "test")]
+    return hashlib.sha256(" ".join([settings, *inputs]).encode()).hexdigest()[:12]
 
 
 def _run(tokens: Path, work: Path, params: ProfileParams, task: Task) -> Outcome:

@@ -55,13 +55,16 @@ class Choice(NamedTuple):
 
 
 def halve(params: ProfileParams, comparisons: Sequence[Comparison], case: Case) -> Choice:
-    """The tune stage's own search; a rate that the grid lacks counts as diverged."""
+    """The tune stage's own search.
+
+    Raises:
+        KeyError: it asks for a rate that the grid lacks: name more of them.
+    """
     batch_tokens = params.train.batch_tokens
 
     def run_to(rate: float, step: int) -> Trial:
         tokens = step * batch_tokens
-        outcome = case.full.get(rate)
-        return Trial(rate, tokens, outcome.loss_at(tokens) if outcome else math.inf)
+        return Trial(rate, tokens, case.full[rate].loss_at(tokens))
 
     found = search(
         params.tune.learning_rates,
