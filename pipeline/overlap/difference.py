@@ -66,7 +66,8 @@ def difference(
     """The score of the `left` examples minus that of the `right` ones (either may hold both).
 
     `clusters` numbers from 0 what each example is drawn with. Draws that leave one side empty do
-    not count.
+    not count; a side of one cluster is the same in every draw that has it, so that there is no
+    interval.
     """
     if not left.any() or not right.any():
         return NO_DIFFERENCE
@@ -78,7 +79,7 @@ def difference(
         return terms.score(rows[:, :width]) - terms.score(rows[:, width:])
 
     value = float(subtract(both.sum(axis=0, keepdims=True))[0])
-    if len(sums) < 2 or (left == right).all():
+    if (left == right).all() or min(len(np.unique(clusters[side])) for side in (left, right)) < 2:
         return Difference(value, math.nan, math.nan)
     drawn = subtract(draw_sums(sums, samples=draws.samples, seed=draws.seed))
     return Difference(value, *(interval(drawn) or (math.nan, math.nan)))
