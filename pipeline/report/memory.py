@@ -69,14 +69,20 @@ def highest_to_read(study: Study) -> pd.DataFrame:
 
 
 def domains_to_read(study: Study) -> pd.DataFrame:
-    """CoQA by domain for the largest scored size; F1 in percent to one decimal."""
+    """CoQA by domain for `domains_size`; F1 in percent to one decimal."""
     table = study.overlap["coqa_domains"]
     if table.empty:
         return table
-    last = pd.DataFrame(table[table["size"] == table["size"].iloc[-1]]).drop(columns=["size"])
+    last = pd.DataFrame(table[table["size"] == domains_size(study)]).drop(columns=["size"])
     percents = ["f1_held", "f1_others", "difference", "low", "high"]
     last[percents] = (100 * last[percents]).round(1)
     return last
+
+
+def domains_size(study: Study) -> str:
+    """The largest size whose F1 by domain there is; empty where there is none."""
+    sizes = study.overlap["coqa_domains"]["size"]
+    return str(sizes.iloc[-1]) if len(sizes) else ""
 
 
 def clean_to_read(study: Study) -> pd.DataFrame:
@@ -88,7 +94,7 @@ def clean_to_read(study: Study) -> pd.DataFrame:
 
 
 def table6_means(study: Study) -> dict[str, int]:
-    """Over how many sets Table 6's means are: of the train split, and of own train texts."""
+    """Over how many sets Table 6's means are: of the training text, and of own train texts."""
     table = study.overlap["table6"].set_index("set")
     if "mean" not in table.index:
         return {"sets": 0, "own": 0}

@@ -7,6 +7,7 @@ import csv
 import pandas as pd
 import pytest
 from made_study import MadeStudy
+
 from pipeline.report.beside_the_paper import PAPER_TABLE6
 from pipeline.report.memory import (
     clean_to_read,
