@@ -45,15 +45,17 @@ def run(asked: Asked, log: logging.Logger) -> None:
     with TemporaryDirectory(prefix="figure4-compare-") as scratch:
         compared = compare(asked, Path(scratch), log)
     asked.out.mkdir(parents=True, exist_ok=True)
+    files = [asked.out / name for name in ("fit.json", "compare.png", "compare.svg", "index.html")]
     for name, frame in compared.tables.items():
-        with open_atomic(asked.out / f"{name}.csv", "w") as file:
+        files.append(asked.out / f"{name}.csv")
+        with open_atomic(files[-1], "w") as file:
             frame.to_csv(file, index=False, lineterminator="\n")
     write_json(asked.out / "fit.json", _fits(compared.budgets))
     draw(compared.groups, compared.figure4, compared.tables["ratios"], asked.out)
     with open_atomic(asked.out / "index.html", "w") as file:
         file.write(render(compared, asked.out))
     named = {f"study.{n}": f"{s.label}={s.where}" for n, s in enumerate(asked.studies, start=1)}
-    record_comparison(named, _points(compared.tables["compare"]), asked.out, log)
+    record_comparison(named, _points(compared.tables["compare"]), files, log)
     print(as_text(compared))
     print(f"\nFigure, tables and what the intervals mean: {asked.out / 'index.html'}")
 

@@ -36,13 +36,25 @@ def copied(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(words, "Int64"))
 
 
+def too_short_to_read(study: Study) -> list[str]:
+    """How many completions of each kind have no n-gram, in words; empty where all have one."""
+    counts = study.stages["overlap"].get("completions_shorter_than_an_ngram", {})
+    return [
+        f"{count:,} {_name(study, *name.partition('_')[::2])}" for name, count in counts.items()
+    ]
+
+
+def _name(study: Study, kind: str, size: str) -> str:
+    return f"samples of {study.label(size)}" if kind == "sample" else "real completions"
+
+
 def copied_to_read(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """`copied` for the page: lengths that have no number as "under 8", long passages cut."""
     under = f"under {study.params.overlap.ngram_words}"
     words = ["median_words", "percentile_90_words", "longest_words"]
     names = [
-        f"samples of {study.label(size)}" if size else "real completions"
-        for size in table["size"].astype(str)
+        _name(study, str(kind), str(size))
+        for kind, size in zip(table["kind"], table["size"], strict=True)
     ]
     shown = table.drop(columns=["kind", "size"])
     for column in words:

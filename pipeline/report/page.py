@@ -63,6 +63,7 @@ def render(
         table6_comparison=table6_comparison(study),
         table6_means=memory.table6_means(study),
         copied=memory.copied_to_read(study, tables["copied"]),
+        too_short=memory.too_short_to_read(study),
         highest=memory.highest_to_read(study),
         clean=memory.clean_to_read(study),
         domains=memory.domains_to_read(study),
