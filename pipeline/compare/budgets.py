@@ -81,7 +81,7 @@ def _differing(first: Group, other: Group) -> str:
         {k: v for k, v in group.first.all_but_seeds.items() if k not in _OF_BUDGET}
         for group in (first, other)
     ]
-    if not all(settings):
+    if not (first.first.settings and other.first.settings):
         return "do not both tell their parameters: more than the budget may differ"
     names = sorted(
         name

@@ -123,6 +123,13 @@ def test_it_stays_open_where_a_size_was_not_measured() -> None:
     assert found.kind == "open" and "not every size was measured" in found.sentence
 
 
+def test_where_one_split_was_scored_for_no_size_there_is_no_gap() -> None:
+    none = SizedLosses([], Losses(np.empty(0), np.empty((0, 0))))
+    splits = {"train": none, "test": sized(DOWN, 0.002, 1)}
+    assert gaps(splits).sizes == []
+    assert judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING)).kind == "open"
+
+
 def test_gap_per_token_that_is_none_per_byte_is_said_to_be_of_the_documents() -> None:
     test = [x * 1.05 for x in DOWN]  # as many nats a byte, in tokens that are 5 % longer
     found = verdict(DOWN, test, [FALLING] * 4, bytes_per_token=(3.0, 3.15))
