@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -99,11 +100,13 @@ def test_a_side_of_one_cluster_has_no_interval_however_many_the_other_has() -> N
     assert math.isfinite(difference(terms, everything, clusters > 12, clusters, DRAWS).low)
 
 
-def test_bleu_of_a_subset_is_sacrebleus_own() -> None:
+@pytest.mark.parametrize("shuffle", [list, sorted])
+def test_bleu_of_a_subset_is_sacrebleus_own(shuffle: Callable[[list[str]], list[str]]) -> None:
+    """Also where no four words match, and it smooths."""
     from sacrebleu.metrics.bleu import BLEU
 
     reference = ["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog", "tonight"]
-    given = [" ".join(reference[: 5 + n % 6]) for n in range(12)]
+    given = [" ".join(shuffle(reference[: 5 + n % 6])) for n in range(12)]
     scores = pd.DataFrame({
         "id": [str(n) for n in range(12)],
         "translation": given,
