@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from pipeline.compare.measure import BOTH
 from pipeline.compare.studies import SPLITS, Group, Study
 from pipeline.compare.tables import Figure4, falls_everywhere
+from pipeline.scaling import TRAINING_NOISE_NATS
 
 
 def summary(groups: Sequence[Group], figure4: Figure4) -> list[str]:
@@ -41,7 +42,8 @@ def limits(groups: Sequence[Group], figure4: Figure4) -> list[str]:
         lines.append(
             f"{', '.join(single)}: one training a size. The intervals draw documents alone; what "
             "another seed would give is not in them, so that a difference beyond them may still be "
-            "the noise of training."
+            "the noise of training. A floor and L(N, D) allow for it by an assumed "
+            f"{TRAINING_NOISE_NATS:g} nats."
         )
     for group in groups:
         if (count := len(group.studies)) > 1:

@@ -20,7 +20,7 @@ from pipeline.compare.run import Compared, compare
 from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, read_study
 from pipeline.errors import CorruptDataError, UserError
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 from pipeline.params import SIZES
 
 _LOG = logging.getLogger("test")
@@ -227,6 +227,25 @@ def test_what_one_side_lacks_is_a_row_with_the_reason(made: Path, tmp_path: Path
     assert math.isnan(row["value"]) and math.isnan(row["ours"])
     assert row["theirs"] == pytest.approx(_scores(made, "xl", "cbt_cn")["correct"].mean())
     assert row["remark"] == "ours: out of memory"
+
+
+def test_a_size_without_signal_takes_no_other_s_interval(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    path = ours / "evaluate" / "xl" / "cbt_cn.examples.parquet"
+    table = pd.read_parquet(path)
+    table["correct"] = [1] * 5 + [0] * (len(table) - 5)
+    table.to_parquet(path, index=False)
+    result = read_json(ours / "evaluate" / "xl" / "cbt_cn.json")
+    result["metrics"]["accuracy"] = 5 / len(table)
+    write_json(ours / "evaluate" / "xl" / "cbt_cn.json", result)
+    result = read_json(ours / "evaluate" / "small" / "cbt_cn.json")
+    del result["metrics"]["accuracy"]
+    result["no_signal"] = {"accuracy": "every answer is the same"}
+    write_json(ours / "evaluate" / "small" / "cbt_cn.json", result)
+    rows = _compare(tmp_path, ("reference", made), ("ours", ours)).tables["ratios"]
+    rows = rows[rows["set"] == "cbt_cn"].set_index("size")
+    assert rows.loc["small", "remark"] == "ours: every answer is the same"
+    assert rows.loc["xl", "low"] < rows.loc["xl", "value"] < rows.loc["xl", "high"]
 
 
 def test_a_step_over_a_rung_that_is_missing_is_not_told(made: Path, tmp_path: Path) -> None:
