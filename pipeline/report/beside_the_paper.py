@@ -107,7 +107,8 @@ def table6_comparison(study: Study) -> pd.DataFrame | None:
             })
     table = pd.DataFrame(rows)
     if len(rows) == len(PAPER_TABLE6):
-        table.loc[len(rows)] = _table6_mean(table)
+        mean = pd.DataFrame([_table6_mean(table)])
+        return pd.concat([table, mean], ignore_index=True)
     return table
 
 
@@ -120,7 +121,7 @@ def _table6_mean(table: pd.DataFrame) -> dict[str, object]:
         (_WEBTEXT, "documents trained on"),
     ):
         pair = table[[name, f"paper_{name}"]].astype(float).dropna()
-        means |= pair.mean().to_dict()
+        means |= {str(column): float(pair[column].mean()) for column in pair}
         if len(pair) < len(table):
             remarks.append(f"{title}: of {len(pair)} of the {len(table)} sets, the paper's too")
     return means | {"remark": "; ".join(remarks)}
