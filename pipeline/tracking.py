@@ -12,7 +12,7 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,7 @@ def record_study(
 def record_comparison(
     params: Mapping[str, str],
     metrics: Mapping[str, float],
-    files: Sequence[Path],
+    files: list[Path],
     log: logging.Logger,
 ) -> None:
     """Put a comparison of studies into the experiment `figure4-compare`, with its files.

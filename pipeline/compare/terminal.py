@@ -48,7 +48,8 @@ def _ratios(compared: Compared) -> list[str]:
 
 
 def _cell(row: Mapping[Any, Any], split: str) -> str:
-    return _span(*(row[f"{split}_perplexity{end}"] for end in ("", "_low", "_high")), ".2f")
+    value, low, high = (row[f"{split}_perplexity{end}"] for end in ("", "_low", "_high"))
+    return _span(value, low, high, ".2f")
 
 
 def _span(value: float, low: float, high: float, form: str) -> str:
