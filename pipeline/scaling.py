@@ -6,19 +6,25 @@ sizes are compared on equal draws of documents: what the documents share cancels
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.bootstrap import interval
+
 Floats = npt.NDArray[np.float64]
+TRAINING_NOISE_NATS = 0.01
+"""What another seed would change in a loss, as assumed where there is one: 1 % of perplexity."""
 _DRAWS_AT_ONCE = 64
 _EXPONENTS = (0.01, 4.0)  # of the law with a floor; at the ends it is a straight line or one drop
 _LEAST_POINTS = 4  # three numbers are fitted, and one point must be left to contradict them
 
 
 class Estimate(NamedTuple):
-    """A number and its 95 % interval."""
+    """A number and its 95 % interval; the ends are not a number where it has none."""
 
     value: float
     low: float
@@ -89,9 +95,11 @@ def with_training_noise(losses: Losses, nats: float, *, seed: int) -> Losses:
 
 
 def estimate(value: float, draws: Floats) -> Estimate:
-    """A value with the 2.5 and 97.5 percentiles of its draws."""
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Estimate(float(value), float(low), float(high))
+    """A value with the 2.5 and 97.5 percentiles of its draws, by the rule of evaluate's intervals.
+
+    Draws that are all the same tell nothing of how far another sample would lie.
+    """
+    return Estimate(float(value), *(interval(draws) or (math.nan, math.nan)))
 
 
 def differences(larger: Losses, smaller: Losses) -> Losses:
@@ -162,7 +170,8 @@ def fit_floor(parameters: Floats, losses: Losses) -> Floor | str:
     if floors[0] <= 0:
         return "the loss does not flatten with size: the best fit has no floor above zero"
     drawn, *_ = _fit(parameters, losses.draws)
-    found = estimate(float(floors[0]), np.maximum(drawn, 0.0))
+    ends = np.percentile(np.maximum(drawn, 0.0), [2.5, 97.5])
+    found = Estimate(float(floors[0]), *map(float, ends))
     if found.low <= 0:
         return (
             f"within the noise it may be anything from 0 to {found.high:.2f} nats: a law without "
@@ -176,6 +185,32 @@ def fit_floor(parameters: Floats, losses: Losses) -> Floor | str:
         )
     hull = Estimate(found.value, min(found.low, *fewer), max(found.high, *fewer))
     return Floor(hull, float(scales[0]), float(exponents[0]))
+
+
+def fit_floors(
+    parameters: Mapping[str, Floats], losses: Losses, *, trainings: int, seed: int
+) -> dict[str, Floor | str]:
+    """The floor by the way to count parameters, or in words why it cannot be told.
+
+    `trainings` is how many of each size the losses are the mean of: draws of one alone know nothing
+    of the noise of a training, and an assumed one is added. Floors that contradict one another are
+    not told.
+    """
+    if trainings == 1:
+        losses = with_training_noise(losses, TRAINING_NOISE_NATS, seed=seed)
+    return _agreed({count: fit_floor(n, losses) for count, n in parameters.items()})
+
+
+def _agreed(floors: dict[str, Floor | str]) -> dict[str, Floor | str]:
+    """The floors, unless they contradict one another: a loss does not know how we count."""
+    told = [found.floor for found in floors.values() if isinstance(found, Floor)]
+    if len(told) < len(floors) or all(f.low <= g.value <= f.high for f in told for g in told):
+        return floors
+    values = " and ".join(
+        f"{floor.value:.2f} ({name})" for name, floor in zip(floors, told, strict=True)
+    )
+    reason = f"it depends on which parameters are counted: {values}, beyond their intervals"
+    return dict.fromkeys(floors, reason)
 
 
 def _without(parameters: Floats, mean: Floats, place: int) -> float:

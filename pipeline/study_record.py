@@ -21,7 +21,7 @@ from pipeline.work_folder import MANIFEST, METRICS
 from pipeline.yaml12 import load_yaml
 
 _NOTED = {"train_perplexity": ".2f", "test_perplexity": ".2f", "gap_nats": "+.3f"}
-_FIGURES = ("figure*.png", "figure*.svg", "figure4.csv", "table*.csv", "index.html")
+_FIGURES = ("*.png", "*.svg", "*.csv", "index.html")
 
 
 class Point(NamedTuple):

@@ -95,16 +95,18 @@ def record_study(
 
 
 def record_comparison(
-    params: Mapping[str, str], metrics: Mapping[str, float], folder: Path, log: logging.Logger
+    params: Mapping[str, str],
+    metrics: Mapping[str, float],
+    files: list[Path],
+    log: logging.Logger,
 ) -> None:
-    """Put a comparison of studies into the experiment `figure4-compare`, with all of its files.
+    """Put a comparison of studies into the experiment `figure4-compare`, with its files.
 
     The same files are the same run. A failure is one warning with its reason and stops nothing.
     """
     if reason := why_not_tracked():
         log.info("not tracked in MLflow: %s", reason)
         return
-    files = sorted(path for path in folder.iterdir() if path.is_file())
     points = [Point(metric_name(name), value, 0) for name, value in metrics.items()]
     try:
         store = _open_store("compare")
@@ -112,7 +114,7 @@ def record_comparison(
             store.fill_comparison(params, points, files)
         log.info("recorded in MLflow: %s", store.experiment_name)
     except Exception as error:  # whatever a database or a server raises, the files are whole
-        log.warning("MLflow: %s; the comparison is in %s", _say(error), folder)
+        log.warning("MLflow: %s; the comparison is in %s", _say(error), files[0].parent)
 
 
 def _record(profile: str, params: ProfileParams, study: Path, report: Path | None = None) -> str:

@@ -17,6 +17,7 @@ from pipeline.scaling import (
     draw_losses,
     estimate,
     fit_floor,
+    fit_floors,
     of_size,
     power_law,
     slope,
@@ -141,7 +142,26 @@ def test_floor_of_an_exact_law_is_found_again() -> None:
 )
 def test_where_no_floor_can_be_told_the_reason_is(means: Floats, reason: str) -> None:
     found = fit_floor(PARAMETERS[: len(means)], exact(means))
-    assert (reason in found) if isinstance(found, str) else reason == ""
+    if reason:
+        assert isinstance(found, str) and reason in found
+    else:
+        assert isinstance(found, Floor)
+
+
+def test_draws_that_are_all_the_same_give_no_interval() -> None:
+    found = change(exact(np.array([4.0, 3.5])), 0, 1)
+    assert found.value == -0.5 and math.isnan(found.low) and math.isnan(found.high)
+
+
+def test_noise_of_training_is_assumed_only_where_one_training_cannot_show_it() -> None:
+    means = 1.7 + 400 * PARAMETERS**-0.4
+    one, three = (
+        fit_floors({"all": PARAMETERS}, exact(means), trainings=count, seed=1)["all"]
+        for count in (1, 3)
+    )
+    assert isinstance(one, Floor) and isinstance(three, Floor)
+    assert three.floor.high - three.floor.low < 0.002
+    assert one.floor.high - one.floor.low > 0.01
 
 
 def test_floor_that_other_documents_would_take_away_is_not_told() -> None:

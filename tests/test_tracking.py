@@ -336,7 +336,8 @@ def test_a_process_is_told_from_a_later_one_of_the_same_number() -> None:
 def test_hardware_does_not_make_another_study(params: ProfileParams) -> None:
     more = params.compute.model_copy(update={"workers": 64})
     assert settings_hash(params.model_copy(update={"compute": more})) == settings_hash(params)
-    assert settings_hash(params.model_copy(update={"seed": 2})) != settings_hash(params)
+    seeds = params.seeds.model_copy(update={"order": 2})
+    assert settings_hash(params.model_copy(update={"seeds": seeds})) != settings_hash(params)
 
 
 def test_durations_do_not_make_another_study(tmp_path: Path, params: ProfileParams) -> None:

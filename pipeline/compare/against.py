@@ -12,12 +12,13 @@ import pandas as pd
 from pipeline.compare.measure import BITS_PER_BYTE, PERPLEXITY, Draws, Measured, Metric, measure
 from pipeline.compare.studies import SPLITS, Group
 from pipeline.report.tables import TABLE3, TASKS, set_title
-from pipeline.scaling import Estimate
+from pipeline.scaling import estimate
 
 COLUMNS = (
     *("study", "reference", "size", "set", "title", "metric", "kind", "ours", "theirs"),
     *("value", "low", "high", "num_examples", "interval_covers", "remark"),
 )
+_NOT_SCORED = "not scored"
 _BITS = "bits per byte: the tokenizers differ, so that perplexities per token do not compare"
 
 
@@ -84,9 +85,11 @@ def _ratios(pair: _Pair, eval_set: str, draws: Draws) -> list[dict[str, Any]]:
     ours, theirs = (measure(group, eval_set, metric, draws) for group in pair)
     rows = []
     for size in pair.sizes:
+        row = pair.row(size, eval_set, name, "ratio")
         if ours is None or theirs is None or size not in ours.sizes or size not in theirs.sizes:
+            rows += _untold(pair, row)
             continue
-        row = pair.row(size, eval_set, name, "ratio") | _versus(ours, theirs, size, np.divide)
+        row |= _versus(ours, theirs, size, np.divide)
         if not alike:
             row["remark"] = "; ".join(filter(None, [row["remark"], _BITS]))
         rows.append(row)
@@ -101,9 +104,10 @@ def _differences(pair: _Pair, eval_set: str, name: str, draws: Draws) -> list[di
     rows = []
     for size in pair.sizes:
         values = [_reported(group, size, eval_set, name) for group in pair]
-        if any(math.isnan(value) for value in values):
-            continue
         row = pair.row(size, eval_set, name, "difference")
+        if any(math.isnan(value) for value in values):
+            rows += _untold(pair, row | dict(zip(("ours", "theirs"), values, strict=True)))
+            continue
         if ours and theirs and size in ours.sizes and size in theirs.sizes:
             row |= _versus(ours, theirs, size, np.subtract)
         else:
@@ -113,6 +117,28 @@ def _differences(pair: _Pair, eval_set: str, name: str, draws: Draws) -> list[di
     return rows
 
 
+def _untold(pair: _Pair, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row of what one side lacks, with the reason; none where neither scored the set."""
+    told = {g.label: _why_not(g, row["size"], row["set"], row["metric"]) for g in pair}
+    if all(why == _NOT_SCORED for why in told.values()):
+        return []
+    reasons = [f"{label}: {why}" for label, why in told.items() if why]
+    return [row | {"remark": "; ".join(filter(None, [row["remark"], *reasons]))}]
+
+
+def _why_not(group: Group, size: str, eval_set: str, metric: str) -> str:
+    """Why a group has no such number; empty where it has one."""
+    for study in group.studies:
+        result = study.sizes[size].results.get(eval_set)
+        if result is None:
+            return _NOT_SCORED
+        if reason := result.not_run or result.no_signal.get(metric):
+            return reason
+        if metric not in result.metrics:
+            return "its scores do not hold it"
+    return ""
+
+
 def _versus(ours: Measured, theirs: Measured, size: str, how: np.ufunc) -> dict[str, Any]:
     """Ratio or difference of one size, with its interval over what both groups' draws hold."""
     places = ours.sizes.index(size), theirs.sizes.index(size)
@@ -120,7 +146,7 @@ def _versus(ours: Measured, theirs: Measured, size: str, how: np.ufunc) -> dict[
     left, right = (float(m.metric.of_mean(m.means.mean[p])) for m, p in both)
     drawn = how(*(m.metric.of_mean(m.means.draws[:, p]) for m, p in both))
     # Losses are what is averaged over replicates, so that this is the ratio of two means.
-    value = Estimate(float(how(left, right)), *map(float, np.percentile(drawn, [2.5, 97.5])))
+    value = estimate(float(how(left, right)), drawn)
     paired = bool(ours.ids) and ours.ids == theirs.ids
     return {
         "ours": left,
@@ -128,7 +154,7 @@ def _versus(ours: Measured, theirs: Measured, size: str, how: np.ufunc) -> dict[
         "value": value.value,
         "low": value.low,
         "high": value.high,
-        "num_examples": len(ours.ids) or None,
+        "num_examples": ours.num_examples,
         "interval_covers": covers(ours, theirs)
         + (", on the same examples" if paired else ", on examples of their own"),
     }
@@ -151,6 +177,8 @@ def _is_recomputed(group: Group, eval_set: str, name: str) -> bool:
         for number, size in enumerate(measured.sizes):
             reported = study.sizes[size].results[eval_set].metrics.get(name, math.nan)
             again = float(measured.metric.of_mean(measured.by_replicate[place, number]))
+            if math.isnan(reported):
+                continue  # a size of which the score says nothing: the others' stand
             if not math.isclose(reported, again, rel_tol=1e-6, abs_tol=1e-9):
                 return False
     return True

@@ -22,6 +22,7 @@ _MOST_EXPONENT = 3.0
 _REFITS = 100
 _GRID = np.geomspace(0.02, 2.5, 24)  # of either exponent
 _STARTS = 2
+_NO_FLOOR = 1e-3  # of the least loss: starts below zero are set to a tenth of that
 
 
 class BudgetLaw(NamedTuple):
@@ -78,6 +79,8 @@ def fit_budgets(parameters: Floats, tokens: Floats, losses: Losses) -> BudgetLaw
     drawn = np.stack([
         fit.best(np.log(draw), [best, *fit.starts(draw)]) for draw in losses.draws[:_REFITS]
     ])
+    if reason := _at_a_bound(drawn, losses.mean):
+        return reason
     a, alpha, b, beta, e = best
     share = drawn[:, 3] / np.maximum(drawn[:, 1] + drawn[:, 3], 1e-9)
     return BudgetLaw(
@@ -90,6 +93,27 @@ def fit_budgets(parameters: Floats, tokens: Floats, losses: Losses) -> BudgetLaw
         largest_error=float(np.abs(np.expm1(fit.errors(best, np.log(losses.mean)))).max()),
         num_runs=len(parameters),
     )
+
+
+def _at_a_bound(drawn: Floats, losses: Floats) -> str:
+    """Why refits [draws, numbers] leave the law open: an end of an interval is a bound of the fit.
+
+    There the numbers are not the data's but the search's.
+    """
+    floor = np.percentile(np.exp(drawn[:, 4]), [2.5, 97.5])
+    if floor[0] < _NO_FLOOR * losses.min():
+        return (
+            f"within the noise E is anything from 0 to {floor[1]:.2f} nats: a law without an end "
+            "does as well"
+        )
+    for name, place, what in (("alpha", 1, "sizes"), ("beta", 3, "budgets")):
+        low, high = np.percentile(drawn[:, place], [2.5, 97.5])
+        if low < _GRID[0] / 2 or high > 0.99 * _MOST_EXPONENT:
+            return (
+                f"within the noise {name} is anything from {low:.2f} to {high:.2f}, where the "
+                f"search ends at 0 and {_MOST_EXPONENT:g}: these {what} do not tell it"
+            )
+    return ""
 
 
 class _Fit:

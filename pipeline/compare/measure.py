@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from pipeline.bootstrap import sum_by_cluster
 from pipeline.compare.studies import Group, Study
 from pipeline.errors import CorruptDataError
-from pipeline.scaling import Estimate, Floats, Losses, draw_losses
+from pipeline.scaling import Estimate, Floats, Losses, draw_losses, estimate
 
 BOTH, DOCUMENTS, SEEDS = "documents and seeds", "documents", "seeds, each with own documents"
 """What an interval covers."""
@@ -40,7 +42,10 @@ class Measured(NamedTuple):
     metric: Metric
     sizes: list[str]
     ids: list[str]
-    """Of the documents or examples; empty where each replicate has its own."""
+    """Of the documents, or of the first example of each cluster; empty where each replicate has
+    its own."""
+    num_examples: int | None
+    """None where each replicate has its own."""
     means: Losses
     """The ratio of the two sums, of the mean replicate and by draw: perplexity's logarithm, say."""
     by_replicate: Floats
@@ -53,9 +58,8 @@ class Measured(NamedTuple):
         return self.estimate(self.means.mean[place], self.means.draws[:, place])
 
     def estimate(self, mean: float, draws: Floats) -> Estimate:
-        """The metric at a mean, and between the 2.5 and 97.5 percentiles of its draws."""
-        ends = np.percentile(self.metric.of_mean(draws), [2.5, 97.5])
-        return Estimate(float(self.metric.of_mean(np.asarray(mean))), *map(float, ends))
+        """The metric at a mean, with the interval of its draws."""
+        return estimate(float(self.metric.of_mean(np.asarray(mean))), self.metric.of_mean(draws))
 
     def spread(self, size: str) -> float:
         """Standard deviation of the metric over replicates; NaN for one alone."""
@@ -70,6 +74,7 @@ BITS_PER_BYTE = Metric("loss_nats", "num_bytes", lambda nats: nats / math.log(2)
 def measure(group: Group, eval_set: str, metric: Metric, draws: Draws) -> Measured | None:
     """A metric of every size that all replicates were scored on; None where there is none.
 
+    What evaluate says hangs together (the questions about one story) is drawn together.
     Replicates that share their documents are drawn crossed with them: one draw takes the same
     documents everywhere. Where each has documents of its own, what documents do is in the spread
     of the replicates already, and only that is drawn.
@@ -88,18 +93,20 @@ def measure(group: Group, eval_set: str, metric: Metric, draws: Draws) -> Measur
         cube = np.stack([c.numerators for c in columns])
         means = draw_losses(cube, columns[0].denominators, samples=draws.samples, seed=seed)
         covers = BOTH if len(columns) > 1 else DOCUMENTS
-        return Measured(metric, sizes, ids[0], means, sums, covers)
+        return Measured(metric, sizes, ids[0], columns[0].num_examples, means, sums, covers)
     alone = np.ones(1)
     means = draw_losses(sums[:, np.newaxis], alone, samples=draws.samples, seed=seed)
-    return Measured(metric, sizes, [], means, sums, SEEDS)
+    return Measured(metric, sizes, [], None, means, sums, SEEDS)
 
 
 class _Columns(NamedTuple):
     ids: list[str]
+    """Of the first example of each cluster."""
+    num_examples: int
     numerators: Floats
-    """[examples, sizes]"""
+    """[clusters, sizes]"""
     denominators: Floats
-    """[examples]"""
+    """[clusters]"""
 
 
 def _has(group: Group, size: str, eval_set: str, metric: Metric) -> bool:
@@ -124,7 +131,18 @@ def _columns(study: Study, sizes: Sequence[str], eval_set: str, metric: Metric) 
                 f"examples of {eval_set}; run dvc repro there"
             )
     above = np.stack([table[metric.numerator].to_numpy(float) for table in tables], axis=1)
-    return _Columns(ids, above, below[0])
+    return _by_cluster(tables[0], above, below[0])
+
+
+def _by_cluster(table: pd.DataFrame, above: Floats, below: Floats) -> _Columns:
+    """Sums over what evaluate says hangs together; each example alone where it says nothing."""
+    ids = table["id"].astype(str).tolist()
+    if "cluster" not in table:
+        return _Columns(ids, len(ids), above, below)
+    clusters, _ = pd.factorize(table["cluster"])
+    sums = sum_by_cluster(np.column_stack([above, below]), clusters.tolist())
+    _, first = np.unique(clusters, return_index=True)
+    return _Columns([ids[n] for n in first], len(ids), sums[:, :-1], sums[:, -1])
 
 
 def _are_crossed(columns: Sequence[_Columns]) -> bool:

@@ -83,7 +83,7 @@ def _steps(table: pd.DataFrame) -> pd.DataFrame:
         columns[f"{split} ratio"] = _spans(shown, f"{split}_step")
         falls = zip(shown[f"{split}_step_falls_in"], shown["replicates"], strict=True)
         columns[f"{split} falls in"] = pd.Series(
-            [f"{int(n)} of {of}" for n, of in falls if not pd.isna(n)], index=shown.index
+            ["-" if pd.isna(n) else f"{int(n)} of {of}" for n, of in falls], index=shown.index
         )
     return pd.DataFrame(columns)
 

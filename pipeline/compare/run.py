@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -12,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.compare.against import against_first
-from pipeline.compare.budget_law import BudgetLaw, fit_budgets, why_not
+from pipeline.compare.budget_law import BudgetLaw
+from pipeline.compare.budgets import fit_runs
 from pipeline.compare.command import Asked
 from pipeline.compare.figure import draw
 from pipeline.compare.measure import Draws
 from pipeline.compare.page import render
 from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, group, read_study
-from pipeline.compare.tables import COUNTS, Figure4, comparison, measure_figure4, slopes
+from pipeline.compare.tables import Figure4, comparison, measure_figure4, slopes
 from pipeline.compare.terminal import as_text
 from pipeline.files import open_atomic, write_json
-from pipeline.scaling import Losses
 from pipeline.tracking import record_comparison
 
 
@@ -46,15 +45,17 @@ def run(asked: Asked, log: logging.Logger) -> None:
     with TemporaryDirectory(prefix="figure4-compare-") as scratch:
         compared = compare(asked, Path(scratch), log)
     asked.out.mkdir(parents=True, exist_ok=True)
+    files = [asked.out / name for name in ("fit.json", "compare.png", "compare.svg", "index.html")]
     for name, frame in compared.tables.items():
-        with open_atomic(asked.out / f"{name}.csv", "w") as file:
+        files.append(asked.out / f"{name}.csv")
+        with open_atomic(files[-1], "w") as file:
             frame.to_csv(file, index=False, lineterminator="\n")
     write_json(asked.out / "fit.json", _fits(compared.budgets))
     draw(compared.groups, compared.figure4, compared.tables["ratios"], asked.out)
     with open_atomic(asked.out / "index.html", "w") as file:
         file.write(render(compared, asked.out))
     named = {f"study.{n}": f"{s.label}={s.where}" for n, s in enumerate(asked.studies, start=1)}
-    record_comparison(named, _points(compared.tables["compare"]), asked.out, log)
+    record_comparison(named, _points(compared.tables["compare"]), files, log)
     print(as_text(compared))
     print(f"\nFigure, tables and what the intervals mean: {asked.out / 'index.html'}")
 
@@ -74,39 +75,9 @@ def compare(asked: Asked, scratch: Path, log: logging.Logger) -> Compared:
     tables = {
         "compare": comparison(groups, figure4, draws),
         "ratios": against_first(groups, draws),
-        "slopes": slopes(groups, figure4),
+        "slopes": slopes(groups, figure4, draws),
     }
-    return Compared(groups, figure4, tables, _fit(groups, figure4))
-
-
-def _fit(groups: Sequence[Group], figure4: Figure4) -> dict[str, BudgetLaw | str]:
-    """L(N, D) of the test loss over every group and size, by the way to count parameters."""
-    runs = [
-        (group, size, figure4[group.label]["test"])
-        for group in groups
-        if "test" in figure4[group.label]
-        for size in figure4[group.label]["test"].sizes
-    ]
-    if len({group.first.tokenizer for group, *_ in runs}) > 1:
-        told = "the tokenizers differ: there is no loss per token that all studies have"
-        return dict.fromkeys(COUNTS, told)
-    tokens = np.array([group.training(size, "tokens") for group, size, _ in runs], dtype=float)
-    found: dict[str, BudgetLaw | str] = {}
-    for count, key in COUNTS.items():
-        values = [group.training(size, key) for group, size, _ in runs]
-        if None in values:
-            found[count] = f"{key} is not in every study's train/*/metrics.json"
-            continue
-        parameters = np.array(values, dtype=float)
-        found[count] = why_not(parameters, tokens) or fit_budgets(
-            parameters,
-            tokens,
-            Losses(
-                np.array([m.means.mean[m.sizes.index(size)] for _, size, m in runs]),
-                np.stack([m.means.draws[:, m.sizes.index(size)] for _, size, m in runs], axis=1),
-            ),
-        )
-    return found
+    return Compared(groups, figure4, tables, fit_runs(groups, figure4, draws))
 
 
 def _fits(budgets: dict[str, BudgetLaw | str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pipeline.yaml12 import load_yaml
 _RECORDS = ("params.yaml", "dvc.lock")
 READS = (("train", "metrics.json"), ("evaluate", ".json"), ("evaluate", ".examples.parquet"))
 """Stages and endings of the files of data/<profile>/<stage>/<size>/ that are read."""
+_LATER = ("overlap", "report")  # stages after the scores
 
 
 class Place(NamedTuple):
@@ -107,18 +108,21 @@ def settings(place: Place) -> dict[str, Any]:
     """The parameters that a study was made with, by dotted name; empty where none are recorded.
 
     dvc.lock tells what the stages ran with. Where it tells nothing of this profile, params.yaml
-    does. Left out is what decides no result: where the study ran, and its page's title.
+    does. Left out is what decides nothing that is compared: where the study ran, what it has of
+    memory, and its page's title.
     """
     root, profile = place.folder.parent.parent, place.folder.name
     prefix = f"profiles.{profile}."
     found: dict[str, Any] = {}
-    for stage in _read(root / "dvc.lock").get("stages", {}).values():
+    for stage_name, stage in _read(root / "dvc.lock").get("stages", {}).items():
+        if stage_name in _LATER:
+            continue
         for name, value in stage.get("params", {}).get("params.yaml", {}).items():
             if name.startswith(prefix):
                 found |= _flatten(name.removeprefix(prefix), value)
     if not found:
         found = _flatten("", _read(root / "params.yaml").get("profiles", {}).get(profile, {}))
-    return {key: v for key, v in found.items() if key.split(".")[0] not in {"compute", "report"}}
+    return {key: v for key, v in found.items() if key.split(".")[0] not in {"compute", *_LATER}}
 
 
 def _read(path: Path) -> dict[str, Any]:

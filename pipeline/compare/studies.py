@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -143,13 +144,14 @@ def _group(label: str, studies: list[Study]) -> Group:
         if study.tokenizer != studies[0].tokenizer:
             raise UserError(
                 f"{label}: {study.place.name} has another tokenizer than {studies[0].place.name}, "
-                "so that their perplexities have no mean; give each a LABEL= of its own"
+                "so that their perplexities have no mean; give each a LABEL= of its own. Seeds of "
+                "the corpus or the split make replicates only where the tokenizer is a given one"
             )
-        for size in sizes:
-            ours, theirs = (s.sizes[size].training["parameters"] for s in (study, studies[0]))
+        for size, key in product(sizes, ("parameters", "tokens")):
+            ours, theirs = (s.sizes[size].training.get(key) for s in (study, studies[0]))
             if ours != theirs:
                 raise UserError(
-                    f"{label}: {size} has {ours:,} parameters in {study.place.name} and "
+                    f"{label}: {size} has {ours:,} {key} in {study.place.name} and "
                     f"{theirs:,} in {studies[0].place.name}, so that they are no replicates; give "
                     "each a LABEL= of its own"
                 )

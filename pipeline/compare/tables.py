@@ -12,11 +12,12 @@ import pandas as pd
 
 from pipeline.compare.measure import BITS_PER_BYTE, PERPLEXITY, Draws, Measured, measure
 from pipeline.compare.studies import SPLITS, Group
-from pipeline.scaling import Estimate, fit_floor, slope, step_ratio
+from pipeline.params import SIZES
+from pipeline.scaling import Estimate, Floats, fit_floors, slope, step_ratio
 
 COUNTS = {"all": "parameters", "without embeddings": "non_embedding_parameters"}
 """Ways to count parameters -> their name in a training's metrics.json."""
-_TRAINING = ("parameters", "non_embedding_parameters", "tokens", "epochs", "learning_rate")
+_TRAINING = ("parameters", "non_embedding_parameters", "tokens", "epochs")
 _NONE = Estimate(math.nan, math.nan, math.nan)
 
 Figure4 = Mapping[str, Mapping[str, Measured]]
@@ -35,7 +36,8 @@ def measure_figure4(groups: Sequence[Group], draws: Draws) -> dict[str, dict[str
 def comparison(groups: Sequence[Group], figure4: Figure4, draws: Draws) -> pd.DataFrame:
     """One row a group and size.
 
-    A perplexity is exp of the mean loss of the replicates, `_sd` the standard deviation of theirs.
+    `learning_rate` lists the replicates' where they differ: each seed searches for its own. A
+    perplexity is exp of the mean loss of the replicates, `_sd` the standard deviation of theirs.
     `_step` is the perplexity of the next smaller size over this one's: above 1 it falls;
     `_falls_in` counts the replicates in which it does. What was not measured is an empty cell.
     """
@@ -46,6 +48,7 @@ def comparison(groups: Sequence[Group], figure4: Figure4, draws: Draws) -> pd.Da
             row: dict[str, Any] = {"study": group.label, "size": size}
             row["replicates"] = len(group.studies)
             row |= {key: group.training(size, key) for key in _TRAINING}
+            row["learning_rate"] = _rates(group, size)
             for split in SPLITS:
                 measured = figure4[group.label].get(split)
                 row |= _cells(f"{split}_perplexity", measured, size)
@@ -54,6 +57,11 @@ def comparison(groups: Sequence[Group], figure4: Figure4, draws: Draws) -> pd.Da
                 row[f"{split}_interval_covers"] = measured.covers if measured else ""
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _rates(group: Group, size: str) -> object:
+    rates = [study.sizes[size].training.get("learning_rate") for study in group.studies]
+    return rates[0] if len(set(rates)) == 1 else " ".join(map(str, rates))
 
 
 def _cells(name: str, measured: Measured | None, size: str) -> dict[str, float]:
@@ -69,11 +77,12 @@ def _cells(name: str, measured: Measured | None, size: str) -> dict[str, float]:
 
 
 def _step(name: str, measured: Measured | None, size: str) -> dict[str, Any]:
-    place = measured.sizes.index(size) if measured and size in measured.sizes else 0
-    if measured is None or place == 0:
+    smaller = SIZES[SIZES.index(size) - 1] if size != SIZES[0] else ""
+    if measured is None or not {smaller, size} <= set(measured.sizes):
         return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan} | {
             f"{name}_falls_in": None
         }
+    place = measured.sizes.index(size)
     ratio = step_ratio(measured.means, place - 1, place)
     falls = measured.by_replicate[:, place] < measured.by_replicate[:, place - 1]
     return {
@@ -84,20 +93,20 @@ def _step(name: str, measured: Measured | None, size: str) -> dict[str, Any]:
     }
 
 
-def slopes(groups: Sequence[Group], figure4: Figure4) -> pd.DataFrame:
+def slopes(groups: Sequence[Group], figure4: Figure4, draws: Draws) -> pd.DataFrame:
     """One row a group, split and way to count parameters: the exponent of perplexity, the floor.
 
-    `floor` has a number only where `fit_floor` can tell one; else `floor_told` says why not.
+    `floor` has a number only where `fit_floors` can tell one; else `floor_told` says why not.
     """
     rows = []
     for group in groups:
         for split, measured in figure4[group.label].items():
-            for count, key in COUNTS.items():
-                counts = [group.training(size, key) for size in measured.sizes]
-                if len(counts) < 2 or None in counts:
-                    continue
-                n = np.array(counts, dtype=np.float64)
-                exponent, floor = slope(n, measured.means), fit_floor(n, measured.means)
+            parameters = _parameters(group, measured)
+            floors = fit_floors(
+                parameters, measured.means, trainings=len(group.studies), seed=draws.seed
+            )
+            for count, n in parameters.items():
+                exponent, floor = slope(n, measured.means), floors[count]
                 told = _NONE if isinstance(floor, str) else floor.floor
                 rows.append({
                     "study": group.label,
@@ -113,6 +122,19 @@ def slopes(groups: Sequence[Group], figure4: Figure4) -> pd.DataFrame:
                     "floor_told": floor if isinstance(floor, str) else "yes",
                 })
     return pd.DataFrame(rows)
+
+
+def _parameters(group: Group, measured: Measured) -> dict[str, Floats]:
+    """By the way to count; without those that an old study lacks, and none for one size alone."""
+    found = {
+        count: [group.training(size, key) for size in measured.sizes]
+        for count, key in COUNTS.items()
+    }
+    return {
+        count: np.array(values, dtype=np.float64)
+        for count, values in found.items()
+        if len(values) > 1 and None not in values
+    }
 
 
 def falls_everywhere(group: Group, measured: Measured) -> int:

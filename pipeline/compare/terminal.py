@@ -39,7 +39,7 @@ def _ratios(compared: Compared) -> list[str]:
     lines = [f"Against {_short(first)}: ratio, below 1 where it is better, with its 95 % interval"]
     for row in shown:
         split = str(row["set"]).removeprefix("webtext_")
-        interval = f"{row['value']:.4f}  [{row['low']:.4f}, {row['high']:.4f}]"
+        interval = _span(row["value"], row["low"], row["high"], ".4f")
         metric = str(row["metric"]).replace("_", " ")
         lines.append(
             f"{_short(row['study']):<16} {row['size']:<7.7} {split:<6} {metric:<14} {interval}"
@@ -48,11 +48,25 @@ def _ratios(compared: Compared) -> list[str]:
 
 
 def _cell(row: Mapping[Any, Any], split: str) -> str:
-    value = row[f"{split}_perplexity"]
-    if math.isnan(value):
+    value, low, high = (row[f"{split}_perplexity{end}"] for end in ("", "_low", "_high"))
+    return _span(value, low, high, ".2f")
+
+
+def _span(value: float, low: float, high: float, form: str) -> str:
+    """A number with its interval, for a terminal.
+
+    >>> _span(1.5, 1.25, 2.0, ".2f"), _span(1.5, math.nan, math.nan, ".1f")
+    ('1.50 [1.25, 2.00]', '1.5 [-]')
+    >>> _span(math.nan, math.nan, math.nan, ".1f")
+    'not run'
+    """
+    if not math.isfinite(value):
         return "not run"
-    low, high = row[f"{split}_perplexity_low"], row[f"{split}_perplexity_high"]
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return (
+        f"{value:{form}} [{low:{form}}, {high:{form}}]"
+        if math.isfinite(low)
+        else (f"{value:{form}} [-]")
+    )
 
 
 def _wrapped(sentences: list[str]) -> list[str]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from pipeline.compare.measure import BOTH
 from pipeline.compare.studies import SPLITS, Group, Study
 from pipeline.compare.tables import Figure4, falls_everywhere
+from pipeline.scaling import TRAINING_NOISE_NATS
 
 
 def summary(groups: Sequence[Group], figure4: Figure4) -> list[str]:
@@ -22,7 +24,10 @@ def summary(groups: Sequence[Group], figure4: Figure4) -> list[str]:
 
 
 def _falls(group: Group, figure4: Figure4, split: str) -> str:
-    falls, of = falls_everywhere(group, figure4[group.label][split]), len(group.studies)
+    measured, of = figure4[group.label][split], len(group.studies)
+    if len(measured.sizes) == 1:
+        return f"perplexity on {split} documents was measured for {measured.sizes[0]} alone"
+    falls = falls_everywhere(group, measured)
     if of == 1:
         verb = "falls at every step" if falls else "does not fall at every step"
         return f"perplexity on {split} documents {verb}"
@@ -37,21 +42,25 @@ def limits(groups: Sequence[Group], figure4: Figure4) -> list[str]:
         lines.append(
             f"{', '.join(single)}: one training a size. The intervals draw documents alone; what "
             "another seed would give is not in them, so that a difference beyond them may still be "
-            "the noise of training."
+            "the noise of training. A floor and L(N, D) allow for it by an assumed "
+            f"{TRAINING_NOISE_NATS:g} nats."
         )
     for group in groups:
         if (count := len(group.studies)) > 1:
             kinds = {measured.covers for measured in figure4[group.label].values()}
             drawn = "documents and seeds" if kinds == {BOTH} else "seeds, which bring documents"
-            quantile = {2: "12.7", 3: "4.3", 4: "3.2", 5: "2.8"}.get(count, "2 to 2.6")
+            quantile = f"{student.ppf(0.975, count - 1):.1f}"
             lines.append(
                 f"{group.label}: {count} replicates. The intervals hold {drawn}. With so few their "
                 f"mean is Student-distributed: an interval over seeds alone is {quantile} standard "
                 "errors to either side, where many seeds would make it 2."
             )
+    same = ["the grid of learning rates", "the shapes"]
+    if all(len({s.seeds.get("seeds.corpus") for s in group.studies}) == 1 for group in groups):
+        same.insert(1, "the crawl")
     lines.append(
-        "The grid of learning rates, the crawl and the shapes are the same in all replicates: no "
-        "interval holds what another choice of them would give."
+        f"{', '.join(same[:-1]).capitalize()} and {same[-1]} are the same in all replicates of a "
+        "study: no interval holds what another choice of them would give."
     )
     return lines
 

@@ -18,8 +18,10 @@ from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.overlap.difference import (
     NO_DIFFERENCE,
+    Chosen,
     Difference,
     Draws,
+    Terms,
     cluster_numbers,
     difference,
     terms_of,
@@ -28,7 +30,7 @@ from pipeline.params import SIZES
 from pipeline.results import read_results, read_scores
 
 MUCH_OVERLAP_PERCENT = 15.0  # the paper's bucket for LAMBADA, section 4
-Score = Callable[[pd.DataFrame], float]
+Score = Callable[[Chosen], float]
 COLUMNS = (
     "size",
     "set",
@@ -67,12 +69,13 @@ def clean_subset(
             for metric in (*EVAL_SETS[name].metrics, *_more(name, result.metrics)):
                 if metric in result.no_signal:
                     continue
-                score = score_of(metric, joined)
+                terms = terms_of(metric, joined)
+                score = _score_of(metric, terms, joined)
                 if score is None:
                     left_out += 1
                     continue
                 head = {"size": size, "set": name, "metric": metric}
-                change = _difference(metric, name, joined, draws)
+                change = _difference(terms, joined, draws)
                 rows.append(head | _compare(joined, score) | change._asdict())
     return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
 
@@ -81,8 +84,7 @@ def _more(name: str, measured: Collection[str]) -> list[str]:
     return [metric for metric in _MORE_METRICS.get(name, ()) if metric in measured]
 
 
-def _difference(metric: str, name: str, joined: pd.DataFrame, draws: Draws) -> Difference:
-    terms = terms_of(metric, joined)
+def _difference(terms: Terms | None, joined: pd.DataFrame, draws: Draws) -> Difference:
     if terms is None:
         return NO_DIFFERENCE
     clean = (joined["num_overlapping"] == 0).to_numpy(dtype=np.bool_)
@@ -100,44 +102,25 @@ def _join(scores: pd.DataFrame, overlap: pd.DataFrame, size: str, name: str) -> 
 
 
 def _compare(joined: pd.DataFrame, score: Score) -> dict[str, Any]:
-    clean = joined[joined["num_overlapping"] == 0]
-    much = joined[joined["overlap_percent"] > MUCH_OVERLAP_PERCENT]
+    clean = (joined["num_overlapping"] == 0).to_numpy(dtype=np.bool_)
+    much = (joined["overlap_percent"] > MUCH_OVERLAP_PERCENT).to_numpy(dtype=np.bool_)
     return {
-        "all": score(joined),
-        "clean": score(clean) if len(clean) else math.nan,
+        "all": score(np.ones_like(clean)),
+        "clean": score(clean) if clean.any() else math.nan,
         "num_all": len(joined),
-        "num_clean": len(clean),
-        "over_15_percent": score(much) if len(much) else math.nan,
-        "num_over_15_percent": len(much),
+        "num_clean": int(clean.sum()),
+        "over_15_percent": score(much) if much.any() else math.nan,
+        "num_over_15_percent": int(much.sum()),
     }
 
 
-def score_of(metric: str, scores: pd.DataFrame) -> Score | None:
+def _score_of(metric: str, terms: Terms | None, scores: pd.DataFrame) -> Score | None:
     """How `metric` follows from per-example columns, or None where it does not."""
-    if metric == "perplexity" and "loss_nats" in scores:
-        return lambda rows: float(np.exp(_loss_per_unit(rows)))
-    if metric.startswith("bits_per_") and "loss_nats" in scores:
-        return lambda rows: _loss_per_unit(rows) / math.log(2)
-    if metric == "bleu" and {"translation", "reference"} <= set(scores):
-        return _bleu
+    if terms is not None:
+        return terms.of
     if metric == "accuracy_top_1_percent" and {"confidence", "correct", "answer"} <= set(scores):
-        return _accuracy_of_surest
-    column = metric if metric in scores else metric.replace("accuracy", "correct")
-    return (lambda rows: float(rows[column].mean())) if column in scores else None
-
-
-def _loss_per_unit(rows: pd.DataFrame) -> float:
-    """Nats per canonical unit over the rows together."""
-    units = float(rows["num_units"].sum())
-    return float(rows["loss_nats"].sum()) / units if units else math.nan
-
-
-def _bleu(rows: pd.DataFrame) -> float:
-    """Corpus BLEU by sacrebleu; the rows' counts are added up first, so it is no mean."""
-    from sacrebleu.metrics.bleu import BLEU
-
-    references = [rows["reference"].tolist()]
-    return float(BLEU().corpus_score(rows["translation"].tolist(), references).score)
+        return lambda chosen: _accuracy_of_surest(scores[chosen])
+    return None
 
 
 def _accuracy_of_surest(rows: pd.DataFrame) -> float:

@@ -45,13 +45,16 @@ def coqa_domains(results: Path, overlaps: Mapping[str, pd.DataFrame], draws: Dra
 
     The overlap of a story is that of the texts of its questions together, each the story, the
     question and its answer. f1_held and f1_others are means over questions; the difference has a
-    95 % interval over stories. Empty where CoQA was not scored.
+    95 % interval over stories. Without the sizes that CoQA was not scored for, or whose F1 says
+    nothing of the model.
     """
     rows: list[dict[str, Any]] = []
     for size in SIZES:
         result = read_results(results / size).get("coqa")
         if result is None or result.not_run or "coqa" not in overlaps:
             continue
+        if "f1" in result.no_signal:
+            continue  # every answer empty, say: means of nothing
         scores = read_scores(results / size, "coqa").merge(overlaps["coqa"], on="id")
         if "group" in scores:
             for held, percent in HELD.items():

@@ -31,6 +31,10 @@ class Terms(NamedTuple):
     """What is added up: [examples, columns]."""
     score: Statistic
 
+    def of(self, chosen: Chosen) -> float:
+        """The score of some of the examples; not a number where there are none."""
+        return float(self.score(self.columns[chosen].sum(axis=0, keepdims=True))[0])
+
 
 class Difference(NamedTuple):
     """A difference of two scores and its 95 % interval; not a number where there is none.
@@ -48,9 +52,9 @@ NO_DIFFERENCE = Difference(math.nan, math.nan, math.nan)
 
 def terms_of(metric: str, scores: pd.DataFrame) -> Terms | None:
     """The sums that `metric` follows from, or None where it follows from none."""
-    if metric.startswith(("perplexity", "bits_per_")) and "loss_nats" in scores:
+    if (metric == "perplexity" or metric.startswith("bits_per_")) and "loss_nats" in scores:
         columns = scores[["loss_nats", "num_units"]].to_numpy(dtype=np.float64)
-        return Terms(columns, _perplexity if metric.startswith("perplexity") else _bits)
+        return Terms(columns, _perplexity if metric == "perplexity" else _bits)
     if metric == "bleu" and {"translation", "reference"} <= set(scores):
         return Terms(_bleu_counts(scores), _bleu)
     column = metric if metric in scores else metric.replace("accuracy", "correct")
@@ -66,7 +70,8 @@ def difference(
     """The score of the `left` examples minus that of the `right` ones (either may hold both).
 
     `clusters` numbers from 0 what each example is drawn with. Draws that leave one side empty do
-    not count.
+    not count; a side of one cluster is the same in every draw that has it, so that there is no
+    interval.
     """
     if not left.any() or not right.any():
         return NO_DIFFERENCE
@@ -78,7 +83,7 @@ def difference(
         return terms.score(rows[:, :width]) - terms.score(rows[:, width:])
 
     value = float(subtract(both.sum(axis=0, keepdims=True))[0])
-    if len(sums) < 2 or (left == right).all():
+    if (left == right).all() or min(len(np.unique(clusters[side])) for side in (left, right)) < 2:
         return Difference(value, math.nan, math.nan)
     drawn = subtract(draw_sums(sums, samples=draws.samples, seed=draws.seed))
     return Difference(value, *(interval(drawn) or (math.nan, math.nan)))
@@ -120,7 +125,7 @@ def _bleu_counts(scores: pd.DataFrame) -> Floats:
 
 
 def _bleu(sums: Floats) -> Floats:
-    return np.array([_corpus_bleu(row) if row[0] else math.nan for row in sums])
+    return np.array([_corpus_bleu(row) if row[1] else math.nan for row in sums])
 
 
 def _corpus_bleu(row: Floats) -> float:
@@ -131,6 +136,7 @@ def _corpus_bleu(row: Floats) -> float:
         total=row[2 + _ORDERS :].tolist(),
         sys_len=int(row[0]),
         ref_len=int(row[1]),
+        smooth_method="exp",  # as a reported score has it: sacrebleu's own default
         max_ngram_order=_ORDERS,
     )
     return float(score.score)

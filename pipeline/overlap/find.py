@@ -38,7 +38,7 @@ _NUM_IDS = 15
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Answer one question; the exit code is 1 where no training document holds any of the text."""
+    """Answer one question; the exit code is 0 also where the training text holds nothing of it."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.example is not None and arguments.set is None:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     print(_say(words, found, index.num_words, shutil.get_terminal_size((100, 24)).columns))
-    return 0 if found.num_held else 1
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.documents import list_shards, read_verified_shard
+from pipeline.errors import UserError
 from pipeline.ngrams import ExactIndex, NgramHasher
 from pipeline.overlap.ngram_index import NgramIndex
 from pipeline.overlap.spans import SoughtTexts
@@ -43,13 +44,22 @@ class Found(NamedTuple):
 
 
 def find_holders(index: NgramIndex, kept: Path, words: Sequence[str], *, most: int) -> Found:
-    """The `most` documents that share the most n-grams with a text; `kept` holds their texts."""
+    """The `most` documents that share the most n-grams with a text; `kept` holds their texts.
+
+    Raises:
+        UserError: `kept` lacks a document of the index: it was made anew since.
+    """
     hashes = NgramHasher(index.num_words).hash_ngrams(words)
     pairs = index.find(hashes)
     documents, counts = np.unique(pairs.documents, return_counts=True)
     leading = np.argsort(-counts, kind="stable")[:most]
     rows = index.documents.take(documents[leading]).to_pylist()
     texts = _read_texts(kept, {row["shard"] for row in rows}, {row["id"] for row in rows})
+    if len(texts) < len(rows):
+        raise UserError(
+            f"{kept}: lacks {len(rows) - len(texts)} of the documents that the index of n-grams "
+            "names, which is of another corpus; run dvc repro overlap"
+        )
     holders = [
         Holder(row["id"], row["url"], shared, *_longest_span(words, text, index.num_words))
         for row, shared in zip(rows, counts[leading].tolist(), strict=True)

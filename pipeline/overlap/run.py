@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,13 @@ from pipeline.overlap.highest import highest_overlap
 from pipeline.overlap.ngram_index import NgramIndex, leave_out_index
 from pipeline.overlap.spans import SoughtTexts
 from pipeline.overlap.table6 import table6
-from pipeline.overlap.texts import Text, completions, example_texts, scored_document_texts
+from pipeline.overlap.texts import (
+    Completion,
+    Text,
+    completions,
+    example_texts,
+    scored_document_texts,
+)
 from pipeline.overlap.training_filter import ask_filter, merge_shards
 from pipeline.overlap.training_side import (
     ReadShard,
@@ -41,7 +48,7 @@ def run(stage: Stage) -> dict[str, Any]:
     params, inputs = stage.params.overlap, stage.inputs
     texts = list(example_texts(inputs["eval_sets"] / "test"))
     texts += scored_document_texts(inputs["results"], inputs["documents"])
-    drawn = list(completions(inputs["results"]))
+    drawn, too_short = _long_enough(completions(inputs["results"]), params.ngram_words)
     asked = [text.words for text in texts] + [text.words for text in drawn]
     side = SeenIndex(asked, params.ngram_words)
     shards = _read_training_side(stage, side, SoughtTexts.of([t.words for t in drawn], side.index))
@@ -72,6 +79,7 @@ def run(stage: Stage) -> dict[str, Any]:
         "asked_ngrams_found": int(side.seen.sum()),
         "shorter_than_an_ngram": _count_short(texts, params.ngram_words),
         **filtered.metrics,
+        "completions_shorter_than_an_ngram": too_short,
         "figure5": summarise(curve),
         "copied_spans": summarise_spans(spans),
         "metrics_without_per_example_form": left_out,
@@ -130,6 +138,23 @@ def _write_examples(stage: Stage, side: SeenIndex, texts: list[Text]) -> dict[st
         with open_atomic(path) as file:
             frame.to_parquet(file, compression="zstd", index=False)
     return frames
+
+
+def _long_enough(
+    texts: Iterable[Completion], num_words: int
+) -> tuple[list[Completion], dict[str, int]]:
+    """Completions of n words at least, and by kind and size how many have fewer.
+
+    A model may end its text at once, and a text of fewer words has no n-gram that could be held:
+    beside real completions of a fixed length its 0 or 100 % would say nothing of memory.
+    """
+    long, short = [], Counter[str]()
+    for text in texts:
+        if len(text.words) >= num_words:
+            long.append(text)
+        else:
+            short["_".join(part for part in (text.kind, text.size) if part)] += 1
+    return long, dict(short)
 
 
 def _count_short(texts: list[Text], num_words: int) -> dict[str, int]:

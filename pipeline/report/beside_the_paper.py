@@ -27,6 +27,7 @@ PAPER_TABLE6 = {
     "one_billion_word": (13.19, 3.75),
 }
 """Percent of 8-grams in the set's own train text and in WebText's (Table 6 of the paper)."""
+_WEBTEXT = "webtext_train_percent"
 COLUMNS = ("set", "metric", "label", "ours", "paper", "difference", "num_examples", "remark")
 
 
@@ -81,6 +82,10 @@ def published_baselines(study: Study, eval_set: str, metric: str) -> dict[str, f
     record = study.stages["eval_sets"].get("sets", {}).get(eval_set, {})
     if why_not_comparable(study, eval_set) or record.get("departures"):
         return {}
+    scored = [own[eval_set] for own in study.results.values() if eval_set in own]
+    whole = record.get("num_examples")
+    if any(result.num_examples != whole for result in scored if not result.not_run):
+        return {}  # a sample of the set was scored
     return dict(EVAL_SETS[eval_set].baselines.get(metric, {}))
 
 
@@ -102,10 +107,24 @@ def table6_comparison(study: Study) -> pd.DataFrame | None:
             })
     table = pd.DataFrame(rows)
     if len(rows) == len(PAPER_TABLE6):
-        means = table.drop(columns=["set", "remark"]).astype(float).mean()
-        table.loc[len(table)] = {"set": "Mean", **means, "remark": ""}
-        table.loc[len(rows), "remark"] = "of sets with a remark" if table["remark"].any() else ""
+        mean = pd.DataFrame([_table6_mean(table)])
+        return pd.concat([table, mean], ignore_index=True)
     return table
+
+
+def _table6_mean(table: pd.DataFrame) -> dict[str, object]:
+    """Ours and the paper's mean over the same sets: those that ours has a number of."""
+    means: dict[str, object] = {"set": "Mean"}
+    remarks = ["of sets with a remark"] if table["remark"].any() else []
+    for name, title in (
+        ("own_train_percent", "own train text"),
+        (_WEBTEXT, "documents trained on"),
+    ):
+        pair = table[[name, f"paper_{name}"]].astype(float).dropna()
+        means |= {str(column): float(pair[column].mean()) for column in pair}
+        if len(pair) < len(table):
+            remarks.append(f"{title}: of {len(pair)} of the {len(table)} sets, the paper's too")
+    return means | {"remark": "; ".join(remarks)}
 
 
 def _table6_remarks(study: Study, name: str) -> list[str]:

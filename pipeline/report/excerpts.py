@@ -105,10 +105,7 @@ def _answers(
         for row in scored.iloc[places].to_dict("records")
     }
     examples = [example for example in read_examples(path) if example.id in rows]
-    try:
-        return [show(example, rows[example.id]) for example in examples]
-    except KeyError:
-        return []  # scores of a version that did not keep what the model said
+    return [show(example, rows[example.id]) for example in examples]
 
 
 def _conversation(example: Example, row: Mapping[str, Any]) -> Answer:

@@ -201,4 +201,5 @@ def _cell(row: Mapping[Any, Any], name: str, form: str) -> str:
     value, low, high = (float(row.get(name + end, math.nan)) for end in ("", "_low", "_high"))
     if not math.isfinite(value):
         return "not run"
-    return f"{value:{form}}  [{low:{form}}, {high:{form}}]"
+    ends = f"[{low:{form}}, {high:{form}}]" if math.isfinite(low) else "[-]"
+    return f"{value:{form}}  {ends}"

@@ -50,6 +50,8 @@ def split_losses(study: Study, unit: Unit = "token") -> dict[str, SizedLosses]:
 def gaps(splits: dict[str, SizedLosses]) -> SizedLosses:
     """Test loss minus train loss of each size that has both; above zero, train is easier."""
     sizes = [size for size in splits["train"].sizes if size in splits["test"].sizes]
+    if not sizes:  # one split was scored for none, so that it has no draws either
+        return SizedLosses([], Losses(np.empty(0), np.empty((0, 0))))
     train, test = (_only(splits[split], sizes) for split in SPLITS)
     return SizedLosses(sizes, differences(test, train))
 

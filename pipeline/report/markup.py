@@ -63,9 +63,16 @@ def estimate(found: tuple[float, float, float], form: str = "+.3f") -> str:
     ('-0.076 (-0.080 to -0.071)', '-')
     """
     value, low, high = found
-    if not math.isfinite(value):
-        return _GAP
-    return f"{value:{form}} ({low:{form}} to {high:{form}})"
+    return f"{value:{form}} ({between(low, high, form)})" if math.isfinite(value) else _GAP
+
+
+def between(low: float, high: float, form: str) -> str:
+    """The ends of an interval, or a dash where a number has none.
+
+    >>> between(1.0, 1.25, ".2f"), between(math.nan, math.nan, "+.3f")
+    ('1.00 to 1.25', '-')
+    """
+    return f"{low:{form}} to {high:{form}}" if math.isfinite(low) else _GAP
 
 
 def power(value: float) -> Markup:

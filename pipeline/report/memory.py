@@ -36,13 +36,25 @@ def copied(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(words, "Int64"))
 
 
+def too_short_to_read(study: Study) -> list[str]:
+    """How many completions of each kind have no n-gram, in words; empty where all have one."""
+    counts = study.stages["overlap"].get("completions_shorter_than_an_ngram", {})
+    return [
+        f"{count:,} {_name(study, *name.partition('_')[::2])}" for name, count in counts.items()
+    ]
+
+
+def _name(study: Study, kind: str, size: str) -> str:
+    return f"samples of {study.label(size)}" if kind == "sample" else "real completions"
+
+
 def copied_to_read(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """`copied` for the page: lengths that have no number as "under 8", long passages cut."""
     under = f"under {study.params.overlap.ngram_words}"
     words = ["median_words", "percentile_90_words", "longest_words"]
     names = [
-        f"samples of {study.label(size)}" if size else "real completions"
-        for size in table["size"].astype(str)
+        _name(study, str(kind), str(size))
+        for kind, size in zip(table["kind"], table["size"], strict=True)
     ]
     shown = table.drop(columns=["kind", "size"])
     for column in words:
@@ -69,14 +81,20 @@ def highest_to_read(study: Study) -> pd.DataFrame:
 
 
 def domains_to_read(study: Study) -> pd.DataFrame:
-    """CoQA by domain for the largest scored size; F1 in percent to one decimal."""
+    """CoQA by domain for `domains_size`; F1 in percent to one decimal."""
     table = study.overlap["coqa_domains"]
     if table.empty:
         return table
-    last = pd.DataFrame(table[table["size"] == table["size"].iloc[-1]]).drop(columns=["size"])
+    last = pd.DataFrame(table[table["size"] == domains_size(study)]).drop(columns=["size"])
     percents = ["f1_held", "f1_others", "difference", "low", "high"]
     last[percents] = (100 * last[percents]).round(1)
     return last
+
+
+def domains_size(study: Study) -> str:
+    """The largest size whose F1 by domain there is; empty where there is none."""
+    sizes = study.overlap["coqa_domains"]["size"]
+    return str(sizes.iloc[-1]) if len(sizes) else ""
 
 
 def clean_to_read(study: Study) -> pd.DataFrame:
@@ -88,7 +106,7 @@ def clean_to_read(study: Study) -> pd.DataFrame:
 
 
 def table6_means(study: Study) -> dict[str, int]:
-    """Over how many sets Table 6's means are: of the train split, and of own train texts."""
+    """Over how many sets Table 6's means are: of the training text, and of own train texts."""
     table = study.overlap["table6"].set_index("set")
     if "mean" not in table.index:
         return {"sets": 0, "own": 0}

@@ -19,10 +19,11 @@ from pipeline.report.chain import costs, funnel, splits
 from pipeline.report.describe import describe_figures
 from pipeline.report.excerpts import answer_sets, samples
 from pipeline.report.figure4 import Figure4
-from pipeline.report.scale_law import TRAINING_NOISE_NATS, limits
+from pipeline.report.scale_law import limits
 from pipeline.report.study import Study
 from pipeline.report.style import short_count
 from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
+from pipeline.scaling import TRAINING_NOISE_NATS
 
 
 def render(
@@ -62,9 +63,11 @@ def render(
         table6_comparison=table6_comparison(study),
         table6_means=memory.table6_means(study),
         copied=memory.copied_to_read(study, tables["copied"]),
+        too_short=memory.too_short_to_read(study),
         highest=memory.highest_to_read(study),
         clean=memory.clean_to_read(study),
         domains=memory.domains_to_read(study),
+        domains_of=memory.domains_size(study),
         funnel=funnel(study),
         splits=splits(study),
         costs=spent,
@@ -111,6 +114,7 @@ def _environment() -> jinja2.Environment:
         "number": markup.number,
         "score": markup.score,
         "signed": markup.signed,
+        "between": markup.between,
         "estimate": markup.estimate,
         "exp": math.exp,
         "power": markup.power,

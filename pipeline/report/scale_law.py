@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 from pipeline.report.losses import SPLITS, SizedLosses
 from pipeline.report.study import Study
-from pipeline.scaling import Estimate, Floor, fit_floor, slope, with_training_noise
+from pipeline.scaling import Estimate, Floor, fit_floors, slope
 
 EXPONENT_SUFFIX = {"all": "", "without embeddings": "_without_embeddings"}
 """Counts of parameters -> what metrics.json adds to the name of their slope."""
-TRAINING_NOISE_NATS = 0.01
-"""What another seed would change in a loss, as assumed for the floor: 1 % of perplexity."""
 _NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
@@ -43,25 +41,13 @@ def scale_law(study: Study, splits: dict[str, SizedLosses]) -> ScaleLaw:
     floors: dict[str, dict[str, Floor | str]] = {split: {} for split in SPLITS}
     for split in SPLITS:
         sized = splits[split]
-        for count in EXPONENT_SUFFIX:
-            if len(sized.sizes) < 2:
-                slopes[split][count], floors[split][count] = _NOTHING, "fewer than two sizes"
-                continue
-            parameters = sized.parameters(study, embedding=count == "all")
-            slopes[split][count] = slope(parameters, sized.losses)
-            noisy = with_training_noise(sized.losses, TRAINING_NOISE_NATS, seed=seed)
-            floors[split][count] = fit_floor(parameters, noisy)
-        floors[split] = _agreed(floors[split])
+        if len(sized.sizes) < 2:
+            slopes[split] = dict.fromkeys(EXPONENT_SUFFIX, _NOTHING)
+            floors[split] = dict.fromkeys(EXPONENT_SUFFIX, "fewer than two sizes")
+            continue
+        parameters = {
+            count: sized.parameters(study, embedding=count == "all") for count in EXPONENT_SUFFIX
+        }
+        slopes[split] = {count: slope(n, sized.losses) for count, n in parameters.items()}
+        floors[split] = fit_floors(parameters, sized.losses, trainings=1, seed=seed)
     return ScaleLaw(slopes, floors)
-
-
-def _agreed(floors: dict[str, Floor | str]) -> dict[str, Floor | str]:
-    """The floors, unless they contradict one another: a loss does not know how we count."""
-    told = [found.floor for found in floors.values() if isinstance(found, Floor)]
-    if len(told) < len(floors) or all(f.low <= g.value <= f.high for f in told for g in told):
-        return floors
-    values = " and ".join(
-        f"{floor.value:.2f} ({name})" for name, floor in zip(floors, told, strict=True)
-    )
-    reason = f"it depends on which parameters are counted: {values}, beyond their intervals"
-    return dict.fromkeys(floors, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -44,7 +45,10 @@ def _slopes(folder: Path) -> str:
     for count, suffix in EXPONENT_SUFFIX.items():
         ends = (metrics.get(f"test_exponent{suffix}{end}") for end in ("", "_low", "_high"))
         value, low, high = (float("nan") if end is None else end for end in ends)
-        said.append(f"{value:+.3f} [{low:+.3f}, {high:+.3f}] ({count})")
+        ends_said = f"[{low:+.3f}, {high:+.3f}]" if math.isfinite(low) else "[-]"
+        said.append(
+            f"{value:+.3f} {ends_said} ({count})" if math.isfinite(value) else f"- ({count})"
+        )
     return f"Test perplexity goes with parameters to the power {', '.join(said)}."
 
 

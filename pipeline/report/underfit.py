@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from pipeline.report.losses import SizedLosses
+from pipeline.report.markup import between
 from pipeline.scaling import Estimate, change, of_size, power_law
 
-_STUDENT_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-_NORMAL_975 = 1.96
+_FORM = "+.3f"
 _LEAST_POINTS = 4  # of a straight line and its noise
 _END = 0.75  # of the tokens: the end of training begins here
 
@@ -72,8 +73,8 @@ def _line(tokens: np.ndarray, losses: np.ndarray) -> Estimate:
     freedom = len(losses) - 2
     spread = ((places - places.mean()) ** 2).sum()
     error = math.sqrt(float((left**2).sum()) / freedom / float(spread))
-    student = _STUDENT_975[freedom - 1] if freedom <= len(_STUDENT_975) else _NORMAL_975
-    values = (math.log(2) * (slope + student * error * side) for side in (0, -1, 1))
+    wide = float(student.ppf(0.975, freedom)) * error
+    values = (math.log(2) * (slope + wide * side) for side in (0, -1, 1))
     return Estimate(*values)
 
 
@@ -127,7 +128,8 @@ def _say(kind: str, sizes: list[str], worse: list[int], rising: list[str]) -> st
     if kind == "holds":
         return (
             "As in the paper, nothing here has stopped underfitting: every larger model fits the "
-            "training text better, unseen text gains as much, and held-out loss fell to the end."
+            "training text better, unseen text gains no less beyond the interval, and held-out "
+            "loss fell to the end."
         )
     if kind == "in part":
         return (
@@ -147,10 +149,10 @@ def _say(kind: str, sizes: list[str], worse: list[int], rising: list[str]) -> st
 def _say_train(sizes: list[str], steps: list[Estimate]) -> str:
     clear = [n for n, step in enumerate(steps) if step.high < 0]
     fitted = f"{len(clear)} of {len(steps)} steps to a larger model lower the loss on the trained "
+    left = ": on the same tokens the smaller one had left that much unlearned" if clear else ""
     return (
-        f"{fitted}documents beyond chance: on the same tokens the smaller one had left that much "
-        f"unlearned. Nothing larger than {sizes[-1]} was trained, so of {sizes[-1]} only the gap "
-        "and the curve can tell."
+        f"{fitted}documents beyond the chance of documents{left}. Nothing larger than {sizes[-1]} "
+        f"was trained, so of {sizes[-1]} only the gap and the curve can tell."
     )
 
 
@@ -162,8 +164,8 @@ def _say_gap(gap: SizedLosses, gap_by_byte: SizedLosses) -> str:
     clear, clear_by_byte = _which_side(gap), _which_side(gap_by_byte)
     said = (
         f"The gap, test loss minus train loss per token, is {clear}. For {gap.sizes[-1]} it is "
-        f"{found.value:+.3f} nats ({found.low:+.3f} to {found.high:+.3f}), or {bits.value:+.3f} "
-        f"bits per byte of text ({bits.low:+.3f} to {bits.high:+.3f})."
+        f"{found.value:+.3f} nats ({between(found.low, found.high, _FORM)}), or {bits.value:+.3f} "
+        f"bits per byte of text ({between(bits.low, bits.high, _FORM)})."
     )
     if clear == clear_by_byte:
         return said
@@ -185,7 +187,7 @@ def _which_side(gap: SizedLosses) -> str:
 def _say_growth(splits: dict[str, SizedLosses], growth: Estimate) -> str:
     last = len(splits["test"].sizes) - 1
     falls = {split: -change(sized.losses, 0, last).value for split, sized in splits.items()}
-    numbers = f"by {growth.value:+.3f} nats ({growth.low:+.3f} to {growth.high:+.3f})"
+    numbers = f"by {growth.value:+.3f} nats ({between(growth.low, growth.high, _FORM)})"
     if growth.low > 0:
         said = f"The gap grows with size {numbers}"
     elif growth.high < 0:

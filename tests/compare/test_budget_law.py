@@ -76,3 +76,18 @@ def test_two_budgets_leave_the_law_of_tokens_open() -> None:
     again = other_e + A / parameters**ALPHA + scale / tokens**beta
     assert again == pytest.approx(losses, rel=1e-9)
     assert why_not(parameters, tokens)
+
+
+def test_losses_without_an_end_give_the_reason_in_place_of_a_law() -> None:
+    parameters, tokens, losses = _runs(4, 3)
+    told = fit_budgets(parameters, tokens, _drawn(losses - E, 0.02))
+    assert isinstance(told, str)
+    assert "E is anything from 0 to" in told
+
+
+def test_an_exponent_at_the_end_of_the_search_is_not_told() -> None:
+    """All budgets give the same loss: beta is whatever the search begins with."""
+    parameters, tokens, _ = _runs(4, 3)
+    told = fit_budgets(parameters, tokens, _drawn(E + A / parameters**ALPHA, 0.002))
+    assert isinstance(told, str)
+    assert "E is anything" in told or "beta is anything" in told

@@ -5,19 +5,26 @@ from __future__ import annotations
 import logging
 import math
 import random
+import shutil
 import statistics
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_studies import change_training, copy_study, scale, write_params
 
 from pipeline.compare.command import Asked, Named
+from pipeline.compare.measure import Draws, Metric, measure
 from pipeline.compare.run import Compared, compare
+from pipeline.compare.sources import find
+from pipeline.compare.studies import Group, read_study
 from pipeline.errors import CorruptDataError, UserError
+from pipeline.files import read_json, write_json
 from pipeline.params import SIZES
 
 _LOG = logging.getLogger("test")
+DRAWS = Draws(2000, 1)
 
 
 def _compare(tmp_path: Path, *studies: Path | tuple[str, Path]) -> Compared:
@@ -125,7 +132,7 @@ def test_a_difference_of_accuracy_has_the_interval_of_pairs(made: Path, tmp_path
     row = _row(compared, "cbt_cn", "value"), _row(compared, "cbt_cn", "low")
     assert row[0].iloc[-1] == pytest.approx(new - old)
     assert row[1].iloc[-1] < new - old
-    assert row[1].iloc[0] == row[0].iloc[0] == 0  # the same examples, the same answers
+    assert row[0].iloc[0] == 0 and math.isnan(row[1].iloc[0])  # the same examples and answers
 
 
 def _row(compared: Compared, eval_set: str, column: str) -> pd.Series:
@@ -145,7 +152,7 @@ def test_other_documents_are_not_paired(made: Path, tmp_path: Path) -> None:
         compared.tables["ratios"].query("set == @name and size == 'xl'").iloc[0]
         for name in ("webtext_train", "webtext_test")
     )
-    assert (same["low"], same["high"]) == (1.0, 1.0)
+    assert same["value"] == 1 and math.isnan(same["low"]) and math.isnan(same["high"])
     assert other["low"] < 1 < other["high"]
     assert other["interval_covers"] == "documents, on examples of their own"
 
@@ -208,3 +215,95 @@ def test_slopes_stand_on_both_counts_with_their_intervals(
     wanted = statistics.linear_regression(counts, losses).slope
     assert row["exponent"] == pytest.approx(wanted)
     assert row["exponent_low"] < wanted < row["exponent_high"]
+
+
+def test_what_one_side_lacks_is_a_row_with_the_reason(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    write_json(
+        ours / "evaluate" / "xl" / "cbt_cn.json", {"set": "cbt_cn", "not_run": "out of memory"}
+    )
+    compared = _compare(tmp_path, ("reference", made), ("ours", ours))
+    row = compared.tables["ratios"].query("set == 'cbt_cn' and size == 'xl'").iloc[0]
+    assert math.isnan(row["value"]) and math.isnan(row["ours"])
+    assert row["theirs"] == pytest.approx(_scores(made, "xl", "cbt_cn")["correct"].mean())
+    assert row["remark"] == "ours: out of memory"
+
+
+def test_a_size_without_signal_takes_no_other_s_interval(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    path = ours / "evaluate" / "xl" / "cbt_cn.examples.parquet"
+    table = pd.read_parquet(path)
+    table["correct"] = [1] * 5 + [0] * (len(table) - 5)
+    table.to_parquet(path, index=False)
+    result = read_json(ours / "evaluate" / "xl" / "cbt_cn.json")
+    result["metrics"]["accuracy"] = 5 / len(table)
+    write_json(ours / "evaluate" / "xl" / "cbt_cn.json", result)
+    result = read_json(ours / "evaluate" / "small" / "cbt_cn.json")
+    del result["metrics"]["accuracy"]
+    result["no_signal"] = {"accuracy": "every answer is the same"}
+    write_json(ours / "evaluate" / "small" / "cbt_cn.json", result)
+    rows = _compare(tmp_path, ("reference", made), ("ours", ours)).tables["ratios"]
+    rows = rows[rows["set"] == "cbt_cn"].set_index("size")
+    assert rows.loc["small", "remark"] == "ours: every answer is the same"
+    assert rows.loc["xl", "low"] < rows.loc["xl", "value"] < rows.loc["xl", "high"]
+
+
+def test_a_step_over_a_rung_that_is_missing_is_not_told(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    shutil.rmtree(ours / "evaluate" / "medium")
+    table = _compare(tmp_path, ours).tables["compare"].set_index("size")
+    assert math.isnan(table.loc["large", "test_step"])
+    fall = _loss(ours, "large") - _loss(ours, "xl")
+    assert table.loc["xl", "test_step"] == pytest.approx(math.exp(fall))
+
+
+def test_replicates_of_other_budgets_are_refused(three_seeds: list[Path], tmp_path: Path) -> None:
+    change_training(three_seeds[1], tokens=750_000)
+    with pytest.raises(UserError, match="750,000 tokens"):
+        _compare(tmp_path, *(("seeds", folder) for folder in three_seeds))
+
+
+def test_rates_of_replicates_that_differ_are_all_told(
+    three_seeds: list[Path], tmp_path: Path
+) -> None:
+    for folder, rate in zip(three_seeds, (0.01, 0.02, 0.01), strict=True):
+        change_training(folder, learning_rate=rate)
+    table = _compare(tmp_path, *three_seeds).tables["compare"]
+    assert table["learning_rate"].tolist() == ["0.01 0.02 0.01"] * 4
+
+
+def test_questions_about_one_story_are_drawn_together(made: Path, tmp_path: Path) -> None:
+    ours = copy_study(made, tmp_path / "ours")
+    group = read_study(find(str(ours), tmp_path, tmp_path))
+    measured = measure(Group("ours", [group], ["xl"]), "coqa", Metric("f1", "", np.asarray), DRAWS)
+    assert measured is not None
+    table = _scores(ours, "xl", "coqa").sort_values("id")
+    stories: dict[object, list[float]] = {}
+    for story, f1 in zip(table["cluster"], table["f1"], strict=True):
+        stories.setdefault(story, []).append(f1)
+    assert 1 < len(stories) < len(table) == measured.num_examples
+    assert len(measured.ids) == len(stories)
+    chance, drawn = random.Random(3), []
+    for _ in range(4000):
+        own = [f1 for one in chance.choices(list(stories.values()), k=len(stories)) for f1 in one]
+        drawn.append(sum(own) / len(own))
+    low, high = sorted(drawn)[100], sorted(drawn)[3900]
+    found = measured.at("xl")
+    assert found.low == pytest.approx(low, abs=0.15 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.15 * (high - low))
+
+
+def test_groups_that_differ_in_more_than_their_budget_have_no_law(
+    made: Path, tmp_path: Path
+) -> None:
+    half, other = copy_study(made, tmp_path / "half"), copy_study(made, tmp_path / "other")
+    write_params(half.parent.parent, 1, tokens=750_000)
+    write_params(other.parent.parent, 1, tokens=375_000, batch=16)
+    reference = copy_study(made, tmp_path / "whole")
+    compared = _compare(tmp_path, ("whole", reference), ("half", half))
+    assert "there are 4 sizes" in str(compared.budgets["all"])
+    (tmp_path / "scratch").rename(tmp_path / "before")
+    compared = _compare(tmp_path, ("whole", reference), ("half", half), ("other", other))
+    assert compared.budgets["all"] == (
+        "whole and other differ in more than their budget: train.batch"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from made_studies import change_training, copy_study, write_params
 
 from pipeline.compare.command import Named, name_of
+from pipeline.compare.page import _steps
 
 
 def _command(tmp_path: Path, project: Path, *arguments: str, uri: str = "off") -> tuple[int, str]:
@@ -31,6 +33,19 @@ def _command(tmp_path: Path, project: Path, *arguments: str, uri: str = "off") -
 def test_a_label_stands_before_the_first_equals_sign() -> None:
     assert name_of("kept=tiny@main") == Named("tiny@main", "kept")
     assert name_of("runs/lr=1/data/tiny") == Named("runs/lr=1/data/tiny")
+
+
+def test_a_step_of_a_split_that_was_not_scored_is_a_dash() -> None:
+    ends = ("", "_low", "_high")
+    table = pd.DataFrame({
+        **{f"train_step{end}": [math.nan, math.nan, 1.2] for end in ends},
+        **{f"test_step{end}": [math.nan, 1.1, 1.3] for end in ends},
+        "train_step_falls_in": [None, None, 2],
+        "test_step_falls_in": [None, 3, 1],
+    }).assign(study="a", size=["small", "medium", "large"], replicates=3)
+    shown = _steps(table)
+    assert shown["train falls in"].tolist() == ["-", "2 of 3"]
+    assert shown["test falls in"].tolist() == ["3 of 3", "1 of 3"]
 
 
 def test_help_teaches_by_examples(tmp_path: Path, project: Path) -> None:

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from made_study import MadeStudy, make_study
 from stage_runs import StageRuns
 
+from pipeline.errors import UserError
+from pipeline.overlap.holders import find_holders
 from pipeline.overlap.ngram_index import NgramIndex
+from pipeline.overlap.run import _long_enough
+from pipeline.overlap.texts import Completion
 from pipeline.params import SIZES
 
 
@@ -152,7 +157,7 @@ def test_the_command_says_so_where_nothing_is_held_and_what_there_is_to_ask(
     study: MadeStudy, out: Path, project: Path
 ) -> None:
     nothing = ask(project, study, "--text", " ".join(f"zq{n}" for n in range(12)))
-    assert nothing.returncode == 1 and "0 (0.0 %) are in the training text" in nothing.stdout
+    assert nothing.returncode == 0 and "0 (0.0 %) are in the training text" in nothing.stdout
     sets = ask(project, study, "--set", "lambda")
     assert "no such set" in sets.stderr and "lambada" in sets.stderr
     ids = ask(project, study, "--set", "lambada")
@@ -175,3 +180,24 @@ def test_a_study_without_an_index_says_how_to_get_one(
     (tmp_path / "study" / "overlap").symlink_to(folder)
     done = ask(project, study, "--study", str(tmp_path / "study"), "--text", "any " * 9)
     assert done.returncode != 0 and "set overlap.index: true" in done.stderr
+
+
+def test_an_index_of_another_corpus_is_told(study: MadeStudy, out: Path) -> None:
+    index = NgramIndex(out / "index")
+    renamed = pa.array([f"{id_}-gone" for id_ in index.documents["id"].to_pylist()])
+    index.documents = index.documents.set_column(0, "id", renamed)
+    words = words_of(study.train[4].text)
+    with pytest.raises(UserError, match="run dvc repro overlap"):
+        find_holders(index, study.folder / "dedup" / "kept", words, most=3)
+
+
+def test_texts_too_short_for_an_ngram_are_counted_and_left_out() -> None:
+    lengths = {"small": (0, 7, 8, 30), "xl": (9, 12)}
+    texts = [
+        Completion("sample", size, str(n), ["word"] * n)
+        for size, own in lengths.items()
+        for n in own
+    ]
+    long, short = _long_enough(texts, 8)
+    assert [len(text.words) for text in long] == [8, 30, 9, 12]
+    assert short == {"sample_small": 2}

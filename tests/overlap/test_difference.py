@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ def made_scores(count: int = 60) -> pd.DataFrame:
     dice = random.Random(5)
     return pd.DataFrame({
         "id": [f"story{n // 4}:{n % 4}" for n in range(count)],
+        "cluster": [n // 4 for n in range(count)],
         "loss_nats": [dice.uniform(20, 60) for _ in range(count)],
         "num_units": [dice.randint(8, 20) for _ in range(count)],
         "f1": [dice.random() for _ in range(count)],
@@ -32,9 +34,9 @@ def perplexity(rows: list[dict[str, float]]) -> float:
     return math.exp(sum(r["loss_nats"] for r in rows) / sum(r["num_units"] for r in rows))
 
 
-@pytest.mark.parametrize("name", ["wikitext2", "coqa"])
-def test_an_interval_is_what_drawing_the_clusters_in_plain_python_gives(name: str) -> None:
-    scores = made_scores()
+@pytest.mark.parametrize("together", [False, True])
+def test_an_interval_is_what_drawing_the_clusters_in_plain_python_gives(together: bool) -> None:
+    scores = made_scores() if together else made_scores().drop(columns="cluster")
     terms = terms_of("perplexity", scores)
     assert terms is not None
     everything = np.ones(len(scores), np.bool_)
@@ -46,7 +48,7 @@ def test_an_interval_is_what_drawing_the_clusters_in_plain_python_gives(name: st
     )
     clusters: dict[str, list[dict[str, float]]] = {}
     for row in rows:
-        key = row["id"].split(":")[0] if name == "coqa" else row["id"]
+        key = row["id"].split(":")[0] if together else row["id"]
         clusters.setdefault(key, []).append(row)
     dice, values = random.Random(2), []
     for _ in range(4000):
@@ -67,8 +69,8 @@ def test_stories_that_hang_together_widen_the_interval() -> None:
     assert terms is not None
     clean = (scores["num_overlapping"] == 0).to_numpy()
     alone, together = (
-        difference(terms, clean, ~clean, cluster_numbers(scores), DRAWS)
-        for name in ("lambada", "coqa")
+        difference(terms, clean, ~clean, cluster_numbers(rows), DRAWS)
+        for rows in (scores.drop(columns="cluster"), scores)
     )
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
 
@@ -82,15 +84,29 @@ def test_where_nothing_differs_or_one_side_is_empty_there_is_no_interval() -> No
     assert same.difference == 0 and math.isnan(same.low)
     none = difference(terms, everything, ~everything, clusters, DRAWS)
     assert all(math.isnan(value) for value in none)
-    one = difference(terms, everything, everything, np.zeros(len(scores), np.int64), DRAWS)
-    assert math.isnan(one.high)
+    clean = (scores["num_overlapping"] == 0).to_numpy()
+    one = difference(terms, everything, clean, np.zeros(len(scores), np.int64), DRAWS)
+    assert one.difference != 0 and math.isnan(one.high)
 
 
-def test_bleu_of_a_subset_is_sacrebleus_own() -> None:
+def test_a_side_of_one_cluster_has_no_interval_however_many_the_other_has() -> None:
+    scores = made_scores()
+    terms = terms_of("f1", scores)
+    assert terms is not None
+    everything, clusters = np.ones(len(scores), np.bool_), cluster_numbers(scores)
+    for sides in ((everything, clusters == 3), (clusters == 3, clusters != 3)):
+        alone = difference(terms, *sides, clusters, DRAWS)
+        assert alone.difference != 0 and math.isnan(alone.low) and math.isnan(alone.high)
+    assert math.isfinite(difference(terms, everything, clusters > 12, clusters, DRAWS).low)
+
+
+@pytest.mark.parametrize("shuffle", [list, sorted])
+def test_bleu_of_a_subset_is_sacrebleus_own(shuffle: Callable[[list[str]], list[str]]) -> None:
+    """Also where no four words match, and it smooths."""
     from sacrebleu.metrics.bleu import BLEU
 
     reference = ["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog", "tonight"]
-    given = [" ".join(reference[: 5 + n % 6]) for n in range(12)]
+    given = [" ".join(shuffle(reference[: 5 + n % 6])) for n in range(12)]
     scores = pd.DataFrame({
         "id": [str(n) for n in range(12)],
         "translation": given,

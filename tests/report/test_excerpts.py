@@ -73,13 +73,6 @@ def test_answers_of_every_task_stand_beside_what_was_wanted(made: MadeStudy) -> 
             assert answer.wanted == ["first", "second"][n % 2]
 
 
-def test_scores_that_did_not_keep_the_answer_leave_the_set_out(made: MadeStudy, copy: Path) -> None:
-    path = copy / "evaluate" / "xl" / "coqa.examples.parquet"
-    pd.read_parquet(path).drop(columns="answer").to_parquet(path)
-    titles = [group.title for group in answer_sets(read_study("tiny", made.params, copy))]
-    assert "CoQA" not in titles and len(titles) == 8
-
-
 def test_provenance_holds_the_hashes_of_splits_training_text_and_weights(made: MadeStudy) -> None:
     study = read_study("tiny", made.params, made.folder)
     found = hashes(study).set_index("what")["sha256"]

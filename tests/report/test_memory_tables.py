@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from made_study import MadeStudy
-from pipeline.report.compare import PAPER_TABLE6
 
+from pipeline.report.beside_the_paper import PAPER_TABLE6
 from pipeline.report.memory import (
     clean_to_read,
     copied,
     copied_to_read,
+    domains_size,
     domains_to_read,
     highest_to_read,
     table6_means,
+    too_short_to_read,
 )
 from pipeline.report.study import Study, read_study
 
@@ -64,6 +67,24 @@ def test_domains_are_those_of_the_largest_size_in_percent(study: Study) -> None:
     assert read["domain"].tolist() == last["domain"].tolist()
     shown = read["f1_held"].dropna().tolist()
     assert shown == [round(100 * value, 1) for value in last["f1_held"].dropna()]
+
+
+def test_domains_are_those_of_the_largest_size_that_has_them(study: Study) -> None:
+    every = study.overlap["coqa_domains"]
+    fewer = dict(study.overlap, coqa_domains=every[every["size"] != "xl"])
+    without = replace(study, overlap=fewer)
+    assert domains_size(study) == "xl" and domains_size(without) == "large"
+    wanted = every[every["size"] == "large"]["num_questions"].tolist()
+    assert domains_to_read(without)["num_questions"].tolist() == wanted
+    assert domains_size(replace(study, overlap=dict(fewer, coqa_domains=every[:0]))) == ""
+
+
+def test_completions_without_an_ngram_are_counted_on_the_page(study: Study) -> None:
+    overlap = dict(study.stages["overlap"])
+    overlap["completions_shorter_than_an_ngram"] = {"sample_xl": 1200, "real": 2}
+    changed = replace(study, stages=dict(study.stages, overlap=overlap))
+    told = too_short_to_read(changed)
+    assert told == [f"1,200 samples of {study.label('xl')}", "2 real completions"]
 
 
 def test_differences_are_shown_to_three_digits_and_scores_as_they_are(study: Study) -> None:

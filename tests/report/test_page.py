@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import shutil
 import subprocess
@@ -17,7 +18,12 @@ from made_study import MadeStudy
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.files import read_json, write_json
 from pipeline.params import ProfileParams
-from pipeline.report.beside_the_paper import PAPER_TABLE6, comparison, published_baselines
+from pipeline.report.beside_the_paper import (
+    PAPER_TABLE6,
+    comparison,
+    published_baselines,
+    table6_comparison,
+)
 from pipeline.report.figure4 import read_figure4
 from pipeline.report.page import render
 from pipeline.report.run import draw_all
@@ -253,9 +259,31 @@ def test_what_is_not_the_papers_is_said_beside_the_difference_by_who_knows_it(
     assert row["remark"] == parts
     assert published_baselines(study, "cbt_cn", "accuracy") == {}
     assert published_baselines(study, "cbt_ne", "accuracy")["state of the art"] == 0.823
+    whole = read_result(copy / "evaluate" / "xl" / "cbt_ne.json")
+    sample = whole.model_copy(update={"num_examples": whole.num_examples - 1})
+    write_json(copy / "evaluate" / "xl" / "cbt_ne.json", sample.model_dump(mode="json"))
+    sampled = read_study("paper", published(made.params), copy)
+    assert published_baselines(sampled, "cbt_ne", "accuracy") == {}
     said = Page(_render(study, out)).said()
     assert parts in said
     assert "the first 9 bytes of its own train text; a corpus cut short" in said
+
+
+def test_means_of_table6_are_over_the_sets_that_both_have(made: MadeStudy) -> None:
+    study = read_study("paper", published(made.params), made.folder)
+    table = table6_comparison(study)
+    assert table is not None
+    mean, sets = table.iloc[-1], table.iloc[:-1]
+    for name, number in (("own_train_percent", 0), ("webtext_train_percent", 1)):
+        pairs = [
+            (ours, paper[number])
+            for ours, paper in zip(sets[name], PAPER_TABLE6.values(), strict=True)
+            if not math.isnan(ours)
+        ]
+        assert mean[name] == pytest.approx(sum(a for a, _ in pairs) / len(pairs))
+        assert mean[f"paper_{name}"] == pytest.approx(sum(b for _, b in pairs) / len(pairs))
+    assert sets["own_train_percent"].isna().sum() == 5
+    assert "own train text: of 1 of the 6 sets, the paper's too" in mean["remark"]
 
 
 def test_metric_without_signal_says_so_and_shows_no_zero(

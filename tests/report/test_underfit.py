@@ -59,6 +59,22 @@ def test_it_holds_where_unseen_text_gains_as_much_and_the_curves_fall() -> None:
     assert "not what more tokens would bring" in found.reasons[3]
 
 
+def test_where_no_step_is_clear_nothing_is_said_to_be_left_unlearned() -> None:
+    found = verdict(DOWN, DOWN, [FALLING] * 4, noise=1)
+    assert found.reasons[0].startswith("0 of 3 steps")
+    assert "unlearned" not in found.reasons[0]
+    assert "unlearned" in verdict(DOWN, DOWN, [FALLING] * 4).reasons[0]
+
+
+def test_a_gap_that_no_draw_varies_has_no_interval_in_words() -> None:
+    means = np.array(DOWN)
+    same = SizedLosses(list(SIZES), Losses(means, np.tile(means, (20, 1))))
+    splits = {"train": same, "test": same}
+    found = judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING))
+    assert "it is +0.000 nats (-)" in found.reasons[1]
+    assert not any("nan" in reason for reason in found.reasons)
+
+
 def test_it_holds_in_part_where_the_gap_grows_with_size() -> None:
     found = verdict(DOWN, [4.8, 4.53, 4.36, 4.29], [FALLING] * 4)
     assert found.kind == "in part"
@@ -107,6 +123,13 @@ def test_it_stays_open_where_a_size_was_not_measured() -> None:
     assert found.kind == "open" and "not every size was measured" in found.sentence
 
 
+def test_where_one_split_was_scored_for_no_size_there_is_no_gap() -> None:
+    none = SizedLosses([], Losses(np.empty(0), np.empty((0, 0))))
+    splits = {"train": none, "test": sized(DOWN, 0.002, 1)}
+    assert gaps(splits).sizes == []
+    assert judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING)).kind == "open"
+
+
 def test_gap_per_token_that_is_none_per_byte_is_said_to_be_of_the_documents() -> None:
     test = [x * 1.05 for x in DOWN]  # as many nats a byte, in tokens that are 5 % longer
     found = verdict(DOWN, test, [FALLING] * 4, bytes_per_token=(3.0, 3.15))
@@ -131,7 +154,7 @@ def test_slope_at_the_end_is_that_of_a_line_through_the_last_quarter() -> None:
     slope = sum((x - mx) * (y - my) for x, y in last) / spread
     left = sum((y - my - slope * (x - mx)) ** 2 for x, y in last)
     error = math.sqrt(left / (len(last) - 2) / spread)
-    wide = 2.776 * error  # Student's t of four degrees of freedom, 97.5 %
+    wide = 2.77645 * error  # Student's t of four degrees of freedom, 97.5 %
     assert end.slope == pytest.approx((slope, slope - wide, slope + wide))
     assert end.share == pytest.approx(0.25)
     assert (end.rate_from, end.rate_to) == pytest.approx((0.3368, 0.1), abs=1e-3)
