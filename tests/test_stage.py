@@ -81,7 +81,7 @@ def test_a_changed_parameter_starts_afresh_and_one_unfinished_attempt_is_kept(
         process.kill()
         process.wait()
         (made_stage.folder / "there").unlink()
-        made_stage.set(f"seed: {seed}", f"seed: {seed + 1}")
+        made_stage.set(f"corpus: {seed},", f"corpus: {seed + 1},")
         assert len(made_stage.work()) <= 2
     made_stage.does("")
     code, log = made_stage.run()
