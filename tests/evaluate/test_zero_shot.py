@@ -117,7 +117,9 @@ def test_every_model_of_a_folder_is_scored_by_the_studys_own_methods(
 def test_what_was_not_run_says_why_and_what_would_help(undisturbed: tuple[Path, str]) -> None:
     out, printed = undisturbed
     table = pd.read_csv(out / "differences.csv")
-    missing = table[table["ours"].isna()].set_index("set")["remark"]
+    # Summaries by random weights can be all the same, which is no number either.
+    without = table[table["ours"].isna() & ~table["remark"].str.startswith("no signal")]
+    missing = without.set_index("set")["remark"]
     assert set(missing.index) == set(EVAL_SETS) - {"text8", "cnn_dm"}
     assert "no such file; this gets it: mkdir -p" in missing["lambada"].iloc[0]
     assert "no token shards" in missing["webtext_test"].iloc[0]
