@@ -82,7 +82,8 @@ def _train_best(stage: Stage, data: TrainingData) -> tuple[Job, Outcome, list[fl
                 remove_path(job.folder)
                 remove_path(stage.work / "tracking.jsonl")  # the next one's curve is another
         noted = read_json(failure)
-        stage.log.warning("learning rate %g: %s", rate, noted["error"])
+        if rate != rates[-1]:
+            stage.log.warning("learning rate %g: %s; trying the next", rate, noted["error"])
     raise NonFiniteLossError(noted["error"], noted["step"])
 
 
