@@ -252,7 +252,8 @@ def test_several_nodes_without_a_launcher_are_told_the_commands(runs: TrainingRu
 def test_a_plain_command_in_a_job_of_slurm_starts_its_own_ranks(
     runs: TrainingRuns, port: str
 ) -> None:
-    runs.set_params(train=SMOOTH | {"tokens": 2_048}, compute={"devices": 2})
+    short = {"tokens": 2_048, "warmup_tokens": 256}
+    runs.set_params(train=SMOOTH | short, compute={"devices": 2})
     step = ("SLURM_STEP", "SLURM_LOCALID", "MASTER")
     script = {k: v for k, v in srun(0, port, per_node=2).items() if not k.startswith(step)}
     tasks = [runs.start("out", environment=script)]
