@@ -23,7 +23,7 @@ class DaskCluster:
         self._file = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard",
                                      f"--scheduler-file={self._file}")  # fmt: skip
-        until(self._file.is_file)
+        until(lambda: self._file.is_file() and self._file.stat().st_size > 0)
         self.address: str = json.loads(self._file.read_text())["address"]
         self.workers: list[subprocess.Popen[bytes]] = []
 

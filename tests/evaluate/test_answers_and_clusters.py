@@ -19,7 +19,6 @@ from pipeline.evaluate.departures import departures
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
 from pipeline.examples import Example
-from pipeline.overlap.clean_subset import score_of
 
 
 def line_of(session: Session, *tokens: int) -> tuple[str, float, bool]:
@@ -131,9 +130,6 @@ def test_an_empty_answer_is_never_among_the_surest_and_overlap_agrees() -> None:
     said = [row for row in frame.itertuples() if row.answer]
     top = sorted(said, key=lambda row: -row.confidence)[:3]  # 1 % of 250, rounded up
     assert surest(frame["confidence"].tolist(), frame["answer"].tolist()) == [r.Index for r in top]
-    score = score_of("accuracy_top_1_percent", frame)
-    assert score is not None
-    assert score(frame) == pytest.approx(sum(row.correct for row in top) / 3)
 
 
 def test_calibration_is_accuracy_by_equal_buckets_of_confidence() -> None:
