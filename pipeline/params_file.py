@@ -71,7 +71,7 @@ def load_params(
 def _explain(path: Path, profile: str, detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in ("profiles", profile, *detail["loc"]))
     if detail["type"] == "missing":
-        return f"{path}: {key} is missing; add it (meaning and unit: pipeline/params.py)"
+        return f"{path}: {key} is missing; add it (meaning and unit: pipeline/params*.py)"
     if detail["type"] == "extra_forbidden":
         known = _known_keys(detail["loc"][:-1])
         close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
