@@ -74,8 +74,10 @@ def chain(
 
     sample_web = stage("sample_web")
     eval_sets = stage("eval_sets", sample_web)
-    crawl = stage("crawl", sample_web)
-    dedup = stage("dedup", crawl, eval_sets)
+    links = stage("links", sample_web)
+    crawl = stage("crawl", links)
+    extract = stage("extract", crawl)
+    dedup = stage("dedup", extract, eval_sets)
     tokenize = stage("tokenize", dedup)
     tune = {size: stage(f"tune@{size}", tokenize) for size in sizes}
     train = {size: stage(f"train@{size}", tune[size]) for size in sizes}

@@ -37,7 +37,7 @@ def open_atomic(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    fsync_folder(path.parent)
+    fsync_path(path.parent)
 
 
 @contextmanager
@@ -93,9 +93,9 @@ def once(note: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return noted
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make renames in `folder` outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def fsync_path(path: Path) -> None:
+    """Make what a file holds, or renames in a folder, outlast a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -130,7 +130,7 @@ def replace_path(source: Path, target: Path) -> None:
         remove_path(target)  # rename(2) replaces files and empty folders only
     temporary.replace(target)
     remove_path(temporary)  # rename(2) leaves it where both are links to the same file already
-    fsync_folder(target.parent)
+    fsync_path(target.parent)
 
 
 def remove_path(path: Path) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.params_text import (
-    CrawlParams,
     DedupParams,
     EvalSetsParams,
     SampleWebParams,
@@ -22,6 +21,7 @@ from pipeline.params_types import (
     Precision,
     Section,
 )
+from pipeline.params_web import CrawlParams, ExtractParams, FetchingParams, LinksParams
 
 
 class ComputeParams(Section):
@@ -238,7 +238,10 @@ class ProfileParams(Section):
     compute: ComputeParams
     sample_web: SampleWebParams
     eval_sets: EvalSetsParams
+    links: LinksParams
     crawl: CrawlParams
+    fetching: FetchingParams
+    extract: ExtractParams
     dedup: DedupParams
     tokenize: TokenizeParams
     tune: TuneParams
@@ -250,10 +253,7 @@ class ProfileParams(Section):
 
     @model_validator(mode="after")
     def _stages_agree(self) -> ProfileParams:
-        if self.crawl.source == "sample_web" and not self.sample_web.enabled:
-            raise ValueError(
-                "crawl.source = sample_web needs sample_web.enabled = true; change either"
-            )
+        self._corpus_has_one_source()
         shortest = min(self.models.of(size).context for size in SIZES)
         if max(self.evaluate.strides) > shortest:
             raise ValueError(
@@ -268,6 +268,18 @@ class ProfileParams(Section):
             )
         self._generation_fits(shortest)
         return self
+
+    def _corpus_has_one_source(self) -> None:
+        if self.links.source == "sample_web" and not self.sample_web.enabled:
+            raise ValueError(
+                "links.source = sample_web needs sample_web.enabled = true; change either"
+            )
+        if (self.links.source == "none") != (self.extract.source == "corpus"):
+            raise ValueError(
+                f"links.source = {self.links.source} with extract.source = {self.extract.source}: "
+                "a ready corpus has no links and a crawl needs some; set none with corpus, or "
+                "change both"
+            )
 
     def _generation_fits(self, context: int) -> None:
         asked = self.evaluate

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params_types import Count, Fraction, PositiveCount, Seconds, Section
+from pipeline.params_types import Count, Fraction, PositiveCount, Section
 
 
 class SampleWebParams(Section):
@@ -37,43 +36,6 @@ class EvalSetsParams(Section):
     """Most bytes taken of a set's own training text (Table 6); null takes all."""
 
 
-class CrawlParams(Section):
-    """From Reddit links to documents; `source: corpus` reads ready documents instead."""
-
-    source: Literal["sample_web", "reddit", "corpus"]
-    location: str | list[str] | None
-    """Folders, files or URLs of submission dumps (`reddit`); a folder of documents (`corpus`)."""
-    previous: list[str]
-    """Crawl folders of earlier studies, whose URLs are not fetched again."""
-    min_score: int
-    """Least karma of a submission whose link is followed (the paper: 3)."""
-    cut_off: Annotated[dt.date, Field(strict=False)]
-    """Links made on this day or later are left out; quoted in YAML, since DVC knows no dates."""
-    since: Annotated[dt.date, Field(strict=False)] | None
-    """Links made before this day are left out, as in a monthly re-crawl; null takes all."""
-    blocked_subreddits: list[str]
-    user_agent: str
-    """Names the crawler and a contact; required before any request leaves loopback."""
-    max_connections: PositiveCount
-    """Hosts that one crawler talks to at once, each over one connection."""
-    per_host_delay_s: Seconds
-    """Pause between two requests to one host; its Crawl-delay may lengthen it."""
-    total_timeout_s: Seconds
-    """Deadline of one fetch from connect to last byte, which a slow drip cannot outlast."""
-    max_attempts: PositiveCount
-    max_body_bytes: PositiveCount
-    """Cap on one decompressed body."""
-    max_redirects: Count
-    max_server_wait_s: Seconds
-    """Longest pause that a server can ask for, by Crawl-delay or Retry-After."""
-    min_document_words: Count
-    """Documents with fewer words are rejected as too short."""
-    second_extractor: Literal["trafilatura", "none"]
-    """Asked for the main text of pages in which the first one, resiliparse, finds hardly any."""
-    rules_off: list[str]
-    """Cleaning rules not to apply, by name (docs/method.md lists them)."""
-
-
 class DedupParams(Section):
     """Exact and near duplicates, Wikipedia, language, and matches with the evaluation sets."""
 
@@ -84,7 +46,7 @@ class DedupParams(Section):
     eval_ngram_words: PositiveCount
     """Length of the n-grams shared with an evaluation text (8: the paper's; 13: GPT-3's)."""
     wikipedia_location: str | None
-    """Folder of Wikipedia's text as documents (what `crawl.source: corpus` makes of it): near-
+    """Folder of Wikipedia's text as documents (what `extract.source: corpus` makes of it): near-
     duplicates of one of them go. null: Wikipedia is known by host and by marks of mirrors alone."""
     eval_mode: Literal["remove", "cut", "report"]
     """What becomes of a document that matches: `report` removes nothing and only tells."""

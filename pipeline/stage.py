@@ -30,6 +30,7 @@ from pipeline.files import read_json, remove_path, replace_path, write_json
 from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import Study, load_params
 from pipeline.progress import Progress, format_seconds
+from pipeline.shared.running.memory import Memory
 from pipeline.storage import exists, is_url, parse_place, upload
 from pipeline.work_folder import (
     COMPLETE,
@@ -61,6 +62,8 @@ class Stage:
     staging: Path
     """work/out: each entry is published under its own name when the stage is whole."""
     fingerprint: str
+    memory: Memory
+    """Of the stage's shards, one by one, whatever the other inputs are."""
     log: logging.Logger
 
     def progress(self, name: str, *, total: int | None, unit: str, done: int = 0) -> Progress:
@@ -93,6 +96,9 @@ class Definition:
     reads: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Glob patterns of the files read in an input folder, where it holds much else; only these
     shape the fingerprint. An input without patterns is read whole."""
+    again: bool = False
+    """Do the work again whenever DVC asks for it, though the same was finished before: what it
+    needs to remember it keeps elsewhere, and what it finds may have changed."""
 
 
 def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
@@ -194,9 +200,15 @@ def run_stage(
             work=folder / print_,
             staging=folder / print_ / "out",
             fingerprint=print_,
+            memory=Memory(
+                work / study.profile / "remembered" / folder.name,
+                fingerprint(_shaping(definition, study.params, size), {}, loaded_modules()),
+            ),
             log=log,
         )
         stage.staging.mkdir(parents=True, exist_ok=True)
+        if definition.again:
+            (stage.work / COMPLETE).unlink(missing_ok=True)
         if not (stage.work / COMPLETE).is_file():
             _attempt(definition.run, stage)
         else:
@@ -218,11 +230,8 @@ def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str,
 
 
 def _settings(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
-    """The parameters the result depends on; the profile's name and hardware are none of them."""
-    data = params.model_dump(mode="json")
-    settings: dict[str, Any] = {
-        name: reduce(getitem, name.split("."), data) for name in definition.sections
-    }
+    """The parameters the result depends on, with what lies in the places that they name."""
+    settings = _shaping(definition, params, size)
     for name in definition.sections:
         section = settings[name] if isinstance(settings[name], dict) else {}
         for key, location in section.items():
@@ -232,6 +241,15 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
                 settings[f"{name}.{key}"] = [
                     list_files(Path(place)) for place in places if not is_url(place)
                 ]
+    return settings
+
+
+def _shaping(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
+    """The parameters the result depends on; the profile's name and hardware are none of them."""
+    data = params.model_dump(mode="json")
+    settings: dict[str, Any] = {
+        name: reduce(getitem, name.split("."), data) for name in definition.sections
+    }
     if size is not None and "models" in settings:
         settings["models"] = data["models"][size]
     return settings

@@ -18,7 +18,7 @@ from typing import IO, Any
 import torch
 
 from pipeline.errors import UserError
-from pipeline.files import fsync_folder, sha256_file
+from pipeline.files import fsync_path, sha256_file
 
 _KEEP = 2
 _NAME = re.compile(r"(\d{8})\.([0-9a-f]{16})\.pt")
@@ -49,7 +49,7 @@ def save_state(folder: Path, step: int, identity: Mapping[str, Any], state: Stat
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    fsync_folder(folder)
+    fsync_path(folder)
     for old in _checkpoints(folder)[_KEEP:]:
         old.unlink()
     return path

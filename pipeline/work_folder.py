@@ -35,8 +35,16 @@ _LOCK_WAIT_S = 5.0
 _PLUMBING = frozenset(
     f"pipeline.{name}"
     for name in (
-        *("stage", "work_folder", "progress", "params", "params_text", "params_types"),
-        *("params_file", "yaml12", "storage"),
+        *(
+            "stage",
+            "work_folder",
+            "progress",
+            "params",
+            "params_text",
+            "params_types",
+            "params_web",
+        ),
+        *("params_file", "yaml12", "storage", "shared.running.memory"),
         *("executor", "cluster"),
         *("tracking", "tracked_run", "run_store", "study_record", "mlflow_view"),
     )
@@ -114,13 +122,15 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 @contextmanager
-def locked(folder: Path, *, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
-    """Hold the stage's lock; it falls with the process, however that ends.
+def locked(
+    folder: Path, *, what: str = "this stage", wait_s: float = _LOCK_WAIT_S
+) -> Iterator[None]:
+    """Hold the lock of a folder; it falls with the process, however that ends.
 
     An attempt that is ending, because its DVC was killed say, is given `wait_s` to do so.
 
     Raises:
-        RetryableError: another live process works on the same stage.
+        RetryableError: another live process works on the same, which `what` names.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ends_s = time.monotonic() + wait_s
@@ -130,7 +140,7 @@ def locked(folder: Path, *, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
                 lock.seek(0)
                 owner = lock.read().strip() or "unknown"
                 raise RetryableError(
-                    f"{folder}: another live process (pid {owner}) works on this stage; "
+                    f"{folder}: another live process (pid {owner}) works on {what}; "
                     "wait for it or end it, then run the same command again"
                 )
             time.sleep(0.1)

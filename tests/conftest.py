@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hostile_server import HostileServer
 from started_stage import MadeStage
 
 ROOT = Path(__file__).parent.parent
@@ -38,3 +39,10 @@ def made_stage(tmp_path: Path, project: Path) -> Iterator[MadeStage]:
     stage = MadeStage(tmp_path, project)
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def server() -> Iterator[HostileServer]:
+    """A hostile server on loopback."""
+    with HostileServer().running() as running:
+        yield running

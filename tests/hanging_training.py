@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from pipeline.params_file import load_params
+from pipeline.shared.running.memory import Memory
 from pipeline.stage import Stage
 from pipeline.tracking import open_run
 
@@ -20,6 +21,7 @@ stage = Stage(
     work=work,
     staging=work / "out",
     fingerprint="f0",
+    memory=Memory(work, "f0"),
     log=logging.getLogger(),
 )
 with open_run(stage, {}) as run:

@@ -344,14 +344,19 @@ def write_stage_metrics(study: MadeStudy) -> None:
                 for name in study.examples
             },
         },
-        "crawl": {
+        "links": {
             "links": {"submissions": 3712, "kept": 3199, "duplicate_url": 256, "low_score": 257},
+        },
+        "crawl": {
             "fetch": {
                 "pages": 3199,
+                "had_before": 0,
                 "attempts": 3211,
                 "by_state": {"fetched": 3141, "robots_disallowed": 15, "http_404": 43},
                 "warc_bytes": 9_518_607,
             },
+        },
+        "extract": {
             "extract": {
                 "documents": 3127,
                 "text_bytes": 10_688_838,

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _STAGES = (
-    *("sample_web", "eval_sets", "crawl", "dedup", "tokenize"),
+    *("sample_web", "eval_sets", "links", "crawl", "extract", "dedup", "tokenize"),
     *("tune", "train", "evaluate", "overlap", "report"),
 )
 _FORKS = multiprocessing.get_context("forkserver")

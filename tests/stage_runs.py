@@ -95,6 +95,10 @@ class StageRuns:
         stage = self.folder / "work" / "tiny" / self.name
         return [path for path in stage.glob("*") if path.is_dir()] if stage.is_dir() else []
 
+    def remembered(self) -> list[Path]:
+        """What the stage remembers of single shards, a folder each."""
+        return list((self.folder / "work/tiny/remembered" / self.name).glob("[0-9a-f]*"))
+
 
 def write_shards(folder: Path, shards: Sequence[Sequence[Document]]) -> Path:
     """A folder of documents cut into just these shards."""

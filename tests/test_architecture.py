@@ -17,7 +17,9 @@ from pipeline.yaml12 import load_yaml
 STAGES = (
     "sample_web",
     "eval_sets",
+    "links",
     "crawl",
+    "extract",
     "dedup",
     "tokenize",
     "tune",
@@ -37,6 +39,8 @@ PLUMBING = {
     "pipeline.params",
     "pipeline.params_text",
     "pipeline.params_types",
+    "pipeline.params_web",
+    "pipeline.shared.running.memory",
     "pipeline.params_file",
     "pipeline.yaml12",
     "pipeline.executor",

@@ -57,11 +57,11 @@ def make_stage(name: str, project: Path, folder: Path, inputs: Path) -> StageRun
         (inputs / "sets" / f"{number}.jsonl").write_text(json.dumps({"text": page.text}))
     places = {"dedup": {"documents": documents, "eval_sets": inputs / "sets"},
               "tokenize": {"documents": documents},
-              "crawl": {"links": inputs, "site": inputs}}  # fmt: skip
+              "extract": {"pages": inputs, "warc": inputs}}  # fmt: skip
     return StageRuns(name, project, folder, places[name])
 
 
-@pytest.mark.parametrize("name", ["crawl", "dedup", "tokenize"])
+@pytest.mark.parametrize("name", ["extract", "dedup", "tokenize"])
 def test_a_stage_gives_the_same_bytes_as_in_processes(
     cluster: DaskCluster, project: Path, tmp_path: Path, name: str
 ) -> None:
@@ -69,7 +69,9 @@ def test_a_stage_gives_the_same_bytes_as_in_processes(
     for place, changes in (("there", on(cluster)), ("here", {"workers": 2})):
         stage = make_stage(name, project, tmp_path / place, tmp_path / "inputs")
         corpus = {"source": "corpus", "location": str(tmp_path / "inputs" / "sets")}
-        stage.set_params(compute=changes, tokenize=TOKENIZE, crawl=corpus)
+        stage.set_params(
+            compute=changes, tokenize=TOKENIZE, links={"source": "none"}, extract=corpus
+        )
         outs.append(read_bytes(stage.run()))
     assert outs[0] == outs[1]
 
@@ -85,15 +87,10 @@ def test_a_worker_killed_in_the_middle_of_a_stage_changes_nothing(
     with dask_cluster(tmp_path / "cluster", workers=2) as cluster, ThreadPoolExecutor(1) as thread:
         there.set_params(compute=on(cluster), tokenize=TOKENIZE)
         running = thread.submit(there.run)
-        until(lambda: any(_parts(there)))
+        until(lambda: any(there.remembered()))
         cluster.workers[0].kill()
-        assert len(_parts(there)) < 30
+        assert len(there.remembered()) < 30
         assert read_bytes(running.result()) == read_bytes(here.run())
-
-
-def _parts(stage: StageRuns) -> list[Path]:
-    """The shards that are encoded."""
-    return [part for work in stage.work_folders() for part in work.glob("parts/*.parquet")]
 
 
 def test_a_killed_worker_costs_only_the_time_of_its_shard(

@@ -71,7 +71,7 @@ MISTAKES = [
         r"gradient_clip_norm = 0.0: .*; change it",
     ),
     ("min_score: 3", "min_scor: 3", r"min_scor is no known key; did you mean min_score\?"),
-    ("      min_score: 3\n", "", r"profiles\.tiny\.crawl\.min_score is missing; add it"),
+    ("      min_score: 3\n", "", r"profiles\.tiny\.links\.min_score is missing; add it"),
     ("min_score: 3", "min_score: three", r"min_score = 'three'.*; change it"),
     (
         "profile: tiny",

@@ -1,1 +1,1 @@
-"""From Reddit links to documents: choose links, fetch politely, keep WARC, extract main text."""
+"""From links to pages: fetched politely, kept in an archive, none asked for twice."""

@@ -1,4 +1,4 @@
-"""`python -m pipeline.crawl`: from Reddit links, or a ready corpus, to documents."""
+"""`python -m pipeline.crawl`: from links to their pages, in the archive and beside a table."""
 
 from pipeline import stage
 from pipeline.crawl.run import run
@@ -7,12 +7,13 @@ if __name__ == "__main__":
     stage.main(
         stage.Definition(
             name="crawl",
-            description="Choose links, fetch their pages politely and keep their main text.",
+            description="Fetch politely what the archive lacks of the links' pages.",
             inputs={
-                "links": "folder of Reddit submissions, where crawl.source is sample_web",
-                "site": "folder of the web that is then served on loopback",
+                "links": "folder of links that the links stage made",
+                "site": "folder of the web that is served on loopback for links.source sample_web",
             },
-            sections=("crawl",),
+            sections=("links.source", "crawl"),
             run=run,
+            again=True,
         )
     )

@@ -13,18 +13,18 @@ import logging
 import os
 import signal
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
-from pipeline.crawl.canonical import host_of
+from pipeline.crawl.archive import MOVED
 from pipeline.crawl.exchange import Answer, FetchError, is_transient
 from pipeline.crawl.fetch import Fetcher, Moved, backoff_s
-from pipeline.crawl.frontier import FETCHED, MOVED
 from pipeline.crawl.share import Result, Share, Task
 from pipeline.crawl.warc import WarcFiles, response_record
+from pipeline.shared.formats.fates import FETCHED
+from pipeline.shared.web.canonical import host_of
 
 _LINKS_AT_ONCE = 64  # of one host in memory
 _MOST_AGAIN = 256  # failed links of one host that wait for another attempt
@@ -285,15 +285,6 @@ async def _ended_by_sigterm(log: logging.Logger) -> AsyncIterator[asyncio.Event]
 def _compressors() -> int:
     """Threads that compress pages, which is most of a fast crawl's work."""
     return min(_MOST_COMPRESSORS, os.cpu_count() or 1)
-
-
-def count_reasons(states: Counter[str]) -> dict[str, int]:
-    """Counts by state, the fetched ones first, then by number."""
-    failures = sorted(
-        ((name, number) for name, number in states.items() if name != FETCHED),
-        key=lambda item: (-item[1], item[0]),
-    )
-    return {FETCHED: states[FETCHED], **dict(failures)}
 
 
 def _now_s() -> float:

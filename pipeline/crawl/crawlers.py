@@ -19,17 +19,17 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.crawl.archive import CRAWLERS, LIST, WARC, Archive
 from pipeline.crawl.crawler import Ledger, Pace, crawl
 from pipeline.crawl.exchange import Limits, open_client
 from pipeline.crawl.fetch import Fetcher, Policy
-from pipeline.crawl.frontier import Frontier
 from pipeline.crawl.guard import Endpoint
 from pipeline.crawl.politeness import HostGates
 from pipeline.crawl.share import Share
 from pipeline.crawl.warc import WarcFiles, cut
 from pipeline.executor import map_shards
 from pipeline.params import ComputeParams
-from pipeline.params_text import CrawlParams
+from pipeline.params_web import CrawlParams, FetchingParams
 from pipeline.progress import Progress
 from pipeline.work_folder import locked
 
@@ -43,14 +43,22 @@ _RESULTS, _NOTE, _SIGN = "results.sqlite", "finished", "crawlers-wanted"
 class Job(NamedTuple):
     """What all crawlers are told."""
 
-    frontier: Path
-    folder: Path
-    """Holds a folder for each crawler's own state."""
-    warc: Path
+    archive: Path
+    """Its list, its WARC files, and a folder with each crawler's own state."""
     params: CrawlParams
+    fetching: FetchingParams
     crawlers: int
     server: Endpoint | None
     """Of the built-in web; None for the public internet."""
+
+    @property
+    def list(self) -> Path:
+        """The archive's list."""
+        return self.archive / LIST
+
+    def crawler_folder(self, number: int) -> Path:
+        """What a crawler keeps for itself."""
+        return self.archive / CRAWLERS / f"{number:03d}"
 
 
 class Fetched(NamedTuple):
@@ -65,10 +73,8 @@ class Fetched(NamedTuple):
     rounds: int
 
 
-def crawl_all(
-    job: Job, frontier: Frontier, *, compute: ComputeParams, progress: Progress
-) -> Fetched:
-    """Bring every pending link to its final state.
+def crawl_all(job: Job, archive: Archive, *, compute: ComputeParams, progress: Progress) -> Fetched:
+    """Bring every pending page to its final state.
 
     Raises:
         RetryableError: a crawler of an earlier attempt still runs.
@@ -76,10 +82,10 @@ def crawl_all(
     total = Fetched(True, 0, 0, 0)
     here = compute.model_copy(update={"workers": job.crawlers})
     while True:
-        _take_over(job, frontier)
-        if not total.complete or not frontier.begin_round():
+        recover(archive)
+        if not total.complete or not archive.begin_round():
             return total
-        with _watching(job, progress):
+        with _watching(archive.crawlers, progress):
             ended = list(map_shards(partial(run_crawler, job), range(job.crawlers), compute=here))
         total = Fetched(
             all(one.complete for one in ended),
@@ -91,17 +97,20 @@ def crawl_all(
 
 def run_crawler(job: Job, number: int) -> Fetched:
     """Crawl the share of one crawler; after a kill it goes on where it was."""
-    folder = job.folder / f"{number:03d}"
-    with locked(folder):
-        share = Share(job.frontier, folder / _RESULTS, number=number, of=job.crawlers)
+    folder = job.crawler_folder(number)
+    with locked(folder, what="this crawler's hosts"):
+        share = Share(job.list, folder / _RESULTS, number=number, of=job.crawlers)
         about = {
             "software": "figure4",
             "format": "WARC File Format 1.1",
-            "http-header-user-agent": job.params.user_agent,
+            "http-header-user-agent": job.fetching.user_agent,
             "robots": "obey",
         }
         try:
-            warc = WarcFiles(job.warc, share.warc_ends(), about=about, series=number)
+            warc = WarcFiles(
+                job.archive / WARC, share.warc_ends(), about=about, sealed=share.sealed(),
+                series=number,
+            )  # fmt: skip
             try:
                 note = folder / _NOTE
                 ledger = Ledger(share, warc, lambda finished: _write_note(note, finished))
@@ -114,17 +123,17 @@ def run_crawler(job: Job, number: int) -> Fetched:
 
 
 async def _crawl(job: Job, share: Share, ledger: Ledger) -> bool:
-    params = job.params
-    at_once = params.max_connections * (_HOSTS_PER_CONNECTION if params.per_host_delay_s else 1)
+    params, fetching = job.params, job.fetching
+    at_once = fetching.max_connections * (_HOSTS_PER_CONNECTION if fetching.per_host_delay_s else 1)
     _allow_files(at_once)
     lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="dns")
     asyncio.get_running_loop().set_default_executor(lookups)
-    gates = HostGates(params.per_host_delay_s, params.max_server_wait_s)
-    policy = Policy(params.user_agent, params.max_attempts, params.max_redirects)
+    gates = HostGates(fetching.per_host_delay_s, fetching.max_server_wait_s)
+    policy = Policy(fetching.user_agent, fetching.max_attempts, params.max_redirects)
     async with open_client(
-        user_agent=params.user_agent,
-        limits=Limits(params.total_timeout_s, params.max_body_bytes),
-        max_connections=params.max_connections,
+        user_agent=fetching.user_agent,
+        limits=Limits(fetching.total_timeout_s, params.max_body_bytes),
+        max_connections=fetching.max_connections,
         test_server=job.server,
     ) as client:
         fetcher = Fetcher(client, gates, policy, owns=share.owns)
@@ -133,9 +142,9 @@ async def _crawl(job: Job, share: Share, ledger: Ledger) -> bool:
                 share,
                 fetcher,
                 ledger,
-                pace=Pace(at_once, params.max_attempts),
+                pace=Pace(at_once, fetching.max_attempts),
                 log=logging.getLogger("figure4"),
-                is_alone=_make_is_alone(job.folder / _SIGN),
+                is_alone=_make_is_alone(job.archive / CRAWLERS / _SIGN),
             )
         finally:
             fetcher.close()
@@ -149,36 +158,41 @@ def _allow_files(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
-def _take_over(job: Job, frontier: Frontier) -> None:
-    """Bring what crawlers left, of however many, into the list, and cut WARC to what it knows."""
-    for folder in sorted(job.folder.glob("[0-9]*")):
-        with locked(folder):
+def recover(archive: Archive) -> None:
+    """Bring what crawlers left, of however many, into the list, and cut WARC to what it knows.
+
+    Raises:
+        RetryableError: a crawler of an earlier attempt still runs.
+        CorruptDataError: a WARC file is shorter than the list knows it.
+    """
+    for folder in sorted(archive.crawlers.glob("[0-9]*")):
+        with locked(folder, what="this crawler's hosts"):
             results = folder / _RESULTS
             if results.is_file():
-                Share(job.frontier, results, number=0, of=1).close()  # rolls back half a commit
-                frontier.take_over(results)
+                Share(archive.path, results, number=0, of=1).close()  # rolls back half a commit
+                archive.take_over(results)
                 results.unlink()
             (folder / _NOTE).unlink(missing_ok=True)
-    cut(job.warc, frontier.warc_ends())
+    cut(archive.warc, archive.warc_ends())
 
 
 @contextmanager
-def _watching(job: Job, progress: Progress) -> Iterator[None]:
+def _watching(folder: Path, progress: Progress) -> Iterator[None]:
     """Give crawlers a sign that they are waited for, and show how far they are."""
-    job.folder.mkdir(exist_ok=True)
-    (job.folder / _SIGN).touch()
+    folder.mkdir(exist_ok=True)
+    (folder / _SIGN).touch()
     over = threading.Event()
     shown = 0
 
     def show() -> None:
         nonlocal shown
-        finished = sum(map(_read_note, job.folder.glob(f"*/{_NOTE}")))
+        finished = sum(map(_read_note, folder.glob(f"*/{_NOTE}")))
         progress.update(max(0, finished - shown))
         shown = max(shown, finished)
 
     def watch() -> None:
         while not over.wait(_WATCH_EVERY_S):
-            (job.folder / _SIGN).touch()
+            (folder / _SIGN).touch()
             show()
 
     thread = threading.Thread(target=watch, name="crawlers")

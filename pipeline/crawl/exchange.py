@@ -15,8 +15,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from pipeline.crawl.bodies import ACCEPT_ENCODING, BodyReader, BrokenBodyError, TooLargeError
 from pipeline.crawl.guard import Endpoint, PrivateAddressError, make_socket_factory
+from pipeline.shared.web.bodies import ACCEPT_ENCODING, BodyReader, BrokenBodyError, TooLargeError
+from pipeline.shared.web.media_types import TEXT_TYPES
 
 TRANSIENT = frozenset({"timeout", "dns", "unreachable", "broken"})
 """Failures that another attempt may mend, beside the statuses of `is_transient`."""
@@ -24,8 +25,6 @@ _TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 520, 522, 524})
 _CHUNK_BYTES = 2**16
 _DNS_CACHE_S = 600
 _KEEP_ALIVE_S = 15.0
-TEXT_TYPES = frozenset({"text/html", "application/xhtml+xml", "text/plain", ""})
-"""Content types that are read; a server that names none gets the benefit of the doubt."""
 
 
 class FetchError(Exception):

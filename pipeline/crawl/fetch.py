@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pipeline.crawl import robots
-from pipeline.crawl.canonical import BadUrlError, host_of, redirect_target
 from pipeline.crawl.exchange import Answer, Client, FetchError, is_transient
-from pipeline.crawl.links import is_wikipedia
 from pipeline.crawl.politeness import HostGates, retry_after_s
+from pipeline.shared.web.canonical import BadUrlError, host_of, redirect_target
+from pipeline.shared.web.hosts import is_wikipedia
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BACKOFF_S = {"broken": 0.5, "dns": 1.0, "timeout": 1.0, "unreachable": 1.0}

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from protego import Protego
 
-from pipeline.crawl.canonical import origin_of
 from pipeline.crawl.exchange import Answer, FetchError
+from pipeline.shared.web.canonical import origin_of
 
 MAX_BYTES = 500 * 1024  # RFC 9309, section 2.5: the least that a crawler must read
 MAX_REDIRECTS = 5  # section 2.3.1.2

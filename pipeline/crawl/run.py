@@ -1,4 +1,4 @@
-"""The stage: links into the frontier, pages into WARC, text into shards; or a ready corpus."""
+"""The stage: links into the archive, what it lacks from the web, what a study uses out of it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.crawl.corpus import read_corpus
-from pipeline.crawl.crawler import count_reasons
-from pipeline.crawl.crawlers import Fetched, Job, crawl_all
-from pipeline.crawl.frontier import PENDING, Frontier
+from pipeline.crawl.archive import Archive, opened
+from pipeline.crawl.crawlers import Fetched, Job, crawl_all, recover
 from pipeline.crawl.guard import Endpoint
-from pipeline.crawl.judge import caps_of
-from pipeline.crawl.links import collect_links, make_rules, read_known
-from pipeline.crawl.shards import Places, cut_ranges, extract_all
+from pipeline.crawl.publish import Published, publish, publish_nothing
+from pipeline.crawl.refetch import make_is_due
 from pipeline.errors import EXIT_TERMINATED, UserError
-from pipeline.params_text import CrawlParams
+from pipeline.files import read_json, write_json
+from pipeline.shared.formats.links import Link
+from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard
 from pipeline.stage import Stage
-from pipeline.storage import parse_place
 from pipeline.web_server import serve
+from pipeline.work_folder import hash_input
 
 
 class Attempt(NamedTuple):
@@ -31,97 +30,82 @@ class Attempt(NamedTuple):
 
 
 def run(stage: Stage) -> dict[str, Any]:
-    """Make documents/, rejected/ and warc/; returns the counts for metrics.json."""
-    params = stage.params.crawl
-    if params.source == "corpus":
-        return read_corpus(stage, _only(_locations(params)))
-    _check_user_agent(params)
-    frontier = Frontier(stage.work / "frontier.sqlite")
-    try:
-        links = _collect(stage, frontier)
-        attempt = _fetch(stage, frontier)
-        return {
-            "links": links,
-            "fetch": _fetch_counts(frontier, attempt),
-            "extract": _extract(stage, frontier),
-        }
-    finally:
-        frontier.close()
+    """Make pages/ and warc/; returns the counts for metrics.json."""
+    source = stage.params.links.source
+    if source == "none":
+        publish_nothing(stage.staging)
+        return {"source": source}
+    if source == "reddit":
+        _check_user_agent(stage.params.fetching.user_agent)
+    began_utc = _began_utc(stage)
+    with opened(archive_of(stage)) as archive:
+        recover(archive)
+        _want(stage, archive, began_utc)
+        attempt = _fetch(stage, archive)
+        published = publish(archive, stage, began_utc)
+    return {"source": source, "fetch": _counts(published, attempt)}
 
 
-def _locations(params: CrawlParams) -> list[Path]:
-    if not params.location:
-        raise UserError(
-            f"params.yaml: crawl.location = {params.location} with source = {params.source}; "
-            "name the folder"
-        )
-    one_or_more = params.location
-    return list(map(parse_place, [one_or_more] if isinstance(one_or_more, str) else one_or_more))
+def archive_of(stage: Stage) -> Path:
+    """The archive's folder; of the built-in web one for each of its versions.
+
+    Another version is another web, though its addresses are the same.
+    """
+    folder = Path(stage.params.crawl.archive or f"archive/{stage.profile}")
+    if stage.params.links.source != "sample_web":
+        return folder
+    return folder / f"sample-web-{hash_input(stage.inputs['site'])[:12]}"
 
 
-def _only(places: list[Path]) -> Path:
-    if len(places) > 1:
-        raise UserError("params.yaml: crawl.location names several places; a corpus is one folder")
-    return places[0]
-
-
-def _check_user_agent(params: CrawlParams) -> None:
+def _check_user_agent(agent: str) -> None:
     """Raises UserError unless site owners can tell who crawls and how to reach them."""
-    agent = params.user_agent
-    if params.source == "sample_web":
-        return
     if not agent.strip() or not ("@" in agent or "http" in agent) or ".test" in agent:
         raise UserError(
-            f"params.yaml: crawl.user_agent = {agent!r} must name the crawler and a contact before "
-            'it leaves this machine; set it, e.g. "my-crawl/1.0 (+mailto:me@example.org)"'
+            f"params.yaml: fetching.user_agent = {agent!r} must name the crawler and a contact "
+            "before it leaves this machine; set it, e.g. "
+            '"my-crawl/1.0 (+mailto:me@example.org)"'
         )
 
 
-def _collect(stage: Stage, frontier: Frontier) -> dict[str, int]:
-    params = stage.params.crawl
-    built_in = params.source == "sample_web"
-    places = [stage.inputs["links"]] if built_in else _locations(params)
-    read_known(list(map(parse_place, params.previous)), frontier)
-    with stage.progress("links", total=None, unit="links") as progress:
-        counts = collect_links(places, make_rules(params), frontier, progress, stage.log)
-    order = sorted(counts.items(), key=lambda item: (item[0] != "submissions", -item[1], item[0]))
-    return dict(order)
+def _began_utc(stage: Stage) -> float:
+    """When this crawl began, in its first attempt: what was asked for since is not due again."""
+    note = stage.work / "began.json"
+    if not note.is_file():
+        write_json(note, {"began_utc": time.time()})
+    return float(read_json(note)["began_utc"])
 
 
-def _fetch(stage: Stage, frontier: Frontier) -> Attempt:
+def _want(stage: Stage, archive: Archive, began_utc: float) -> None:
+    """Tell the archive which pages are wanted."""
+    is_due = make_is_due(stage.params.crawl.refetch_after_days, began_utc)
+    links = stage.inputs["links"]
+    archive.begin_list(f"{hash_input(links)} {began_utc}")
+    for shard in list_row_shards(links):
+        archive.want(shard.sha256, read_row_shard(shard, Link), is_due)
+
+
+def _fetch(stage: Stage, archive: Archive) -> Attempt:
     """Fetch what is pending."""
-    params, compute = stage.params.crawl, stage.params.compute
+    params, compute = stage.params, stage.params.compute
     with ExitStack() as stack:
         server: Endpoint | None = None
-        if params.source == "sample_web":
+        if params.links.source == "sample_web":
             server = ("127.0.0.1", stack.enter_context(serve(stage.inputs["site"])))
-        states = frontier.states()
-        total = sum(states.values())
         progress = stack.enter_context(
-            stage.progress("fetch", total=total, unit="pages", done=total - states[PENDING])
+            stage.progress("fetch", total=archive.begin_round(), unit="pages")
         )
-        job = Job(
-            frontier=frontier.path,
-            folder=stage.work / "crawlers",
-            warc=stage.staging / "warc",
-            params=params,
-            crawlers=compute.crawlers,
-            server=server,
-        )
+        job = Job(archive.path.parent, params.crawl, params.fetching, compute.crawlers, server)
         started_s = time.monotonic()
-        fetched = crawl_all(job, frontier, compute=compute, progress=progress)
+        fetched = crawl_all(job, archive, compute=compute, progress=progress)
         if not fetched.complete:
             sys.exit(EXIT_TERMINATED)
         return Attempt(fetched, time.monotonic() - started_s)
 
 
-def _fetch_counts(frontier: Frontier, attempt: Attempt) -> dict[str, Any]:
-    states, fetched = frontier.states(), attempt.fetched
+def _counts(published: Published, attempt: Attempt) -> dict[str, Any]:
+    fetched = attempt.fetched
     return {
-        "pages": sum(states.values()),
-        "attempts": frontier.num_attempts(),
-        "by_state": count_reasons(states),
-        "warc_bytes": sum(frontier.warc_ends().values()),
+        **published.counts(),
         "last_attempt": {
             "rounds": fetched.rounds,
             "pages": fetched.pages,
@@ -129,30 +113,4 @@ def _fetch_counts(frontier: Frontier, attempt: Attempt) -> dict[str, Any]:
             "pages_per_s": round(fetched.pages / max(attempt.seconds, 1e-9), 1),
             "body_bytes": fetched.body_bytes,
         },
-    }
-
-
-def _extract(stage: Stage, frontier: Frontier) -> dict[str, Any]:
-    params = stage.params.crawl
-    num_links = frontier.num_links()
-    places = Places(
-        frontier=frontier.path,
-        warc=stage.staging / "warc",
-        done=stage.work / "extracted",
-        documents=stage.staging / "documents",
-        rejected=stage.staging / "rejected",
-    )
-    started_s = time.monotonic()
-    with stage.progress("extract", total=len(cut_ranges(num_links)), unit="shards") as progress:
-        totals, reasons = extract_all(
-            places,
-            num_links,
-            caps_of(params),
-            compute=stage.params.compute,
-            progress=progress,
-        )
-    return {
-        **totals,
-        "by_reason": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        "seconds": round(time.monotonic() - started_s, 3),
     }

@@ -7,16 +7,19 @@ bytes are on disk; so what the database says is true, and what WARC holds beyond
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.crawl.frontier import Place, full_disk_told, slot_of, transaction
+from pipeline.crawl.archive import Place, slot_of
+from pipeline.shared.running.database import open_database, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
     position INTEGER PRIMARY KEY,
     state TEXT NOT NULL,
+    asked_utc REAL NOT NULL,
     tries INTEGER NOT NULL,
     warc INTEGER,
     offset INTEGER,
@@ -58,7 +61,7 @@ class Result(NamedTuple):
 class Share:
     """The links of the hosts of crawler `number` of `of`; one thread may write, another read."""
 
-    def __init__(self, frontier: Path, results: Path, *, number: int, of: int) -> None:
+    def __init__(self, archive: Path, results: Path, *, number: int, of: int) -> None:
         """Open the list to read and the crawler's own database, or make it.
 
         Raises:
@@ -66,11 +69,8 @@ class Share:
         """
         self._number, self._of, self._path = number, of, results
         # Immutable: nobody writes it during a round, and a network's file system needs no locks.
-        self._list = sqlite3.connect(f"{frontier.absolute().as_uri()}?immutable=1", uri=True)
-        self._write = sqlite3.connect(results, check_same_thread=False, isolation_level=None)
-        with full_disk_told(results):
-            self._write.execute("PRAGMA journal_mode = TRUNCATE")
-            self._write.executescript(_SCHEMA)
+        self._list = sqlite3.connect(f"{archive.absolute().as_uri()}?immutable=1", uri=True)
+        self._write = open_database(results, _SCHEMA, one_thread=False)
         self._read = sqlite3.connect(results, isolation_level=None, timeout=_WAIT_S)
         self._resumes = self._read.execute("SELECT 1 FROM results LIMIT 1").fetchone() is not None
 
@@ -85,19 +85,19 @@ class Share:
 
     def hosts(self) -> Iterator[str]:
         """Its hosts, those with most links first: politeness makes them the longest to do."""
-        links, host = 2**62, ""
-        while page := self._list.execute(
-            "SELECT links, host FROM hosts WHERE links <= ? AND (links < ? OR host > ?)"
-            " AND slot % ? = ? ORDER BY links DESC, host LIMIT 1000",
-            (links, links, host, self._of, self._number),
+        pages, host = 2**62, ""
+        while found := self._list.execute(
+            "SELECT pages, host FROM hosts WHERE pages <= ? AND (pages < ? OR host > ?)"
+            " AND slot % ? = ? ORDER BY pages DESC, host LIMIT 1000",
+            (pages, pages, host, self._of, self._number),
         ).fetchall():
-            yield from (host for _, host in page)
-            links, host = page[-1]
+            yield from (host for _, host in found)
+            pages, host = found[-1]
 
     def pending(self, host: str, *, after: int, most: int) -> list[Task]:
         """Next links of a host without a final state, at most so many of those after a position."""
         while rows := self._list.execute(
-            "SELECT position, url, trail FROM links INDEXED BY pending WHERE host = ?"
+            "SELECT position, url, trail FROM pages INDEXED BY pending WHERE host = ?"
             " AND state = 'pending' AND position > ? ORDER BY position LIMIT ?",
             (host, after, most),
         ).fetchall():
@@ -126,11 +126,18 @@ class Share:
         )
         return ends | dict(own.fetchall())
 
+    def sealed(self) -> set[int]:
+        """Numbers of the WARC files that nothing is added to."""
+        return {
+            number for (number,) in self._list.execute("SELECT number FROM warc_files WHERE sealed")
+        }
+
     def finish(self, results: Iterable[Result]) -> None:
         """Write what became of links, all or none; of each once."""
+        now_utc = time.time()
         rows = [
             (
-                *(result.position, result.state, result.tries),
+                *(result.position, result.state, now_utc, result.tries),
                 *(result.place or (None, None, None)),
                 "\n".join(result.trail) or None,
                 result.moved_to,
@@ -138,4 +145,4 @@ class Share:
             for result in results
         ]
         with transaction(self._write, self._path):
-            self._write.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._write.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)

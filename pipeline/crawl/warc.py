@@ -1,4 +1,4 @@
-"""Write answers as WARC 1.1, one gzip member a record, and find each again by its place.
+"""Write answers as WARC 1.1, one gzip member a record.
 
 A record is counted only once the crawl's databases have it; what lies beyond is cut off when the
 files are opened again, so that after a kill files and databases agree. Each crawler has a series
@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import gzip
 import hashlib
 import os
 import uuid
 import zlib
-from collections.abc import Mapping
-from io import BytesIO
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
-from warcio.recordloader import ArcWarcRecordLoader
-
+from pipeline.crawl.archive import Place
 from pipeline.crawl.exchange import Answer
-from pipeline.crawl.frontier import Place
 from pipeline.errors import CorruptDataError
 
 ROLL_BYTES = 10**9  # the usual size of a WARC file; a larger one is awkward to move
@@ -40,6 +36,7 @@ class WarcFiles:
         committed: Mapping[int, int],
         *,
         about: Mapping[str, str],
+        sealed: Collection[int] = (),
         series: int = 0,
         roll_bytes: int = ROLL_BYTES,
     ) -> None:
@@ -49,16 +46,19 @@ class WarcFiles:
             folder: where the files lie; made if missing.
             committed: bytes of each file that are known, by the file's number.
             about: fields of the warcinfo record that heads each file.
+            sealed: numbers of files that nothing may be added to.
             series: the crawler's number.
             roll_bytes: size from which a new file is begun.
 
         Raises:
-            CorruptDataError: a file is shorter than the frontier knows it.
+            CorruptDataError: a file is shorter than the list knows it.
         """
         self._folder, self._about, self._roll_bytes = folder, about, roll_bytes
         own = {number: end for number, end in committed.items() if number // _SERIES == series}
         cut(folder, own, series=series)
         self._number = max(own, default=series * _SERIES)
+        if self._number in sealed:
+            self._number += 1
         self._file: IO[bytes] | None = None
 
     def add(self, record: bytes) -> Place:
@@ -147,7 +147,7 @@ def cut(folder: Path, committed: Mapping[int, int], *, series: int | None = None
     """Remove what is not known, of all crawlers or of one; makes the folder if it is missing.
 
     Raises:
-        CorruptDataError: a file is shorter than the frontier knows it.
+        CorruptDataError: a file is shorter than the list knows it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = set(map(file_name, committed))
@@ -156,44 +156,6 @@ def cut(folder: Path, committed: Mapping[int, int], *, series: int | None = None
             path.unlink()
     for number, end in committed.items():
         _cut(folder / file_name(number), end)
-
-
-class Response(NamedTuple):
-    """A response read back."""
-
-    url: str
-    content_type: str
-    """With its parameters; '' if there was none."""
-    content_encoding: str
-    body: bytes
-    """Still encoded."""
-
-
-def read_response(folder: Path, place: Place) -> Response:
-    """The response at a place.
-
-    Raises:
-        CorruptDataError: there is none.
-    """
-    path = folder / file_name(place.warc)
-    try:
-        with path.open("rb") as file:
-            file.seek(place.offset)
-            data = gzip.decompress(file.read(place.length))
-        record = ArcWarcRecordLoader().parse_record_stream(BytesIO(data))
-        body = record.raw_stream.read()
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise CorruptDataError(
-            f"{path}: no record at byte {place.offset} ({error}); delete the stage's folder under "
-            "work/ and run the same command again"
-        ) from None
-    headers = record.http_headers
-    return Response(
-        record.rec_headers.get_header("WARC-Target-URI"),
-        headers.get_header("Content-Type") or "",
-        headers.get_header("Content-Encoding") or "",
-        body,
-    )
 
 
 def _ascii(text: str) -> str:
@@ -205,7 +167,8 @@ def _cut(path: Path, end: int) -> None:
     size = path.stat().st_size if path.is_file() else 0
     if size < end:
         raise CorruptDataError(
-            f"{path}: {size} bytes where the frontier knows {end}; delete the stage's folder under "
-            "work/ and run the same command again"
+            f"{path}: {size} bytes where the archive's list knows {end}; put the file back, or "
+            "give crawl.archive in params.yaml another folder"
         )
-    os.truncate(path, end)
+    if size > end:
+        os.truncate(path, end)

@@ -9,7 +9,7 @@ if __name__ == "__main__":
             name="dedup",
             description="Leave out duplicates, Wikipedia, other languages and evaluation texts.",
             inputs={
-                "documents": "folder of documents that the crawl stage made",
+                "documents": "folder of documents that the extract stage made",
                 "eval_sets": "what the eval_sets stage made",
             },
             sections=("seeds.corpus", "dedup"),

@@ -1,6 +1,6 @@
 """What one shard of documents contributes to every later decision, computed once per shard.
 
-A folder per shard in the stage's work folder: a row per document as Parquet, large arrays as NumPy
+A folder per shard, remembered beyond the run: a row per document as Parquet, large arrays as NumPy
 files that are mapped into memory and not read, so that deciding over all shards needs little of it.
 """
 
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +32,9 @@ from pipeline.dedup.shingles import (
 )
 from pipeline.dedup.wikipedia import wikipedia_sign
 from pipeline.documents import Shard, read_verified_table
-from pipeline.files import open_folder
 from pipeline.ngrams import ExactIndex
 from pipeline.params_text import DedupParams
+from pipeline.shared.running.memory import Memory
 from pipeline.words import HashedTexts, Hashes, Numbers, batch_texts, hash_texts
 
 _DOCUMENTS, _BANDS, _MATCHES = "documents.parquet", "bands.npy", "matches.npy"
@@ -43,17 +45,23 @@ _WORDS = ("words_high", "words_low")
 class ComputeFeatures:
     """Writes a shard's features; a callable for `map_shards`."""
 
-    folder: Path
+    memory: Memory
     eval_ngrams: Path
     """Where `ExactIndex.save` put the evaluation side."""
+    eval_sha256: str
+    """Of that file."""
     params: DedupParams
     seed: int
 
     def __call__(self, shard: Shard) -> Path:
         """Returns the folder of the shard's features."""
-        target = self.folder / shard.path.stem
-        if target.is_dir():  # whole, from an earlier attempt
-            return target
+        return self.memory.recall(self.key(shard), partial(self._compute, shard)).folder
+
+    def key(self, shard: Shard) -> str:
+        """What the features of a shard are remembered by."""
+        return f"{self.eval_sha256} {shard.sha256}"
+
+    def _compute(self, shard: Shard, folder: Path) -> dict[str, Any]:
         table = read_verified_table(shard)
         texts = table["text"].to_pylist()
         bands = choose_bands(self.params.num_permutations, self.params.similarity_threshold)
@@ -68,13 +76,12 @@ class ComputeFeatures:
             sets.append(distinct_members(shingles))
             matches.append(_match(index, hashed, first_row=batch.start))
             prints += _fingerprints(hashed)
-        with open_folder(target) as folder:
-            described = _describe(table, texts, prints)
-            pq.write_table(described, folder / _DOCUMENTS, compression="zstd")
-            np.save(folder / _BANDS, np.concatenate(keys, axis=1))
-            np.save(folder / _MATCHES, np.concatenate(matches))
-            save_sets(folder, sets)
-        return target
+        described = _describe(table, texts, prints)
+        pq.write_table(described, folder / _DOCUMENTS, compression="zstd")
+        np.save(folder / _BANDS, np.concatenate(keys, axis=1))
+        np.save(folder / _MATCHES, np.concatenate(matches))
+        save_sets(folder, sets)
+        return {"documents": len(table)}
 
     def _band_keys(self, shingles: Shingles, bands: Bands) -> Hashes:
         return band_keys(

@@ -30,6 +30,7 @@ from pipeline.dedup.write import (
 )
 from pipeline.documents import Shard, list_shards, write_manifest
 from pipeline.executor import map_shards
+from pipeline.files import sha256_file
 from pipeline.stage import Stage
 
 _EVAL_NGRAMS = "eval_ngrams.npz"
@@ -50,8 +51,9 @@ def run(stage: Stage) -> dict[str, Any]:
     index = EvalIndex(stage.inputs["eval_sets"], params.eval_ngram_words)
     index.ngrams.save(stage.work / _EVAL_NGRAMS)
     stage.log.info("%s n-grams of %s evaluation examples", len(index.ngrams), len(index.names))
+    others = _wikipedia_shards(params.wikipedia_location)
     own = _compute_features(stage, shards, "features")
-    wikipedia = _compute_features(stage, _wikipedia_shards(params.wikipedia_location), "wikipedia")
+    wikipedia = _compute_features(stage, others, "wikipedia")
     features = Features([*own, *wikipedia])
     verdicts = decide(features, num_documents, index, params)
     cuts: list[CutShard] = []
@@ -61,6 +63,8 @@ def run(stage: Stage) -> dict[str, Any]:
         _decide_after_cut(stage, verdicts, features, cuts, wikipedia)
     final = write_verdicts(stage.work / "verdicts", verdicts, features, index, len(shards))
     written = _write(stage, shards, list(final), cuts)
+    key = _features_of(stage).key
+    stage.memory.keep(list(map(key, [*shards, *others, *(cut.shard for cut in cuts)])))
     bands = choose_bands(params.num_permutations, params.similarity_threshold)
     matches = verdicts.eval_matches
     assert matches is not None
@@ -85,14 +89,20 @@ def _wikipedia_shards(location: str | None) -> list[Shard]:
 
 
 def _compute_features(stage: Stage, shards: Sequence[Shard], name: str) -> list[Path]:
-    compute = ComputeFeatures(
-        folder=stage.work / name,
-        eval_ngrams=stage.work / _EVAL_NGRAMS,
+    compute = _features_of(stage)
+    with stage.progress(name, total=len(shards), unit="shards") as progress:
+        return list(map_shards(compute, shards, compute=stage.params.compute, progress=progress))
+
+
+def _features_of(stage: Stage) -> ComputeFeatures:
+    index = stage.work / _EVAL_NGRAMS
+    return ComputeFeatures(
+        memory=stage.memory,
+        eval_ngrams=index,
+        eval_sha256=sha256_file(index),
         params=stage.params.dedup,
         seed=stage.params.seeds.corpus,
     )
-    with stage.progress(name, total=len(shards), unit="shards") as progress:
-        return list(map_shards(compute, shards, compute=stage.params.compute, progress=progress))
 
 
 def _cut(stage: Stage, shards: list[Shard], folders: list[Path]) -> list[CutShard]:

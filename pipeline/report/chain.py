@@ -40,10 +40,16 @@ class Cost(NamedTuple):
 
 def funnel(study: Study) -> list[Step]:
     """The steps from links, or from a ready corpus, to training documents."""
-    return [*_crawl_steps(study.stages["crawl"]), *_dedup_steps(study.stages["dedup"])]
+    found = {key: study.stages[name].get(key) for name, key in _COUNTS}
+    counts = {key: value for key, value in found.items() if value is not None}
+    return [*_web_steps(counts), *_dedup_steps(study.stages["dedup"])]
 
 
-def _crawl_steps(metrics: Mapping[str, Any]) -> Iterator[Step]:
+_COUNTS = (("links", "links"), ("crawl", "fetch"), ("extract", "extract"), ("extract", "corpus"))
+"""Stage and key of its counts; a study from links has others than one of a ready corpus."""
+
+
+def _web_steps(metrics: Mapping[str, Any]) -> Iterator[Step]:
     if "links" in metrics:
         links = metrics["links"]
         yield _step("Links of submissions", links["submissions"], "links", links, "kept")

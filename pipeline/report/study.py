@@ -14,7 +14,7 @@ from pipeline.results import Result, read_results
 from pipeline.stage import read_metrics
 from pipeline.work_folder import METRICS
 
-STAGES = ("sample_web", "eval_sets", "crawl", "dedup", "tokenize")
+STAGES = ("sample_web", "eval_sets", "links", "crawl", "extract", "dedup", "tokenize")
 SIZED_STAGES = ("tune", "train", "evaluate")
 OVERLAP_TABLES = (
     "table6",

@@ -1,14 +1,15 @@
 """From documents to splits: each shard's tokens, then the splits gathered from them by hash.
 
-A shard's tokens stay in the stage's work folder until all are there, so that a killed stage encodes
-none twice. They lie there by hash, as in the splits: gathering reads each file from its beginning
-to its end, however many documents there are, and keeps one Arrow row of each in memory.
+A shard's tokens are remembered beyond the run, so that none is encoded twice by one tokenizer.
+There they lie by hash, as in the splits: gathering reads each file from its beginning to its end,
+however many documents there are, and keeps one Arrow row of each in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from pipeline.documents import Shard, read_verified_table
 from pipeline.errors import UserError
-from pipeline.files import open_atomic
+from pipeline.shared.running.memory import Memory
 from pipeline.token_shards import DTYPE, TokenDocument
 from pipeline.tokenize.encoders import (
     Ids,
@@ -30,6 +31,7 @@ from pipeline.tokenize.encoders import (
 )
 from pipeline.tokenize.split import Keys, in_bounds, split_keys
 
+_INDEX, _TOKENS = "documents.parquet", "tokens.bin"
 _BATCH_DOCUMENTS = 512
 CHECKED_SHARE = 0.01  # of the documents, when gigatoken makes the ids
 
@@ -40,21 +42,25 @@ class EncodeShard:
 
     tokenizer: Path
     tokenizer_sha256: str
-    parts: Path
+    memory: Memory
     seed: int
     num_threads: int
     encoder: str
 
     def __call__(self, shard: Shard) -> Path:
         """Returns the index: a row per document (id, key, start, length, text_bytes, checked)."""
-        index = self.parts / f"{shard.path.stem}.parquet"
-        if index.is_file():  # written last by an earlier attempt
-            return index
+        return self.memory.recall(self.key(shard), partial(self._write, shard)).folder / _INDEX
+
+    def key(self, shard: Shard) -> str:
+        """What the tokens of a shard are remembered by."""
+        return f"{self.tokenizer_sha256} {shard.sha256}"
+
+    def _write(self, shard: Shard, folder: Path) -> dict[str, Any]:
         table = read_verified_table(shard).select(["id", "text"])
         keys = split_keys(table["id"].to_pylist(), seed=self.seed)
         order = np.argsort(keys, kind="stable")
         table, keys = table.take(pa.array(order)), keys[order]
-        lengths = self._write_tokens(index.with_suffix(".bin"), table["text"], keys)
+        lengths = self._write_tokens(folder / _TOKENS, table["text"], keys)
         columns = {
             "id": table["id"],
             "key": pa.array(keys, pa.uint64()),
@@ -63,9 +69,8 @@ class EncodeShard:
             "text_bytes": pc.binary_length(table["text"]).cast(pa.int64()),
             "checked": pa.array(self._is_checked(keys), pa.bool_()),
         }
-        with open_atomic(index) as file:
-            pq.write_table(pa.table(columns), file)
-        return index
+        pq.write_table(pa.table(columns), folder / _INDEX)
+        return {"documents": len(table)}
 
     def _write_tokens(
         self, path: Path, texts: pa.ChunkedArray, keys: Keys
@@ -74,7 +79,7 @@ class EncodeShard:
         tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
         end = np.array([tokenizer.end_of_text], DTYPE).tobytes()
         lengths: list[int] = []
-        with open_atomic(path) as file:
+        with path.open("wb") as file:
             for start in range(0, len(texts), _BATCH_DOCUMENTS):
                 batch = texts[start : start + _BATCH_DOCUMENTS].to_pylist()
                 for ids in self._encode(batch, keys[start : start + _BATCH_DOCUMENTS]):
@@ -111,7 +116,7 @@ class EncodedCorpus:
     """The documents of all shards, without their tokens: what a split is gathered by."""
 
     def __init__(self, indexes: list[Path]) -> None:
-        self._files = [index.with_suffix(".bin") for index in indexes]
+        self._files = [index.with_name(_TOKENS) for index in indexes]
         tables = [pq.read_table(index) for index in indexes]
         parts = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         self.table = pa.concat_tables(tables).append_column("part", pa.array(parts, pa.int32()))

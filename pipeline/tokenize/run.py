@@ -91,15 +91,15 @@ def _encode(stage: Stage, shards: list[Shard], tokenizer_sha256: str) -> Encoded
     encode = EncodeShard(
         tokenizer=stage.staging / _TOKENIZER,
         tokenizer_sha256=tokenizer_sha256,
-        parts=stage.work / "parts",
+        memory=stage.memory,
         seed=stage.params.seeds.split,
         num_threads=max(1, workers // len(shards)),
         encoder=stage.params.tokenize.encoder,
     )
     with stage.progress("encode", total=len(shards), unit="shards") as progress:
-        return EncodedCorpus(
-            list(map_shards(encode, shards, compute=stage.params.compute, progress=progress))
-        )
+        indexes = list(map_shards(encode, shards, compute=stage.params.compute, progress=progress))
+    stage.memory.keep(list(map(encode.key, shards)))
+    return EncodedCorpus(indexes)
 
 
 def _require_documents(

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from hostile_server import HostileServer
 
+from pipeline.crawl.archive import LIST, Archive, IsDue
 from pipeline.crawl.exchange import Answer, FetchError, Limits, open_client
 from pipeline.crawl.fetch import Fetcher, Policy
 from pipeline.crawl.politeness import HostGates
+from pipeline.shared.formats.links import Link
 
 AGENT = "testbot/1.0 (+mailto:test@example.org)"
 
@@ -53,3 +59,48 @@ def fetch_all(
 def fetch(server: HostileServer | None, url: str, **options: Any) -> Answer | str:
     """One URL; see `fetch_all`."""
     return fetch_all(server, [url], **options)[0]
+
+
+def never(state: str, asked_utc: float) -> bool:
+    """Nothing is asked for again."""
+    return False
+
+
+def links_to(urls: Sequence[str]) -> list[Link]:
+    """A link to each URL."""
+    return [Link(url, url, 3, 0, "") for url in urls]
+
+
+def want(archive: Archive, urls: Sequence[str], *, list: str = "", is_due: IsDue = never) -> None:
+    """Want these pages and no others; `list` tells one list from another of the same pages."""
+    name = list + " ".join(urls)
+    archive.begin_list(name)
+    archive.want(f"shard of {name}", links_to(urls), is_due)
+
+
+def states(folder: Path) -> dict[str, str]:
+    """The state of every page of an archive."""
+    with closing(sqlite3.connect(folder / LIST)) as database:
+        return dict(database.execute("SELECT url, state FROM pages"))
+
+
+def num_committed(archives: Path) -> int:
+    """Pages with a final state, as another process sees them; -1 before there are any."""
+    queries = {
+        "archive.sqlite": "SELECT count(*) FROM pages WHERE state != 'pending'",
+        "crawlers/*/results.sqlite": "SELECT count(*) FROM results WHERE state != 'moved'",
+    }
+    counts = [
+        _ask(path, query)
+        for pattern, query in queries.items()
+        for path in archives.glob(f"*/{pattern}")
+    ]
+    return sum(counts) if counts and min(counts) >= 0 else -1
+
+
+def _ask(path: Path, query: str) -> int:
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return int(database.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:
+        return -1

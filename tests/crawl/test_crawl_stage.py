@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from crawling import num_committed
 from small_site import make_site
-from stage_runs import StageRuns, read_bytes
+from stage_runs import StageRuns
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.documents import Removed, read_documents
+from pipeline.crawl.run import archive_of
+from pipeline.params_file import load_params
+from pipeline.shared.formats.fates import FETCHED, Fate
+from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard, write_row_manifest
+from pipeline.shared.running.memory import Memory
+from pipeline.stage import Stage, read_metrics
 
-CHANGES: dict[str, Any] = {"total_timeout_s": 1.5}  # for the slow page
+FETCHING: dict[str, Any] = {"total_timeout_s": 1.5}  # for the slow page
+EXTRACTED = {"too_short", "empty", "not_text"}  # fates that extraction finds
 
 
 class Site:
@@ -30,15 +35,24 @@ class Site:
 
     def __init__(self, project: Path, folder: Path) -> None:
         self.project, self.folder = project, folder
-        self.fates = make_site(folder)
+        made = make_site(folder)
+        self.states = {u: FETCHED if f in EXTRACTED | {"document"} else f for u, f in made.items()}
         self.out = self.runs("whole", workers=2).run()
 
-    def runs(self, name: str, *, workers: int = 1, **changes: Any) -> StageRuns:
-        """The same crawl in a folder of its own; by default with one worker, unlike `out`."""
+    def runs(self, name: str, *, workers: int = 1, crawlers: int = 1) -> StageRuns:
+        """The same crawl in a folder and an archive of its own."""
         inputs = {"links": self.folder / "links", "site": self.folder / "site"}
         runs = StageRuns("crawl", self.project, self.folder / name, inputs)
-        runs.set_params(crawl=CHANGES | changes, compute={"workers": workers})
+        set_params(runs, workers=workers, crawlers=crawlers)
         return runs
+
+
+def set_params(runs: StageRuns, *, workers: int = 1, crawlers: int = 1) -> None:
+    runs.set_params(
+        crawl={"archive": str(runs.folder / "archive")},
+        fetching=FETCHING,
+        compute={"workers": workers, "crawlers": crawlers},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +60,17 @@ def site(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
     return Site(project, tmp_path_factory.mktemp("crawl"))
 
 
-def fates(out: Path) -> dict[str, str]:
-    """What became of each URL, by the published shards."""
-    found = {document.url: "document" for document in read_documents(out / "documents")}
-    for removed in read_documents(out / "rejected", kind=Removed):
-        assert isinstance(removed, Removed) and removed.url not in found
-        found[removed.url] = removed.reason
-    return found
+def fates(out: Path) -> dict[str, Fate]:
+    """What became of each URL, in order."""
+    shards = list_row_shards(out / "pages")
+    found = [fate for shard in shards for fate in read_row_shard(shard, Fate)]
+    assert len({fate.url for fate in found}) == len(found)
+    return {fate.url: fate for fate in found}
 
 
-def without_warc(out: Path) -> dict[str, bytes]:
-    """All that must be the same byte by byte; WARC records bear their real dates."""
-    return {name: data for name, data in read_bytes(out).items() if not name.startswith("warc/")}
+def same_fates(out: Path) -> list[tuple[Any, ...]]:
+    """All that must be the same; a page's time and place are those of its own fetch."""
+    return [fate[:6] for fate in fates(out).values()]
 
 
 def responses(out: Path) -> Counter[str]:
@@ -72,54 +85,30 @@ def responses(out: Path) -> Counter[str]:
     return urls
 
 
-def committed(work: Path) -> int:
-    """Links with a final state, as another process sees them; -1 before there are any links."""
-    queries = {
-        "frontier.sqlite": "SELECT count(*) FROM links WHERE state != 'pending'",
-        "crawlers/*/results.sqlite": "SELECT count(*) FROM results WHERE state != 'moved'",
-    }
-    counts = [
-        _ask(path, query) for pattern, query in queries.items() for path in work.glob(pattern)
-    ]
-    return sum(counts) if counts and min(counts) >= 0 else -1
+def committed(runs: StageRuns) -> int:
+    """Pages with a final state; -1 before there are any."""
+    return num_committed(runs.folder / "archive")
 
 
-def _ask(path: Path, query: str) -> int:
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            return int(database.execute(query).fetchone()[0])
-    except sqlite3.OperationalError:
-        return -1
+def test_every_link_gets_its_state_in_the_order_of_the_links(site: Site) -> None:
+    found = fates(site.out)
+    assert {url: fate.state for url, fate in found.items()} == site.states
+    assert [fate.score for fate in found.values()] == list(range(3, 3 + len(found)))
+    assert all(bool(fate.warc) == (fate.state == FETCHED) for fate in found.values())
 
 
-def test_every_url_becomes_a_document_or_is_rejected_with_its_reason(site: Site) -> None:
-    assert fates(site.out) == site.fates
-
-
-def test_documents_stand_in_the_order_of_their_links_with_where_they_came_from(site: Site) -> None:
-    documents = list(read_documents(site.out / "documents"))
-    assert [d.score for d in documents] == sorted(d.score for d in documents)
-    one = next(d for d in documents if d.url == "http://site1.test/page/7")
-    assert one.title == "Page 7" and one.subreddit == "test" and one.created_utc > 1_500_000_000
-    assert one.text.startswith("Number 7: ") and "Home" not in one.text
-
-
-def test_metrics_count_every_link_at_each_step(site: Site) -> None:
-    metrics = json.loads((site.out / "metrics.json").read_text())
-    num = len(site.fates)
-    assert metrics["links"] == {"submissions": num, "kept": num}
-    assert sum(metrics["fetch"]["by_state"].values()) == num
-    assert metrics["extract"]["by_reason"] == Counter(site.fates.values())
-    assert metrics["fetch"]["by_state"]["http_503"] == 1
-    assert (
-        metrics["fetch"]["attempts"] == num + 3
-    )  # 503, the cut and the slow page were tried again
-    assert metrics["fetch"]["last_attempt"]["pages_per_s"] > 0
+def test_metrics_count_every_link(site: Site) -> None:
+    fetch = read_metrics(site.out)["fetch"]
+    num = len(site.states)
+    assert fetch["by_state"] == Counter(site.states.values())
+    assert (fetch["pages"], fetch["had_before"]) == (num, 0)
+    assert fetch["attempts"] == num + 3  # 503, the cut and the slow page were tried again
+    assert fetch["last_attempt"]["pages_per_s"] > 0
 
 
 def test_warc_files_are_whole_and_hold_each_fetched_page_once(site: Site) -> None:
     found = responses(site.out)
-    pages = [url for url, fate in site.fates.items() if fate in {"document", "too_short"}]
+    pages = [url for url, state in site.states.items() if state == FETCHED]
     moved = "http://site3.test/moved"
     assert all(found[url] >= 1 for url in pages if url != moved)
     assert found["http://site4.test/page/4"] == 2  # its own link, and the one that moved there
@@ -130,57 +119,51 @@ def test_warc_files_are_whole_and_hold_each_fetched_page_once(site: Site) -> Non
     assert check.returncode == 0, check.stdout + check.stderr
 
 
-def _committed(number: int) -> Callable[[Path], bool]:
-    return lambda work: committed(work) >= number
+def _committed(number: int) -> Callable[[StageRuns], bool]:
+    return lambda runs: committed(runs) >= number
 
 
-def _extracted(number: int) -> Callable[[Path], bool]:
-    return lambda work: len(list(work.glob("extracted/*.json"))) >= number
-
-
-KILLS: list[Callable[[Path], bool]] = [
-    lambda work: (work / "frontier.sqlite").exists(),
+KILLS: list[Callable[[StageRuns], bool]] = [
+    lambda runs: any(runs.folder.glob("archive/*/archive.sqlite")),
     _committed(0),
     _committed(1),
     _committed(150),
-    _extracted(1),
+    lambda runs: any(runs.folder.glob("work/tiny/crawl/*/out/pages/*")),
 ]
 
 
-def test_killed_anywhere_again_and_again_the_same_command_gives_the_same_documents(
+def test_killed_anywhere_again_and_again_the_same_command_gives_the_same_pages(
     site: Site,
 ) -> None:
     runs = site.runs("killed")
     done = [0]
     for moment in KILLS:
-        runs.kill_when(moment)
-        done += [max(0, *map(committed, runs.work_folders()))]
+        runs.kill_when(lambda work, moment=moment: moment(runs))  # type: ignore[misc]
+        done += [max(0, committed(runs))]
         assert done[-1] >= done[-2], "a link lost its final state"
     out = runs.run()
-    assert without_warc(out) == without_warc(site.out)
+    assert same_fates(out) == same_fates(site.out)
     assert responses(out) == responses(site.out)  # none fetched into WARC twice, none lost
-    assert json.loads((out / "metrics.json").read_text())["attempts"] > 3
+    assert read_metrics(out)["attempts"] > 3
 
 
-def test_several_crawlers_killed_and_fewer_after_give_the_same_documents(site: Site) -> None:
-    runs = site.runs("several")
-    runs.set_params(crawl=CHANGES, compute={"workers": 2, "crawlers": 3})
-    runs.kill_when(_committed(100))
-    runs.set_params(crawl=CHANGES, compute={"workers": 1, "crawlers": 2})
+def test_several_crawlers_killed_and_fewer_after_give_the_same_pages(site: Site) -> None:
+    runs = site.runs("several", workers=2, crawlers=3)
+    runs.kill_when(lambda work: committed(runs) >= 100)
+    set_params(runs, crawlers=2)
     out = runs.run()
-    assert without_warc(out) == without_warc(site.out)
+    assert same_fates(out) == same_fates(site.out)
     assert responses(out) == responses(site.out)
 
 
 @pytest.mark.parametrize("crawlers", [1, 2])
 def test_sigterm_commits_what_is_fetched_and_exits_143(site: Site, crawlers: int) -> None:
-    runs = site.runs(f"terminated-{crawlers}")
-    runs.set_params(crawl=CHANGES, compute={"workers": 1, "crawlers": crawlers})
+    runs = site.runs(f"terminated-{crawlers}", crawlers=crawlers)
     process = subprocess.Popen(
         runs.command(), cwd=site.project, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline_s = time.monotonic() + 30
-    while not any(map(_committed(20), runs.work_folders())):
+    deadline_s = time.monotonic() + 60
+    while committed(runs) < 20:
         assert process.poll() is None and time.monotonic() < deadline_s
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGTERM)
@@ -188,12 +171,12 @@ def test_sigterm_commits_what_is_fetched_and_exits_143(site: Site, crawlers: int
     assert process.returncode == 143, errors
     assert "Traceback" not in errors and "goes on from here" in errors
     assert not (runs.folder / "out").exists()
-    assert without_warc(runs.run()) == without_warc(site.out)  # with one worker instead of two
+    assert same_fates(runs.run()) == same_fates(site.out)
 
 
 def test_a_full_disk_is_one_clear_error_and_the_crawl_goes_on_after(site: Site) -> None:
     runs = site.runs("full")
-    work = runs.folder / "work"
+    work = runs.folder / "archive"
     work.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(work)],
@@ -209,36 +192,47 @@ def test_a_full_disk_is_one_clear_error_and_the_crawl_goes_on_after(site: Site) 
             assert "Traceback" not in failed.stderr, failed.stderr
             assert "free some space and run the same command again" in failed.stderr
         subprocess.run(["mount", "-o", "remount,size=50m", str(work)], check=True)
-        assert without_warc(runs.run()) == without_warc(site.out)
+        assert same_fates(runs.run()) == same_fates(site.out)
         assert responses(runs.folder / "out") == responses(site.out)
     finally:
         subprocess.run(["umount", "-l", str(work)], check=True)
 
 
 def test_a_crawl_of_the_open_web_needs_a_contact(site: Site) -> None:
-    runs = site.runs("nameless", source="reddit", location=str(site.folder), user_agent="bot/1.0")
+    runs = site.runs("nameless")
+    runs.set_params(links={"source": "reddit"}, fetching={"user_agent": "bot/1.0"})
     failed = runs.fail()
-    assert "crawl.user_agent" in failed.stderr and "must name the crawler" in failed.stderr
+    assert "fetching.user_agent" in failed.stderr and "must name the crawler" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
-def test_a_truncated_dump_names_the_file_and_leaves_nothing_published(site: Site) -> None:
-    links = site.folder / "truncated"
-    links.mkdir()
-    whole = (site.folder / "links" / "RS_2017-11.zst").read_bytes()
-    (links / "RS_2017-11.zst").write_bytes(whole[:-100])
-    runs = StageRuns(
-        "crawl", site.project, site.folder / "cut", {"links": links, "site": site.folder / "site"}
+@pytest.mark.parametrize("source", ["sample_web", "none"])
+def test_no_link_to_follow_gives_empty_shards(site: Site, tmp_path: Path, source: str) -> None:
+    write_row_manifest(tmp_path / "links", [])
+    inputs = {"links": tmp_path / "links", "site": site.folder / "site"}
+    runs = StageRuns("crawl", site.project, tmp_path / "run", inputs)
+    runs.set_params(
+        crawl={"archive": str(tmp_path / "archive")},
+        links={"source": source},
+        extract={"source": "corpus" if source == "none" else "crawl"},
     )
-    runs.set_params()
-    failed = runs.fail()
-    assert "RS_2017-11.zst: truncated or damaged archive" in failed.stderr
-    assert "Traceback" not in failed.stderr
-    assert not (runs.folder / "out").exists()
-
-
-def test_dumps_without_a_link_to_follow_give_empty_shards(site: Site) -> None:
-    runs = site.runs("none", min_score=10**6)
     out = runs.run()
-    assert fates(out) == {}
-    assert json.loads((out / "metrics.json").read_text())["extract"]["documents"] == 0
+    assert fates(out) == {} and not any((out / "warc").glob("*.gz"))
+    assert (tmp_path / "archive").exists() == (source == "sample_web")
+
+
+def test_another_version_of_the_built_in_web_is_another_web(site: Site, tmp_path: Path) -> None:
+    write_row_manifest(tmp_path / "links", [])
+    (tmp_path / "site").mkdir()
+    for version in ("one", "two"):
+        (tmp_path / "site" / "page").write_text(version)
+        stage = Stage(
+            name="crawl", profile="tiny", size=None, inputs={"site": tmp_path / "site"},
+            params=load_params(site.project / "params.yaml", "tiny").params, work=tmp_path,
+            staging=tmp_path, fingerprint="", memory=Memory(tmp_path, ""), log=logging.getLogger(),
+        )  # fmt: skip
+        place = archive_of(stage)
+        place.relative_to(Path("archive") / "tiny")
+        (tmp_path / "places").mkdir(exist_ok=True)
+        (tmp_path / "places" / place.name).touch()
+    assert len(list((tmp_path / "places").iterdir())) == 2

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crawling import AGENT
+from crawling import AGENT, links_to, want
 from hostile_server import HostileServer, answer, silence
 
 from pipeline.crawl import crawler
-from pipeline.crawl.canonical import host_of
+from pipeline.crawl.archive import Archive
 from pipeline.crawl.crawler import Ledger, Pace, crawl
 from pipeline.crawl.exchange import Limits, open_client
 from pipeline.crawl.fetch import Fetcher, Policy
-from pipeline.crawl.frontier import Frontier, Link
 from pipeline.crawl.politeness import HostGates
 from pipeline.crawl.share import Share
 from pipeline.crawl.warc import WarcFiles
@@ -25,16 +22,13 @@ from pipeline.crawl.warc import WarcFiles
 LOG = logging.getLogger("test")
 
 
-def make_frontier(folder: Path, urls: list[str]) -> Frontier:
-    frontier = Frontier(folder / "frontier.sqlite")
-    if not frontier.dumps_read():
-        with frontier.reading("RS"):
-            for url in urls:
-                frontier.add(Link(url, host_of(url), url, 3, 0, ""))
+def open_archive(folder: Path, urls: list[str]) -> Archive:
+    archive = Archive(folder)
     if (folder / "results.sqlite").exists():
-        frontier.take_over(folder / "results.sqlite")
-    frontier.begin_round()
-    return frontier
+        archive.take_over(folder / "results.sqlite")
+    want(archive, urls)
+    archive.begin_round()
+    return archive
 
 
 def crawl_all(
@@ -46,9 +40,9 @@ def crawl_all(
     attempts: int = 2,
 ) -> dict[str, tuple[str, int]]:
     """Crawl what is pending; returns state and attempts by URL."""
-    frontier = make_frontier(folder, urls)
-    share = Share(frontier.path, folder / "results.sqlite", number=0, of=1)
-    warc = WarcFiles(folder / "warc", share.warc_ends(), about={"software": "test"})
+    archive = open_archive(folder, urls)
+    share = Share(archive.path, folder / "results.sqlite", number=0, of=1)
+    warc = WarcFiles(archive.warc, share.warc_ends(), about={"software": "test"})
 
     finished: list[int] = []
 
@@ -70,11 +64,10 @@ def crawl_all(
     finally:
         warc.close()
         share.close()
-    frontier.take_over(folder / "results.sqlite")
-    frontier.close()
-    with closing(sqlite3.connect(frontier.path)) as database:
-        rows = database.execute("SELECT url, state, attempts FROM links").fetchall()
-    return {url: (state, tries) for url, state, tries in rows}
+    archive.take_over(folder / "results.sqlite")
+    rows = [(row.state, row.attempts) for row in archive.rows(links_to(urls))]
+    archive.close()
+    return dict(zip(urls, rows, strict=True))
 
 
 def test_passing_failures_are_tried_again_and_lasting_ones_are_not(

@@ -10,55 +10,50 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from crawling import states, want
 from dask_cluster import dask_cluster
 from hostile_server import HostileServer, answer, redirect
 
 from pipeline.crawl import crawlers
-from pipeline.crawl.canonical import host_of
-from pipeline.crawl.crawlers import Fetched, Job, crawl_all, run_crawler
-from pipeline.crawl.frontier import Frontier, Link, read_range, slot_of
+from pipeline.crawl.archive import CRAWLERS, WARC, Archive, slot_of
+from pipeline.crawl.crawlers import Fetched, Job, crawl_all, recover, run_crawler
 from pipeline.params_file import load_params
 from pipeline.progress import Progress
+from pipeline.shared.web.canonical import host_of
 
 HOSTS = [f"h{n}.test" for n in range(12)]
 _PROCESSES = multiprocessing.get_context("forkserver")
 
 
 def make_job(project: Path, folder: Path, server: HostileServer, *, num_crawlers: int) -> Job:
-    params = load_params(project / "params.yaml", "tiny").params.crawl
-    (folder / "crawlers").mkdir(exist_ok=True)
+    params = load_params(project / "params.yaml", "tiny").params
+    (folder / CRAWLERS).mkdir(exist_ok=True)
     return Job(
-        frontier=folder / "frontier.sqlite",
-        folder=folder / "crawlers",
-        warc=folder / "warc",
-        params=params.model_copy(update={"total_timeout_s": 5.0}),
+        archive=folder,
+        params=params.crawl,
+        fetching=params.fetching.model_copy(update={"total_timeout_s": 5.0}),
         crawlers=num_crawlers,
         server=("127.0.0.1", server.port),
     )
 
 
-def fill(frontier: Frontier, urls: list[str]) -> None:
-    with frontier.reading("RS"):
-        for url in urls:
-            frontier.add(Link(url, host_of(url), url, 3, 0, ""))
+def fill(job: Job, urls: list[str]) -> None:
+    """Want these pages, and begin a round for them."""
+    archive = Archive(job.archive)
+    want(archive, urls)
+    archive.begin_round()
+    archive.close()
 
 
 def crawl_job(project: Path, job: Job, **changes: object) -> Fetched:
     compute = load_params(project / "params.yaml", "tiny").params.compute
     compute = compute.model_copy(update=changes)
-    frontier = Frontier(job.frontier)
+    archive = Archive(job.archive)
     try:
         with Progress("t", total=None, unit="u", log=logging.getLogger("test")) as progress:
-            return crawl_all(job, frontier, compute=compute, progress=progress)
+            return crawl_all(job, archive, compute=compute, progress=progress)
     finally:
-        frontier.close()
-
-
-def states(job: Job) -> dict[str, str]:
-    frontier = Frontier(job.frontier)
-    rows = read_range(job.frontier, 1, frontier.num_links())
-    frontier.close()
-    return {row.link.url: row.state for row in rows}
+        archive.close()
 
 
 def test_hosts_are_split_and_redirects_handed_over_to_their_host_s_crawler(
@@ -81,13 +76,11 @@ def test_hosts_are_split_and_redirects_handed_over_to_their_host_s_crawler(
         folder = tmp_path / str(num_crawlers)
         folder.mkdir()
         job = make_job(project, folder, server, num_crawlers=num_crawlers)
-        frontier = Frontier(job.frontier)
-        fill(frontier, urls)
-        frontier.close()
+        fill(job, urls)
         fetched = crawl_job(project, job)
-        assert states(job) == expected
+        assert states(job.archive) == expected
         assert (fetched.rounds > 1) == (num_crawlers > 1)
-        names = {path.name[:9] for path in job.warc.iterdir()}
+        names = {path.name[:9] for path in (job.archive / WARC).iterdir()}
         assert names == {f"crawl-{n:03d}" for n in range(num_crawlers)}
         assert max(server.busiest.values()) == 1, "two crawlers asked a host at once"
         pages = Counter(r.path for r in server.requests if "page?" in r.path)
@@ -104,14 +97,12 @@ def test_crawlers_on_a_cluster_s_workers_fetch_every_page(
         server.special[here, "/go"] = redirect(f"http://{there}/page")
         urls.append(f"http://{here}/go")
     job = make_job(project, Path(), server, num_crawlers=2)
-    frontier = Frontier(job.frontier)
-    fill(frontier, urls)
-    frontier.close()
+    fill(job, urls)
     with dask_cluster(tmp_path / "cluster", workers=2) as cluster:
         fetched = crawl_job(project, job, executor="dask", scheduler=cluster.address)
     assert fetched.complete and fetched.rounds > 1
-    assert set(states(job).values()) == {"fetched"}
-    assert {path.name[:9] for path in job.warc.iterdir()} == {"crawl-000", "crawl-001"}
+    assert set(states(job.archive).values()) == {"fetched"}
+    assert {path.name[:9] for path in (job.archive / WARC).iterdir()} == {"crawl-000", "crawl-001"}
     assert max(server.busiest.values()) == 1
 
 
@@ -125,10 +116,7 @@ def test_what_was_finished_before_a_kill_is_never_asked_for_again(
 ) -> None:
     urls = [f"http://{host}/page?{n}" for host in HOSTS[:4] for n in range(150)]
     job = make_job(project, tmp_path, server, num_crawlers=1)
-    frontier = Frontier(job.frontier)
-    fill(frontier, urls)
-    frontier.begin_round()
-    frontier.close()
+    fill(job, urls)
     asked_again = 0
     for kill_at in (60, 200, 400):
         process = _PROCESSES.Process(target=run_crawler, args=(job, 0))
@@ -139,18 +127,18 @@ def test_what_was_finished_before_a_kill_is_never_asked_for_again(
             time.sleep(0.001)
         _kill(process)
         before = len(server.requests)
-        frontier = Frontier(job.frontier)
-        crawlers._take_over(job, frontier)
-        frontier.begin_round()
-        frontier.close()
-        finished = {url for url, state in states(job).items() if state != "pending"}
+        archive = Archive(job.archive)
+        recover(archive)
+        archive.begin_round()
+        archive.close()
+        finished = {url for url, state in states(job.archive).items() if state != "pending"}
         for request in server.requests[:before]:
             asked_again += f"http://{request.host}{request.path}" not in finished
         server.special.update({
             (host_of(url), url.partition(".test")[2]): answer(b"", "410 Gone") for url in finished
         })  # fmt: skip
     crawl_job(project, job)
-    assert set(states(job).values()) == {"fetched"}, "a finished link was asked for again"
+    assert set(states(job.archive).values()) == {"fetched"}, "a finished link was asked for again"
     asked = Counter(f"http://{r.host}{r.path}" for r in server.requests if "page?" in r.path)
     assert set(asked) == set(urls)
     assert asked.total() - len(urls) <= asked_again
@@ -161,10 +149,7 @@ def test_a_crawler_whose_starter_is_gone_ends_by_itself(
 ) -> None:
     monkeypatch.setattr(crawlers, "_ALONE_AFTER_S", -1.0)
     job = make_job(project, tmp_path, server, num_crawlers=1)
-    job = job._replace(params=job.params.model_copy(update={"per_host_delay_s": 0.5}))
-    frontier = Frontier(job.frontier)
-    fill(frontier, [f"http://h0.test/page?{n}" for n in range(50)])
-    frontier.begin_round()
+    job = job._replace(fetching=job.fetching.model_copy(update={"per_host_delay_s": 0.5}))
+    fill(job, [f"http://h0.test/page?{n}" for n in range(50)])
     fetched = run_crawler(job, 0)
     assert not fetched.complete and fetched.pages < 5
-    frontier.close()

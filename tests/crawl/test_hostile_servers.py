@@ -13,9 +13,9 @@ import pytest
 from crawling import fetch, fetch_all
 from hostile_server import PAGE, HostileServer
 
-from pipeline.crawl.bodies import decode_body
 from pipeline.crawl.exchange import Answer
 from pipeline.crawl.guard import PrivateAddressError, make_socket_factory
+from pipeline.shared.web.bodies import decode_body
 
 
 @pytest.mark.parametrize(

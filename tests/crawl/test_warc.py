@@ -1,4 +1,4 @@
-"""WARC and the frontier agree after any kill."""
+"""WARC and the archive's list agree after any kill."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from crawling import links_to, want
 from warcio.archiveiterator import ArchiveIterator
 
+from pipeline.crawl.archive import MOVED, Archive, Place
 from pipeline.crawl.exchange import Answer
-from pipeline.crawl.frontier import FETCHED, MOVED, Frontier, Link, Place, read_range
 from pipeline.crawl.share import Result, Share, Task
-from pipeline.crawl.warc import WarcFiles, file_name, read_response, response_record
+from pipeline.crawl.warc import WarcFiles, file_name, response_record
 from pipeline.errors import CorruptDataError
+from pipeline.extract.warc_response import read_response
+from pipeline.shared.formats.fates import FETCHED
 
 
 def page(number: int, size: int = 100) -> bytes:
@@ -43,7 +46,7 @@ def test_a_response_is_found_again_by_its_place(tmp_path: Path) -> None:
     warc = open_warc(tmp_path, {})
     places = [warc.add(page(number)) for number in range(3)]
     warc.sync()
-    response = read_response(tmp_path, places[1])
+    response = read_response(tmp_path / file_name(places[1].warc), *places[1][1:])
     assert response == ("http://a.test/1", "text/html", "", b"B" * 100)
     warc.close()
 
@@ -62,7 +65,7 @@ def test_files_roll_at_their_size_and_each_begins_with_who_made_it(tmp_path: Pat
             assert next(iter(ArchiveIterator(file))).rec_type == "warcinfo"
 
 
-def test_what_the_frontier_does_not_know_is_cut_off(tmp_path: Path) -> None:
+def test_what_the_list_does_not_know_is_cut_off(tmp_path: Path) -> None:
     warc = open_warc(tmp_path, {}, roll_bytes=1000)
     known = warc.add(page(0))
     while warc.add(page(1)).warc == 0:  # not committed, and begins another file
@@ -79,11 +82,11 @@ def test_what_the_frontier_does_not_know_is_cut_off(tmp_path: Path) -> None:
     assert urls(tmp_path / file_name(0)) == ["http://a.test/0", "http://a.test/2"]
 
 
-def test_a_file_shorter_than_the_frontier_knows_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_file_shorter_than_the_list_knows_is_one_clear_error(tmp_path: Path) -> None:
     warc = open_warc(tmp_path, {})
     place = warc.add(page(0))
     warc.close()
-    with pytest.raises(CorruptDataError, match="where the frontier knows"):
+    with pytest.raises(CorruptDataError, match="where the archive's list knows"):
         open_warc(tmp_path, {0: place.offset + place.length + 1})
 
 
@@ -93,71 +96,79 @@ def test_a_place_without_a_record_is_one_clear_error(tmp_path: Path) -> None:
     warc.close()
     warc.close()
     with pytest.raises(CorruptDataError, match="no record at byte 3"):
-        read_response(tmp_path, place._replace(offset=3))
+        read_response(tmp_path / file_name(0), 3, place.length)
 
 
-def make_frontier(path: Path, hosts: list[str]) -> Frontier:
-    frontier = Frontier(path)
-    with frontier.reading("RS_2017-12") as counts:
-        for number, host in enumerate(hosts):
-            frontier.add(Link(f"http://{host}/{number}", host, "", 3, 0, ""))
-            counts["kept"] += 1
-    frontier.begin_round()
-    return frontier
+def test_nothing_is_added_to_a_sealed_file(tmp_path: Path) -> None:
+    warc = open_warc(tmp_path, {})
+    place = warc.add(page(0))
+    warc.sync()
+    warc.close()
+    before = (tmp_path / file_name(0)).read_bytes()
+    end = place.offset + place.length
+    warc = WarcFiles(tmp_path, {0: end}, about={}, sealed={0})
+    assert warc.add(page(1)).warc == 1
+    warc.close()
+    assert (tmp_path / file_name(0)).read_bytes() == before
 
 
-def open_share(frontier: Frontier, number: int = 0, of: int = 1) -> Share:
-    results = frontier.path.with_name(f"results-{number}.sqlite")
-    return Share(frontier.path, results, number=number, of=of)
+def make_archive(folder: Path, hosts: list[str]) -> Archive:
+    archive = Archive(folder)
+    want(archive, [f"http://{host}/{number}" for number, host in enumerate(hosts)])
+    archive.begin_round()
+    return archive
+
+
+def open_share(archive: Archive, number: int = 0, of: int = 1) -> Share:
+    results = archive.path.with_name(f"results-{number}.sqlite")
+    return Share(archive.path, results, number=number, of=of)
 
 
 def test_hosts_come_by_their_number_of_links_each_once(tmp_path: Path) -> None:
     hosts = (
         ["b.test"] * 2 + ["c.test"] * 5 + [f"d{n:04d}.test" for n in range(2500)] + ["a.test"] * 2
     )
-    frontier = make_frontier(tmp_path / "f.sqlite", hosts)
-    found = list(open_share(frontier).hosts())
+    archive = make_archive(tmp_path, hosts)
+    found = list(open_share(archive).hosts())
     assert found[:4] == ["c.test", "a.test", "b.test", "d0000.test"]
     assert len(found) == len(set(found)) == 2503
-    parts = [list(open_share(frontier, number, of=3).hosts()) for number in range(3)]
+    parts = [list(open_share(archive, number, of=3).hosts()) for number in range(3)]
     assert sorted(host for part in parts for host in part) == sorted(found)
     assert min(map(len, parts)) > 700
-    frontier.close()
+    archive.close()
 
 
 def test_a_link_gets_one_final_state(tmp_path: Path) -> None:
-    frontier = make_frontier(tmp_path / "f.sqlite", ["a.test"] * 3)
-    share = open_share(frontier)
+    archive = make_archive(tmp_path, ["a.test"] * 3)
+    share = open_share(archive)
     share.finish([Result(1, FETCHED, 1, Place(0, 5, 7)), Result(3, "http_404", 2)])
     with pytest.raises(sqlite3.IntegrityError):
         share.finish([Result(2, "timeout", 1), Result(3, "timeout", 1)])  # all or none
     share.close()
-    share = open_share(frontier)  # as after a kill
+    share = open_share(archive)  # as after a kill
     assert share.pending("a.test", after=0, most=9) == [Task(2, ("http://a.test/1",))]
     assert share.warc_ends() == {0: 12}
     share.close()
     for _ in range(2):  # the second time there is nothing left to take over
-        frontier.take_over(tmp_path / "results-0.sqlite")
-        assert frontier.states() == {"pending": 1, FETCHED: 1, "http_404": 1}
-        assert frontier.warc_ends() == {0: 12}
-        assert frontier.num_attempts() == 3
-    frontier.close()
-    rows = read_range(tmp_path / "f.sqlite", 1, 2)
-    assert [(row.position, row.state, row.place) for row in rows] == [
-        (1, FETCHED, Place(0, 5, 7)), (2, "pending", None),
-    ]  # fmt: skip
+        archive.take_over(tmp_path / "results-0.sqlite")
+        assert archive.warc_ends() == {0: 12}
+        rows = archive.rows(links_to([f"http://a.test/{n}" for n in range(3)]))
+        assert [(row.state, row.attempts, row.place) for row in rows] == [
+            (FETCHED, 1, Place(0, 5, 7)), ("pending", 0, None), ("http_404", 2, None),
+        ]  # fmt: skip
+    archive.close()
 
 
 def test_a_link_that_moved_waits_at_its_next_host_with_its_trail(tmp_path: Path) -> None:
-    frontier = make_frontier(tmp_path / "f.sqlite", ["a.test"])
-    share = open_share(frontier)
+    archive = make_archive(tmp_path, ["a.test"])
+    share = open_share(archive)
     trail = ("http://a.test/0", "http://b.test/x")
     share.finish([Result(1, MOVED, 1, trail=trail, moved_to="b.test")])
     share.close()
-    frontier.take_over(tmp_path / "results-0.sqlite")
-    assert frontier.begin_round() == 1
-    share = open_share(frontier)
+    archive.take_over(tmp_path / "results-0.sqlite")
+    assert archive.begin_round() == 1
+    share = open_share(archive)
     assert share.pending("b.test", after=0, most=9) == [Task(1, trail)]
     assert share.pending("a.test", after=0, most=9) == []
     share.close()
-    frontier.close()
+    archive.close()

@@ -30,7 +30,8 @@ def _data(study: Checkout, *parts: str) -> Path:
 def test_every_stage_runs_once_in_an_order_that_dvc_chooses(study: Checkout) -> None:
     ran = study.first_run
     sized = {f"{stage}@{size}" for stage in SIZED for size in SIZES}
-    plain = {"sample_web", "eval_sets", "crawl", "dedup", "tokenize", "overlap", "report"}
+    plain = {"sample_web", "eval_sets", "links", "crawl", "extract"}
+    plain |= {"dedup", "tokenize", "overlap", "report"}
     assert len(ran) == len(set(ran))
     assert set(ran) == sized | plain
 
@@ -100,7 +101,8 @@ def test_documents_open_in_pandas_as_a_folder(study: Checkout) -> None:
 
 
 def test_every_stage_leaves_its_costs_in_metrics_json(study: Checkout) -> None:
-    folders = [_data(study, name) for name in ("sample_web", "eval_sets", "crawl", "dedup")]
+    plain = ("sample_web", "eval_sets", "links", "crawl", "extract", "dedup")
+    folders = [_data(study, name) for name in plain]
     folders += [_data(study, stage, size) for stage in SIZED for size in SIZES]
     for folder in folders:
         metrics = json.loads((folder / "metrics.json").read_text())

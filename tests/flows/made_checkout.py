@@ -33,8 +33,10 @@ metrics = {"stage": stage, "documents": 1234567, "seconds": 1.5}
 CHAIN = {
     "sample_web": [],
     "eval_sets": ["sample_web"],
-    "crawl": ["sample_web"],
-    "dedup": ["crawl", "eval_sets"],
+    "links": ["sample_web"],
+    "crawl": ["links"],
+    "extract": ["crawl"],
+    "dedup": ["extract", "eval_sets"],
     "tokenize": ["dedup"],
     "tune": ["tokenize"],
     "train": ["tune"],

@@ -149,7 +149,7 @@ def test_a_stage_terminated_alone_is_recorded_as_nothing_and_goes_on(
 
 
 def test_sizes_side_by_side_each_have_a_device_of_their_own(checkout: Path, act: Act) -> None:
-    for stage in ("sample_web", "eval_sets", "crawl", "dedup", "tokenize"):
+    for stage in ("sample_web", "eval_sets", "links", "crawl", "extract", "dedup", "tokenize"):
         run(checkout, stage)
     for size in ("small", "xl"):
         # Each waits for the other: one after the other they would never end.

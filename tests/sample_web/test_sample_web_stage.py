@@ -75,7 +75,7 @@ def test_a_profile_without_the_sample_web_gets_empty_folders_that_say_so(
     stage.set_params(
         sample_web={"enabled": False},
         eval_sets={"source": "published"},
-        crawl={"source": "reddit", "location": "dumps"},
+        links={"source": "reddit", "location": "dumps"},
     )
     out = stage.run()
     for name in ("site", "links", "eval"):

@@ -14,6 +14,7 @@ from stage_runs import StageRuns, read_bytes, write_shards
 
 from pipeline.documents import Document, list_shards
 from pipeline.errors import UserError
+from pipeline.shared.running.memory import Memory
 from pipeline.token_shards import open_split
 from pipeline.tokenize import encode
 from pipeline.tokenize.split import SPLITS
@@ -117,7 +118,7 @@ def test_killed_at_any_moment_the_stage_ends_with_the_same_bytes(
     stage.set_params(tokenize=CHANGES, compute={"workers": 2})
     stage.kill_when(lambda work: (work / "attempts").exists())
     stage.kill_when(lambda work: (work / "out" / "tokenizer" / "encoding.json").exists())
-    stage.kill_when(lambda work: any((work / "parts").glob("*.parquet")))
+    stage.kill_when(lambda work: bool(stage.remembered()))
     stage.kill_when(lambda work: (work / "out" / "train" / "00000.bin").exists())
     stage.kill_when(lambda work: (work / "out" / "metrics.json").exists())
     assert read_bytes(stage.run()) == read_bytes(out)
@@ -186,8 +187,8 @@ def test_an_id_of_gigatokens_that_is_not_tiktokens_is_an_error(
     (shard,) = list_shards(write_shards(tmp_path / "documents", [DOCUMENTS[:5]]))
     tokenizer = load_tokenizer(out / "tokenizer")
     encode_shard = encode.EncodeShard(
-        tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256, parts=tmp_path / "parts",
-        seed=1, num_threads=1, encoder="gigatoken",
+        tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256,
+        memory=Memory(tmp_path / "remembered", ""), seed=1, num_threads=1, encoder="gigatoken",
     )  # fmt: skip
     with pytest.raises(UserError, match="gigatoken and tiktoken disagree on a text that begins"):
         encode_shard(shard)

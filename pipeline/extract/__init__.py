@@ -1,0 +1,1 @@
+"""From pages, or a ready corpus, to documents: main text, characters, cleaning rules."""

@@ -1,0 +1,19 @@
+"""`python -m pipeline.extract`: from pages, or a ready corpus, to documents."""
+
+from pipeline import stage
+from pipeline.extract.run import run
+
+if __name__ == "__main__":
+    stage.main(
+        stage.Definition(
+            name="extract",
+            description="Keep the main text of pages, or of a ready corpus, as documents.",
+            inputs={
+                "pages": "folder of what became of each link, which the crawl stage made",
+                "warc": "folder of the WARC files that hold the pages",
+            },
+            sections=("crawl.max_body_bytes", "extract"),
+            run=run,
+            reads={"warc": ()},  # terabytes, and their table says what is read of them
+        )
+    )

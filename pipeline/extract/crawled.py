@@ -1,0 +1,86 @@
+"""From the crawl's table and WARC to shards of documents, each shard of the table by itself.
+
+A shard's documents depend on its rows alone, so any number of workers gives the same files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.documents import Document, Removed, document_id
+from pipeline.executor import map_shards
+from pipeline.extract.judge import NO_PAGE, Caps
+from pipeline.extract.lone_parser import Judge, judging
+from pipeline.extract.parts import Part, publish_parts, sum_counts
+from pipeline.extract.warc_response import read_response
+from pipeline.shared.formats.fates import FETCHED, Fate
+from pipeline.shared.formats.row_shards import RowShard, list_row_shards, read_row_shard
+from pipeline.shared.running.memory import Memory, Remembered
+from pipeline.stage import Stage
+
+
+class Task(NamedTuple):
+    """What extraction of every shard is told."""
+
+    warc: Path
+    markers: Path
+    """Where an empty file tells of each shard under way."""
+    memory: Memory
+    caps: Caps
+
+
+def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
+    """Make documents/ and rejected/ of the pages that the crawl published; returns counts."""
+    started_s = time.monotonic()
+    shards = list_row_shards(stage.inputs["pages"])
+    task = Task(stage.inputs["warc"], stage.work, stage.memory, caps)
+    with stage.progress("extract", total=len(shards), unit="shards") as progress:
+        parts = list(
+            map_shards(
+                partial(_extract, task), shards, compute=stage.params.compute, progress=progress
+            )
+        )
+    totals = publish_parts(stage.staging, parts)
+    stage.memory.keep([shard.sha256 for shard in shards])
+    return {
+        "extract": {
+            **totals,
+            "by_reason": sum_counts(parts, "reasons"),
+            "seconds": round(time.monotonic() - started_s, 3),
+        }
+    }
+
+
+def _extract(task: Task, shard: RowShard) -> Remembered:
+    return task.memory.recall(shard.sha256, partial(_write_part, task, shard))
+
+
+def _write_part(task: Task, shard: RowShard, folder: Path) -> dict[str, Any]:
+    part = Part(folder)
+    with judging(task.markers / f"{shard.path.stem}.begun", task.caps) as judge:
+        for document in _documents(task.warc, shard, judge):
+            part.add(document)
+    return part.finish()
+
+
+def _documents(warc: Path, shard: RowShard, judge: Judge) -> Iterator[Document]:
+    for fate in read_row_shard(shard, Fate):
+        page, reason = NO_PAGE, fate.state
+        if fate.state == FETCHED:
+            response = read_response(warc / fate.warc, fate.offset, fate.length)
+            page, reason = judge(response.body, response.content_type, response.content_encoding)
+        fields: dict[str, Any] = {
+            "id": document_id(fate.url),
+            "url": fate.url,
+            "text": page.text,
+            "original_url": fate.original_url,
+            "title": page.title,
+            "score": fate.score,
+            "created_utc": fate.created_utc,
+            "subreddit": fate.subreddit,
+        }
+        yield Removed(**fields, reason=reason) if reason else Document(**fields)

@@ -1,0 +1,64 @@
+"""What becomes of a response's body: the page in it, or the rule by which it gives no document."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.extract.html_limits import TooComplexError
+from pipeline.extract.main_text import extract, looks_binary
+from pipeline.extract.rules import Page, check_rules_off, reject
+from pipeline.params import ProfileParams
+from pipeline.shared.web.bodies import BrokenBodyError, TooLargeError, decode_body
+
+NO_PAGE = Page("", "")
+
+
+class Caps(NamedTuple):
+    """Parameters of extraction."""
+
+    max_body_bytes: int
+    min_words: int
+    careful: bool = True
+    """Whether the second extractor may be asked."""
+    rules_off: tuple[str, ...] = ()
+    max_page_s: float = 120.0
+    """CPU time. A page takes milliseconds; the slowest that `html_limits` lets pass, seconds."""
+
+
+def caps_of(params: ProfileParams) -> Caps:
+    """Those that a study asks for.
+
+    Raises:
+        UserError: `extract.rules_off` names a rule that does not exist.
+    """
+    asked = params.extract
+    check_rules_off(asked.rules_off)
+    return Caps(
+        params.crawl.max_body_bytes,
+        asked.min_document_words,
+        asked.second_extractor != "none",
+        tuple(asked.rules_off),
+    )
+
+
+def judge_body(
+    caps: Caps, body: bytes, content_type: str, content_encoding: str
+) -> tuple[Page, str]:
+    """The page in a body as it came, and the rule by which it gives no document, or ''."""
+    try:
+        body = decode_body(body, content_encoding, caps.max_body_bytes)
+    except TooLargeError:
+        return NO_PAGE, "too_large"
+    except BrokenBodyError:
+        return NO_PAGE, "broken"
+    if looks_binary(body, content_type):
+        return NO_PAGE, "not_text"
+    try:
+        page = extract(body, content_type, careful=caps.careful)
+    except TooComplexError:
+        return NO_PAGE, "too_complex"
+    except ImportError:  # the environment's fault and no page's
+        raise
+    except Exception:  # whatever a parser may raise, it costs one page, counted
+        return NO_PAGE, "parser_failed"
+    return page, reject(page, min_words=caps.min_words, rules_off=caps.rules_off)

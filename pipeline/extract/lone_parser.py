@@ -1,0 +1,130 @@
+"""Pages that end the process of their parser, or hold it for ever: each costs itself and no other.
+
+Parsers are native code, which a page may crash, and no `except` sees that. So a unit of work (a
+range of links, a WARC file) leaves a marker while it is under way. Where one is found, an earlier
+process died in that unit, for whatever reason, and each of its pages is judged in a child process,
+which may die. Few units ever need that.
+"""
+
+from __future__ import annotations
+
+import base64
+import faulthandler
+import json
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from pipeline.executor import end_with_parent
+from pipeline.extract.judge import NO_PAGE, Caps, judge_body
+from pipeline.extract.rules import Page
+
+Judge = Callable[[bytes, str, str], tuple[Page, str]]
+"""`judge_body` under some caps: of a body, its content type and its content encoding."""
+
+CRASHED, HUNG = "parser_crashed", "parser_hung"
+_MAX_CHILD_BYTES = 8 * 2**30  # of address space: a page may not bring down the machine
+
+
+@contextmanager
+def judging(marker: Path, caps: Caps) -> Iterator[Judge]:
+    """What judges the pages of one unit of work; `marker` is there until the unit is done."""
+    if marker.exists():
+        with LoneParser(caps) as parser:
+            yield parser.judge
+    else:
+        marker.touch()
+        yield timed(partial(judge_body, caps), caps.max_page_s)
+    marker.unlink()
+
+
+def timed(judge: Judge, max_page_s: float) -> Judge:
+    """Have a page that takes too much CPU time end this process, its stack in the log.
+
+    The timer is the process's: of pages judged in several threads, only the latest is watched.
+    """
+    # Python's own handlers wait for native code to return; this one does not.
+    faulthandler.register(signal.SIGPROF, file=2, chain=True)
+
+    def judge_in_time(body: bytes, content_type: str, content_encoding: str) -> tuple[Page, str]:
+        signal.setitimer(signal.ITIMER_PROF, max_page_s)
+        try:
+            return judge(body, content_type, content_encoding)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+    return judge_in_time
+
+
+class LoneParser:
+    """A child process that judges pages, made again when one has ended it."""
+
+    def __init__(self, caps: Caps, module: str = __name__) -> None:
+        self._caps, self._module = caps, module
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._child:
+            self._child.kill()
+            self._child.communicate()
+
+    def judge(self, body: bytes, content_type: str, content_encoding: str) -> tuple[Page, str]:
+        """As `judge_body`, and `CRASHED` or `HUNG` for a page that ended the child.
+
+        Raises:
+            RuntimeError: the child failed by a defect of ours; its traceback is in the log.
+        """
+        child = self._child = self._child or self._start()
+        asked = [base64.b64encode(body).decode(), content_type, content_encoding]
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(json.dumps(asked).encode() + b"\n")
+            child.stdin.flush()
+            answer = child.stdout.readline()
+        except BrokenPipeError:
+            answer = b""
+        if answer.endswith(b"\n"):
+            title, text, reason = json.loads(answer)
+            return Page(title, text), reason
+        self._child = None
+        child.communicate()
+        if child.returncode < 0:
+            return NO_PAGE, HUNG if child.returncode == -signal.SIGPROF else CRASHED
+        raise RuntimeError(f"the parser's process ended with exit code {child.returncode}")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", self._module, json.dumps(self._caps)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def serve(judge: Judge, asked: IO[bytes], answers: IO[bytes]) -> None:
+    """Judge the pages that come line by line, in little enough memory; die with the parent."""
+    end_with_parent(signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_CHILD_BYTES, _MAX_CHILD_BYTES))
+    for line in asked:
+        body, content_type, content_encoding = json.loads(line)
+        page, reason = judge(base64.b64decode(body), content_type, content_encoding)
+        answers.write(json.dumps([page.title, page.text, reason]).encode() + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _caps = Caps(*json.loads(sys.argv[1]))
+    _judge = timed(partial(judge_body, _caps), _caps.max_page_s)
+    serve(_judge, sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,88 @@
+"""The pages of WARC and ARC files: responses with status 200, resources and extracted texts.
+
+What is no page is told by one word: the record's type, `http_<status>`, or the crawl's own word for
+what it does not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.extract.warc_records import Damage, Record, read_fields, read_records
+from pipeline.shared.web.media_types import TEXT_TYPES
+
+_HTTP_HEAD = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})[^\n]*\n(.*?)(?:\r?\n\r?\n|\Z)", re.DOTALL)
+_CHUNK = re.compile(rb"\s*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_MOST_HEAD_BYTES = 2**16
+
+
+class WebPage(NamedTuple):
+    """An HTML or plain-text page, its body still encoded."""
+
+    url: str
+    content_type: str
+    content_encoding: str
+    body: bytes
+
+
+class NoPage(NamedTuple):
+    """A record that is whole and holds no page."""
+
+    what: str
+
+
+def read_pages(path: Path, max_body_bytes: int) -> Iterator[WebPage | NoPage | Damage]:
+    """What the records of a WARC or ARC file hold, damaged ones in their place.
+
+    A body is read up to one byte beyond `max_body_bytes`.
+    """
+    with path.open("rb") as file:
+        for record in read_records(file, max_body_bytes + 1 + _MOST_HEAD_BYTES):
+            if isinstance(record, Damage):
+                yield record
+            else:
+                page = _read_page(record)
+                cut = max_body_bytes + 1
+                yield page._replace(body=page.body[:cut]) if isinstance(page, WebPage) else page
+
+
+def _read_page(record: Record) -> WebPage | NoPage:
+    if record.kind not in {"response", "resource", "conversion"}:
+        return NoPage(record.kind)
+    if not record.url.lower().startswith("http"):
+        return NoPage("bad_scheme")
+    if record.kind != "response":
+        page = WebPage(record.url, record.content_type, "", record.block)
+    elif found := _HTTP_HEAD.match(record.block):
+        if found[1] != b"200":
+            return NoPage(f"http_{found[1].decode()}")
+        fields = read_fields(found[2].decode("latin-1"))
+        body = record.block[found.end() :]
+        if "chunked" in fields.get("transfer-encoding", "").lower():
+            body = join_chunks(body)
+        page = WebPage(record.url, fields.get("content-type", ""),
+                       fields.get("content-encoding", ""), body)  # fmt: skip
+    else:
+        return NoPage("no_http")
+    return page if _type(page.content_type) in TEXT_TYPES else NoPage("not_html")
+
+
+def _type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def join_chunks(body: bytes) -> bytes:
+    r"""A body without the framing of chunks; one that has none, whatever its head says, as it is.
+
+    >>> join_chunks(b"4\r\nWiki\r\n6\r\npedia \r\n0\r\n\r\n"), join_chunks(b"<p>Wiki")
+    (b'Wikipedia ', b'<p>Wiki')
+    """
+    pieces: list[bytes] = []
+    place = 0
+    while (found := _CHUNK.match(body, place)) and (size := int(found[1], 16)):
+        place = found.end() + size
+        pieces.append(body[found.end() : place])
+    return b"".join(pieces) if pieces else body

@@ -1,0 +1,1 @@
+"""What several stages need, a folder for each concern."""

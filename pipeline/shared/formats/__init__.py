@@ -1,0 +1,1 @@
+"""Formats of what lies between stages, each with one owner."""

@@ -1,0 +1,1 @@
+"""How stages run, whatever they compute."""
