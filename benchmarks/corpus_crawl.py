@@ -54,7 +54,7 @@ def measure(arguments: argparse.Namespace) -> tuple[list[Row], str]:
         f"Pages from nginx (one worker) on loopback, {arguments.rounds} rounds, 32 connections; "
         "all compress each page by gzip, level 6, and write it: the peers between two fetches, "
         "figure4 in threads, as WARC, with address guard, robots.txt, one connection a host, "
-        f"frontier and fsync. {versions('aiohttp', 'scrapy')}."
+        f"archive and fsync. {versions('aiohttp', 'scrapy')}."
     )
 
 

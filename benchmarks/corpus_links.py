@@ -1,4 +1,4 @@
-"""Links per second from dumps into the frontier, beside a bare json.loads loop."""
+"""Links per second from dumps into the list, beside a bare json.loads loop."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import zstandard
 from corpus import versions
 from result_table import Row
 
-from pipeline.crawl.frontier import Frontier
-from pipeline.crawl.links import collect_links, make_rules
+from pipeline.links.choose import collect_links, make_rules
+from pipeline.links.link_list import LinkList
 from pipeline.params_file import load_params
 from pipeline.progress import Progress
 from pipeline.storage import parse_place
@@ -81,20 +81,18 @@ def _compare(dumps: Path, rounds: int) -> Row:
 def _ours(dumps: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
         started_s = time.perf_counter()
-        number = _collect(dumps, Path(folder) / "frontier.sqlite")
+        number = _collect(dumps, Path(folder) / "links.sqlite")
         return number / (time.perf_counter() - started_s)
 
 
 def _collect(dumps: Path, database: Path) -> int:
     """Reads the links of all dumps; returns the number of submissions."""
-    params = load_params(_PARAMS, "paper").params.crawl
+    params = load_params(_PARAMS, "paper").params.links
     log = logging.getLogger("figure4")
-    frontier = Frontier(database)
+    found = LinkList(database)
     with Progress("links", total=None, unit="links", log=log) as progress:
-        counts = collect_links(
-            [parse_place(str(dumps))], make_rules(params), frontier, progress, log
-        )
-    frontier.close()
+        counts = collect_links([parse_place(str(dumps))], make_rules(params), found, progress, log)
+    found.close()
     return counts["submissions"]
 
 

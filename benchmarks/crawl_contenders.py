@@ -3,7 +3,7 @@
     python benchmarks/crawl_contenders.py NAME --port PORT --pages NUMBER --folder EMPTY_FOLDER
 
 Each compresses every page's bytes with gzip's usual level and writes them to a file. figure4 runs
-the crawl stage's own crawler: address guard, robots.txt, politeness, frontier, WARC and fsync.
+the crawl stage's own crawler: address guard, robots.txt, politeness, archive and fsync.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +26,32 @@ _PARAMS = Path(__file__).parent.parent / "params.yaml"
 
 def figure4(port: int, pages: int, folder: Path) -> dict[str, Any]:
     """Our crawler; the pages lie on as many hosts as there are connections."""
+    from pipeline.crawl.archive import Archive
     from pipeline.crawl.crawlers import Job, crawl_all
-    from pipeline.crawl.frontier import Frontier, Link
     from pipeline.params_file import load_params
     from pipeline.progress import Progress
+    from pipeline.shared.formats.links import Link
 
     params = load_params(_PARAMS, "tiny").params
     changes = {"max_connections": CONNECTIONS, "total_timeout_s": 60.0, "user_agent": AGENT}
-    frontier = Frontier(folder / "frontier.sqlite")
-    with frontier.reading("links"):
-        for number in range(pages):
-            host = f"h{number % CONNECTIONS}.test"
-            frontier.add(Link(f"http://{host}/{number}.html", host, "", 3, 0, ""))
+    urls = [f"http://h{n % CONNECTIONS}.test/{n}.html" for n in range(pages)]
+    links = [Link(url, "", 3, 0, "") for url in urls]
+    archive = Archive(folder)
+    archive.begin_list("benchmark")
+    archive.want("links", links, lambda state, asked_utc: False)
     job = Job(
-        frontier=frontier.path,
-        folder=folder / "crawlers",
-        warc=folder / "warc",
-        params=params.crawl.model_copy(update=changes),
+        archive=folder,
+        params=params.crawl,
+        fetching=params.fetching.model_copy(update=changes),
         crawlers=1,
         server=("127.0.0.1", port),
     )
     log = logging.getLogger("figure4")
     started_s = time.perf_counter()
     with Progress("fetch", total=pages, unit="pages", log=log) as progress:
-        crawl_all(job, frontier, compute=params.compute, progress=progress)
+        crawl_all(job, archive, compute=params.compute, progress=progress)
     seconds = time.perf_counter() - started_s
-    states = frontier.states()
+    states = Counter(row.state for row in archive.rows(links))
     assert states["fetched"] == pages, states
     return {"seconds": seconds}
 

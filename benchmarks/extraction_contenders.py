@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from pipeline.crawl.characters import decode
-from pipeline.crawl.extract import extract
+from pipeline.extract.characters import decode
+from pipeline.extract.main_text import extract
 
 Contender = Callable[[bytes], str]
 OURS = "figure4"
