@@ -62,5 +62,5 @@ format: $(VENV)/dev.stamp  ## Rewrite the code in the house style
 	ruff format .
 	ruff check --fix .
 
-clean:  ## Remove the environment and unfinished work; studies and their cache stay
+clean:  ## Remove the environment and unfinished work; studies, their cache and the archive stay
 	rm -rf $(VENV) work .mypy_cache .ruff_cache .pytest_cache
