@@ -48,7 +48,8 @@ class CodeTree:
         """`plumbing` names the modules to leave out."""
         self.root = root
         self._plumbing = frozenset(plumbing)
-        self._read: dict[str, Module | None] = {}
+        self.read: dict[str, Module | None] = {}
+        """By name, what was asked for until now."""
 
     def closure(self, *start: str) -> Closure:
         """The modules and packages that these modules can import, themselves included."""
@@ -79,10 +80,10 @@ class CodeTree:
 
     def module(self, name: str) -> Module | None:
         """The project's module of that name, or None."""
-        if name not in self._read:
+        if name not in self.read:
             path = self._find(name)
-            self._read[name] = _read_module(name, path) if path else None
-        return self._read[name]
+            self.read[name] = _read_module(name, path) if path else None
+        return self.read[name]
 
     def _find(self, name: str) -> Path | None:
         if _top(name) not in TOPS:
@@ -151,20 +152,21 @@ def _plain(value: Any) -> Any:
 
     A bare string does nothing: it is a docstring, of a module, a function or a field.
     """
+    if isinstance(value, ast.JoinedStr):  # some versions end the format of a value by an empty text
+        texts = [part for part in value.values if getattr(part, "value", None) != ""]
+        return ("JoinedStr", [_plain(part) for part in texts])
     if isinstance(value, ast.AST):
         fields = [(name, _plain(field)) for name, field in ast.iter_fields(value)]
         return (type(value).__name__, [field for field in fields if field[1] not in (None, [])])
     if isinstance(value, list):
-        return [_plain(item) for item in value if not _is_bare_string(item)]
+        return [_plain(item) for item in value if not _does_nothing(item)]
     return value
 
 
-def _is_bare_string(node: Any) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def _does_nothing(node: Any) -> bool:
+    """Whether a statement is a bare string."""
+    bare = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(bare, ast.Constant) and isinstance(bare.value, str)
 
 
 def _data_files(package: Path) -> Iterator[Path]:
