@@ -23,6 +23,7 @@ class CopiedCode:
         for top in TOPS:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(project / top, folder / top, ignore=ignored)
+        shutil.copy(project / "constraints.txt", folder)
         self.pins = read_pins(project / "constraints.txt")
         self.tree = CodeTree(folder)
         self.before = self.digests()
