@@ -31,8 +31,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with prepare(Path.cwd(), None, None, logging.getLogger("figure4")) as checkout:
-            if _dvc("status", "--quiet") == 0:
-                return _dvc("repro")  # which says that nothing has changed
             return _dvc("repro", *_BEFORE) or _run_sizes(checkout) or _dvc("repro")
     except CheckoutError as error:
         print(error, file=sys.stderr)
@@ -52,10 +50,12 @@ def _dvc(*arguments: str) -> int:
 def _run_sizes(checkout: Checkout) -> int:
     """Run what belongs to each size, several at a time; a lone slot leaves it to `dvc repro`.
 
-    A size that fails does not end the others.
+    A size that fails does not end the others. `_BEFORE` has looked at the code by now, without
+    which DVC does not see that it has changed.
     """
     at_a_time = len(checkout.devices)
-    if at_a_time == 1:
+    stages = [f"{stage}@{size}" for size in checkout.sizes for stage in _OF_A_SIZE]
+    if at_a_time == 1 or _dvc("status", "--quiet", *stages) == 0:
         return 0
     runner = StageRunner(checkout.root, devices=checkout.devices, grace_s=GRACE_S)
     # The runner is left first: it ends the stages that the pool waits for.

@@ -72,7 +72,9 @@ def chain(
         futures.append(future)
         return future
 
-    sample_web = stage("sample_web")
+    # A stage that is run alone (--single-item) goes by what `watch` has seen last.
+    watch = stage("watch")
+    sample_web = stage("sample_web", watch)
     eval_sets = stage("eval_sets", sample_web)
     links = stage("links", sample_web)
     crawl = stage("crawl", links)

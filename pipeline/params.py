@@ -127,16 +127,6 @@ class TrainParams(Section):
     valid_tokens: PositiveCount
     """Tokens of the valid split behind each point."""
 
-    @property
-    def num_steps(self) -> int:
-        """Optimiser steps in the budget."""
-        return self.tokens // self.batch_tokens
-
-    @property
-    def steps_between_points(self) -> int:
-        """Steps from one point of the loss curve to the next."""
-        return max(1, self.eval_every_tokens // self.batch_tokens)
-
     @model_validator(mode="after")
     def _budgets_fit(self) -> TrainParams:
         for name in ("warmup_tokens", "batch_tokens"):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params_types import Count, Fraction, PositiveCount, Section
+from pipeline.params_types import Count, Fraction, Place, PositiveCount, Section
 
 
 class SampleWebParams(Section):
@@ -27,7 +27,7 @@ class EvalSetsParams(Section):
 
     source: Literal["sample_web", "folder", "published"]
     """From the built-in web, the folder `location` of downloaded files, or the publishers' URLs."""
-    location: str | None
+    location: Place | None
     max_examples: PositiveCount | None
     """Most examples of a set of questions, a sample by hash of the id; null takes all."""
     max_text_bytes: PositiveCount | None
@@ -45,7 +45,7 @@ class DedupParams(Section):
     shingle_words: PositiveCount
     eval_ngram_words: PositiveCount
     """Length of the n-grams shared with an evaluation text (8: the paper's; 13: GPT-3's)."""
-    wikipedia_location: str | None
+    wikipedia_location: Place | None
     """Folder of Wikipedia's text as documents (what `extract.source: corpus` makes of it): near-
     duplicates of one of them go. null: Wikipedia is known by host and by marks of mirrors alone."""
     eval_mode: Literal["remove", "cut", "report"]
@@ -65,7 +65,7 @@ class TokenizeParams(Section):
     """The tokenizer and the train / valid / test split by hash of the document id."""
 
     source: Literal["trained", "gpt2"]
-    gpt2_bpe_folder: str | None
+    gpt2_bpe_folder: Place | None
     """Folder with vocab.bpe and encoder.json; null takes tiktoken's download and cache."""
     vocab_size: Annotated[int, Field(ge=257, le=65_536)]
     """Including <|endoftext|>; at most what uint16 shards can hold."""

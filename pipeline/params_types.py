@@ -13,6 +13,10 @@ PositiveFraction = Annotated[float, Field(gt=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
 Days = Annotated[float, Field(ge=0.0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
+OUTSIDE = "a place outside the chain"
+Place = Annotated[str, OUTSIDE]
+"""A file, folder or URL that each `dvc repro` lists for the stage of the parameter's section
+(outside.py): something added, changed or gone there runs that stage again."""
 Precision = Literal["float32", "bfloat16"]  # of matrix products; weights stay float32
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.params_types import Count, Days, PositiveCount, Seconds, Section
+from pipeline.params_types import Count, Days, Place, PositiveCount, Seconds, Section
 
 
 class LinksParams(Section):
@@ -15,7 +15,7 @@ class LinksParams(Section):
 
     source: Literal["sample_web", "reddit", "none"]
     """`none`: there are none, since `extract.source` is a ready corpus."""
-    location: str | list[str] | None
+    location: Place | list[Place] | None
     """Folders, files or URLs of submission dumps, for `reddit`."""
     min_score: int
     """Least karma of a submission whose link is followed (the paper: 3)."""
@@ -68,7 +68,7 @@ class ExtractParams(Section):
     """From pages to documents; `source: corpus` reads ready documents instead."""
 
     source: Literal["crawl", "corpus"]
-    location: str | None
+    location: Place | None
     """Folder of documents (JSONL, Parquet, WARC), for `corpus`."""
     min_document_words: Count
     """Documents with fewer words are rejected as too short."""

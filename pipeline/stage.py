@@ -24,20 +24,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from pipeline.deciders import deciders
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_INTERRUPTED, EXIT_TERMINATED, UserError
 from pipeline.executor import end_with_parent
 from pipeline.files import read_json, remove_path, replace_path, write_json
 from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import Study, load_params
 from pipeline.progress import Progress, format_seconds
+from pipeline.recorded import is_recorded
 from pipeline.shared.running.memory import Memory
 from pipeline.storage import exists, is_url, parse_place, upload
 from pipeline.work_folder import (
     COMPLETE,
     METRICS,
     fingerprint,
-    list_files,
-    loaded_modules,
     locked,
     sweep_stale,
 )
@@ -188,9 +188,11 @@ def run_stage(
             )
     folder = work / study.profile / (definition.name + (f"@{size}" if size else ""))
     settings = _settings(definition, study.params, size)
+    memory = work / study.profile / "watch" / "urls"
     with locked(folder):
-        print_ = fingerprint(settings, _read_files(definition, inputs), loaded_modules())
-        sweep_stale(folder, print_, log)
+        found = deciders(definition.name, study.params, memory=memory, log=log)
+        print_ = fingerprint(settings, _read_files(definition, inputs), found.all)
+        sweep_stale(folder, print_, log, is_recorded=lambda work_out: is_recorded(work_out, out))
         stage = Stage(
             name=definition.name,
             profile=study.profile,
@@ -202,7 +204,7 @@ def run_stage(
             fingerprint=print_,
             memory=Memory(
                 work / study.profile / "remembered" / folder.name,
-                fingerprint(_shaping(definition, study.params, size), {}, loaded_modules()),
+                method=fingerprint(settings, {}, found.code),
             ),
             log=log,
         )
@@ -230,21 +232,6 @@ def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str,
 
 
 def _settings(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
-    """The parameters the result depends on, with what lies in the places that they name."""
-    settings = _shaping(definition, params, size)
-    for name in definition.sections:
-        section = settings[name] if isinstance(settings[name], dict) else {}
-        for key, location in section.items():
-            if key.endswith("location") and location:
-                # Outside the chain, where neither DVC nor an input's hash watches.
-                places = [location] if isinstance(location, str) else location
-                settings[f"{name}.{key}"] = [
-                    list_files(Path(place)) for place in places if not is_url(place)
-                ]
-    return settings
-
-
-def _shaping(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
     """The parameters the result depends on; the profile's name and hardware are none of them."""
     data = params.model_dump(mode="json")
     settings: dict[str, Any] = {

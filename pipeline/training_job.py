@@ -154,6 +154,16 @@ class TrainingData(NamedTuple):
     valid: TokenSplit
 
 
+def whole_steps(train: TrainParams) -> int:
+    """Optimiser steps in the budget."""
+    return train.tokens // train.batch_tokens
+
+
+def steps_between_points(train: TrainParams) -> int:
+    """Steps from one point of the loss curve to the next."""
+    return max(1, train.eval_every_tokens // train.batch_tokens)
+
+
 def open_data(stage: Stage) -> TrainingData:
     """Open the tokenizer and the splits of the stage's input `tokens`.
 
@@ -161,7 +171,7 @@ def open_data(stage: Stage) -> TrainingData:
         CorruptDataError: a file is damaged, or a split was made with another tokenizer.
     """
     folder, train = stage.inputs["tokens"], stage.params.train
-    budget = train.num_steps * train.batch_tokens
+    budget = whole_steps(train) * train.batch_tokens
     tokenizer = load_tokenizer(folder / "tokenizer")
     text = open_split(folder / "train").head(budget)
     data = TrainingData(tokenizer, text, open_split(folder / "valid"))

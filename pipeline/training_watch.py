@@ -23,7 +23,7 @@ from models.loss_spikes import Spike
 from models.training import LanguageModelling
 from pipeline.batches import documents_of_step
 from pipeline.errors import EXIT_TERMINATED, NonFiniteLossError
-from pipeline.training_job import Job, Listeners, Point
+from pipeline.training_job import Job, Listeners, Point, steps_between_points
 from pipeline.training_shards import (
     check_same_step,
     gather_state,
@@ -91,7 +91,7 @@ class TrainingWatch(pl.Callback):
         module, job = _own(pl_module), self._job
         step = module.step + 1
         last = step == job.until_step
-        point = last or step % job.params.steps_between_points == 0
+        point = last or step % steps_between_points(job.params) == 0
         if not self._start_up_s:
             _wait_for_device(trainer)
             # A process may train several times, one rate after the other.

@@ -7,16 +7,14 @@ change starts afresh. An flock keeps a second process (an orphan of a killed DVC
 
 from __future__ import annotations
 
-import ast
 import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -30,35 +28,17 @@ METRICS = "metrics.json"  # of a stage's out: written last
 COMPLETE = "complete.json"  # its presence says that `out/` is whole
 
 _LOCK_WAIT_S = 5.0
-
-# Changing how a stage is started, logged or parsed does not change what it computes.
-_PLUMBING = frozenset(
-    f"pipeline.{name}"
-    for name in (
-        *(
-            "stage",
-            "work_folder",
-            "progress",
-            "params",
-            "params_text",
-            "params_types",
-            "params_web",
-        ),
-        *("params_file", "yaml12", "storage", "shared.running.memory"),
-        *("executor", "cluster"),
-        *("tracking", "tracked_run", "run_store", "study_record", "mlflow_view"),
-    )
-)
+_KEPT_FINISHED = 2
 
 
 def fingerprint(
-    settings: Mapping[str, Any], inputs: Mapping[str, Path], modules: Iterable[str]
+    settings: Mapping[str, Any], inputs: Mapping[str, Path], others: Mapping[str, str]
 ) -> str:
-    """16 hexadecimal digits that name a stage's parameters, inputs and code."""
+    """16 hexadecimal digits that name a stage's parameters, inputs, and what else decides."""
     state = {
         "settings": settings,
         "inputs": {name: hash_input(path) for name, path in inputs.items()},
-        "code": {name: _hash_code(name) for name in sorted(modules)},
+        "others": others,
     }
     text = json.dumps(state, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -73,52 +53,6 @@ def hash_input(path: Path) -> str:
     children = [child for child in path.iterdir() if not child.name.startswith(".")]
     names = {child.name: hash_input(child) for child in children if child.name != METRICS}
     return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
-
-
-def list_files(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, bytes and time of change (ns) of every file of a user's own folder, or of a file.
-
-    Such a folder may hold terabytes, so its files are not read to tell whether they changed.
-    """
-    found = [folder] if folder.is_file() else folder.rglob("*")
-    files = sorted(path for path in found if path.is_file())
-    stats = [(str(path.relative_to(folder)), path.stat()) for path in files]
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-
-
-def loaded_modules() -> list[str]:
-    """The project's modules that this process has imported and that shape a result."""
-    names = [name for name in sys.modules if name.split(".")[0] in {"pipeline", "models"}]
-    return [name for name in names if name not in _PLUMBING and _source(name)]
-
-
-def _source(module: str) -> Path | None:
-    file = getattr(sys.modules[module], "__file__", None)
-    return Path(file) if file else None
-
-
-def _hash_code(module: str) -> str:
-    """Hash a module's syntax tree without docstrings, so that prose does not undo work."""
-    source = _source(module)
-    assert source is not None
-    tree = ast.parse(source.read_bytes())
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            del body[0]
-    digest = hashlib.sha256(ast.dump(tree).encode())
-    if source.name == "__init__.py":  # a package's templates decide as much as its code
-        for resource in sorted([*source.parent.glob("*.html"), *source.parent.glob("*.css")]):
-            digest.update(resource.read_bytes())
-    return digest.hexdigest()
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
 
 
 @contextmanager
@@ -158,21 +92,32 @@ def _take(lock: IO[str]) -> bool:
     return True
 
 
-def sweep_stale(folder: Path, current: str, log: logging.Logger) -> None:
-    """Remove what other fingerprints left, but keep the newest unfinished work.
+def sweep_stale(
+    folder: Path, current: str, log: logging.Logger, *, is_recorded: Callable[[Path], bool]
+) -> None:
+    """Remove what other fingerprints left, but for what would be lost with it.
 
-    Finished work is in DVC's cache; unfinished work of a long training may be wanted back when a
-    parameter is set back.
+    The newest unfinished work stays, since a long training may be wanted back when a parameter is
+    set back; so do the newest finished ones of which `is_recorded` says, asked with their `out`,
+    that DVC does not have them in its cache.
     """
     others = [path for path in folder.iterdir() if path.is_dir() and path.name != current]
-    unfinished = [path for path in others if not (path / COMPLETE).is_file()]
-    newest = max(unfinished, key=lambda path: path.stat().st_mtime, default=None)
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    finished = [path for path in others if (path / COMPLETE).is_file()]
+    unfinished = [path for path in others if path not in finished]
+    only_here = [path for path in finished if not is_recorded(path / "out")]
+    kept = {path: "finished work that DVC has not recorded" for path in only_here[:_KEPT_FINISHED]}
+    kept |= dict.fromkeys(unfinished[:1], "unfinished work")
     for path in others:
-        if path == newest:
+        if path in kept:
             log.warning(
-                "%s: kept, unfinished work of other parameters, inputs or code; it goes on "
-                "when they are set back, and may be deleted",
-                path,
+                "%s: kept, %s of other parameters, inputs or code (%.1f MiB); it goes on when they "
+                "are set back, and may be deleted",
+                *(path, kept[path], _size_mib(path)),
             )
         else:
             shutil.rmtree(path)
+
+
+def _size_mib(folder: Path) -> float:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from grimp import ImportGraph, build_graph
 
 from pipeline.params import SIZES, ProfileParams
+from pipeline.watch.run import STAGES_FILE, stages
 from pipeline.yaml12 import load_yaml
 
 STAGES = (
@@ -30,32 +30,6 @@ STAGES = (
 )
 # Commands that are no stage of the chain.
 COMMANDS = ("compare", "zero_shot")
-# Started, logged, parsed or run in parallel by these, a stage computes the same.
-PLUMBING = {
-    "pipeline",
-    "pipeline.stage",
-    "pipeline.work_folder",
-    "pipeline.progress",
-    "pipeline.params",
-    "pipeline.params_text",
-    "pipeline.params_types",
-    "pipeline.params_web",
-    "pipeline.shared.running.memory",
-    "pipeline.params_file",
-    "pipeline.yaml12",
-    "pipeline.executor",
-    "pipeline.cluster",
-    "pipeline.storage",
-    "pipeline.before_torch",
-    "pipeline.errors",
-    "pipeline.files",
-    "pipeline.tracking",
-    "pipeline.tracked_run",
-    "pipeline.run_store",
-    "pipeline.study_record",
-    "pipeline.mlflow_view",
-    "models",
-}
 
 
 @pytest.fixture(scope="module")
@@ -68,32 +42,24 @@ def test_every_stage_of_dvc_yaml_is_a_package_and_the_other_way_round(
     dvc_yaml: dict[str, Any], project: Path
 ) -> None:
     packages = {path.parent.name for path in project.glob("pipeline/*/__main__.py")}
-    assert set(dvc_yaml["stages"]) == packages - set(COMMANDS) == set(STAGES)
-
-
-@pytest.fixture(scope="module")
-def imports() -> ImportGraph:
-    """Who imports whom, imports inside functions included."""
-    return build_graph("pipeline", "models", cache_dir=None)
+    assert set(dvc_yaml["stages"]) == packages - set(COMMANDS) == {*STAGES, "watch"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_dvc_reruns_a_stage_when_any_module_that_shapes_its_result_changes(
-    dvc_yaml: dict[str, Any], imports: ImportGraph, stage: str
+def test_dvc_goes_by_what_watch_sees_of_a_stage_and_by_no_list_of_modules(
+    dvc_yaml: dict[str, Any], stage: str
 ) -> None:
-    main = f"pipeline.{stage}.__main__"
-    loaded = imports.find_upstream_modules(main) | {main}
-    loaded -= PLUMBING | {"pipeline", "models"}
-    listed = [dep for dep in dvc_yaml["stages"][stage]["deps"] if dep.startswith(("pip", "mod"))]
-    listed = [dep.removesuffix(".py").replace("/", ".") for dep in listed]
-    if stage in {"tune", "train"}:  # read by the tracking alone, to tell MLflow of scores
-        loaded.discard("pipeline.results")
-    uncovered = {
-        name
-        for name in loaded
-        if not any(name == dep or name.startswith(f"{dep}.") for dep in listed)
-    }
-    assert uncovered == set()
+    watched = [out for out in dvc_yaml["stages"]["watch"]["outs"] if STAGES_FILE in out]
+    assert {watched[0]: [stage]} in dvc_yaml["stages"][stage]["params"]
+    deps = dvc_yaml["stages"][stage]["deps"]
+    assert [dep for dep in deps if dep.startswith(("pipeline", "models"))] == []
+
+
+def test_each_repro_watches_all_code(dvc_yaml: dict[str, Any]) -> None:
+    watch = dvc_yaml["stages"]["watch"]
+    assert watch["always_changed"] is True
+    assert {"pipeline", "models", "constraints.txt"} <= set(watch["deps"])
+    assert stages() == list(STAGES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -106,7 +72,8 @@ def test_dvc_watches_the_sections_of_params_that_the_stage_reads(
         if isinstance(node, ast.keyword) and node.arg == "sections":
             sections = set(ast.literal_eval(node.value))
     watched = set()
-    for param in dvc_yaml["stages"][stage]["params"]:
+    named = [p for p in dvc_yaml["stages"][stage]["params"] if isinstance(p, str)]
+    for param in named:
         watched.add(param.removeprefix("profiles.${profile}.").removesuffix(".${item.size}"))
     assert watched == sections
     assert {name.split(".")[0] for name in sections} <= set(ProfileParams.model_fields)

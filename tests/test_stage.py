@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
 from pathlib import Path
 
 import pytest
+from copied_code import CopiedCode
 from started_stage import HANG, MadeStage
 from waiting import until
 
@@ -111,32 +112,30 @@ def test_metrics_appear_last(made_stage: MadeStage) -> None:
     assert max(times, key=lambda name: times[name]) == "metrics.json"
 
 
-def made_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> str:
-    (tmp_path / "made_module.py").write_text(source)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "made_module", raising=False)
-    __import__("made_module")
-    return fingerprint({"seed": 1}, {}, ["made_module"])
-
-
-def test_code_changes_the_fingerprint_but_prose_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_edit_of_code_that_is_imported_late_starts_afresh_but_prose_does_not(
+    made_stage: MadeStage,
+    project: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def of(source: str) -> str:
-        return made_module(tmp_path, monkeypatch, source)
+    code = CopiedCode(project, tmp_path_factory.mktemp("code"))
+    monkeypatch.setenv("PYTHONPATH", str(code.root))
+    late = code.path("pipeline.dedup.language")  # the made stage has the name of dedup
+    made_stage.run()
+    late.write_text(late.read_text() + "\n# prose\n")
+    assert "already done by an earlier attempt" in made_stage.run()[1]
+    late.write_text(late.read_text() + "\n_EDITED = 1\n")
+    assert "starting in" in made_stage.run()[1]
 
-    plain = of("def f():\n    return 1\n")
-    assert of('"""Module."""\n\ndef f():\n    """Doc."""\n    return 1  # comment\n') == plain
-    assert of("def f():\n    return 2\n") != plain
 
-
-def test_settings_and_inputs_change_the_fingerprint(tmp_path: Path) -> None:
+def test_settings_inputs_and_what_else_decides_change_the_fingerprint(tmp_path: Path) -> None:
     path = tmp_path / "input"
     path.write_text("a")
-    first = fingerprint({"seed": 1}, {"documents": path}, [])
-    assert fingerprint({"seed": 2}, {"documents": path}, []) != first
+    first = fingerprint({"seed": 1}, {"documents": path}, {})
+    assert fingerprint({"seed": 2}, {"documents": path}, {}) != first
+    assert fingerprint({"seed": 1}, {"documents": path}, {"a.py": "0"}) != first
     path.write_text("b")
-    assert fingerprint({"seed": 1}, {"documents": path}, []) != first
+    assert fingerprint({"seed": 1}, {"documents": path}, {}) != first
 
 
 def test_a_folder_is_hashed_by_its_files_but_not_by_durations(tmp_path: Path) -> None:
@@ -149,12 +148,41 @@ def test_a_folder_is_hashed_by_its_files_but_not_by_durations(tmp_path: Path) ->
     assert hash_input(tmp_path) != first
 
 
-def test_finished_work_of_other_parameters_is_swept(tmp_path: Path) -> None:
-    for name in ("old", "unfinished", "current"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "old" / COMPLETE).write_text("{}")
-    sweep_stale(tmp_path, "current", logging.getLogger("test_stage"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "unfinished"]
+def made_work(folder: Path, name: str, *, finished: bool, age_s: int) -> Path:
+    (folder / name / "out").mkdir(parents=True)
+    (folder / name / "out" / "pages").write_bytes(bytes(3 * 2**20))
+    if finished:
+        (folder / name / COMPLETE).write_text("{}")
+    os.utime(folder / name, (1e9 - age_s, 1e9 - age_s))
+    return folder / name
+
+
+def test_only_work_that_dvc_has_recorded_is_swept_with_all_but_the_newest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, age_s in (("current", 0), ("recorded", 1), ("a", 2), ("b", 3), ("c", 4)):
+        made_work(tmp_path, name, finished=True, age_s=age_s)
+    for name, age_s in (("half", 5), ("old-half", 6)):
+        made_work(tmp_path, name, finished=False, age_s=age_s)
+    recorded = tmp_path / "recorded" / "out"
+    log = logging.getLogger("test_stage")
+    sweep_stale(tmp_path, "current", log, is_recorded=lambda out: out == recorded)
+    assert {path.name for path in tmp_path.iterdir()} == {"current", "a", "b", "half"}
+    assert [line.split(":")[0].rpartition("/")[2] for line in caplog.messages] == ["a", "b", "half"]
+    assert "kept, finished work that DVC has not recorded" in caplog.messages[0]
+    assert "(3.0 MiB)" in caplog.messages[0]
+
+
+def test_finished_work_that_dvc_never_recorded_is_published_when_its_parameters_are_back(
+    made_stage: MadeStage,
+) -> None:
+    made_stage.run()
+    first = made_stage.metrics()
+    made_stage.set("corpus: 1,", "corpus: 2,")
+    assert "finished work that DVC has not recorded" in made_stage.run()[1]
+    made_stage.set("corpus: 2,", "corpus: 1,")
+    assert "already done by an earlier attempt" in made_stage.run()[1]
+    assert made_stage.metrics() == first
 
 
 # Files, workers, progress

@@ -133,7 +133,8 @@ class Archive:
                 " WHERE target = ?",
                 (target_of(link.url),),
             ).fetchone()
-            yield Row(*found[:3], Place(*found[3:]) if found[3] is not None else None)
+            state, attempts, asked_utc, *place = found
+            yield Row(state, attempts, asked_utc, Place(*place) if place[0] is not None else None)
 
     # A round of crawlers
 

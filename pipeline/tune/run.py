@@ -20,7 +20,14 @@ from pipeline.files import link_or_copy, once, open_atomic, remove_path, write_j
 from pipeline.params import TrainParams, TuneParams
 from pipeline.stage import Stage
 from pipeline.tracking import open_run
-from pipeline.training_job import Point, TrainingData, make_job, open_data
+from pipeline.training_job import (
+    Point,
+    TrainingData,
+    make_job,
+    open_data,
+    steps_between_points,
+    whole_steps,
+)
 from pipeline.training_run import train_to
 from pipeline.training_state import keep_newest, newest_checkpoint
 from pipeline.tune.search import Comparison, Search, Trial, search
@@ -68,7 +75,7 @@ def plan_comparisons(tune: TuneParams, train: TrainParams) -> list[Comparison]:
     Raises:
         UserError: two of them fall on one point.
     """
-    every, last = train.steps_between_points, train.num_steps
+    every, last = steps_between_points(train), whole_steps(train)
     steps = [
         last if part == 1 else min(last, max(1, round(part * last / every)) * every)
         for part in tune.compare_at

@@ -31,6 +31,7 @@ metrics = {"stage": stage, "documents": 1234567, "seconds": 1.5}
 """
 
 CHAIN = {
+    "watch": [],
     "sample_web": [],
     "eval_sets": ["sample_web"],
     "links": ["sample_web"],

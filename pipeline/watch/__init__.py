@@ -1,0 +1,1 @@
+"""First of each `dvc repro`: what decides results and is no input of a stage."""
