@@ -176,26 +176,28 @@ def test_sigterm_commits_what_is_fetched_and_exits_143(site: Site, crawlers: int
 
 def test_a_full_disk_is_one_clear_error_and_the_crawl_goes_on_after(site: Site) -> None:
     runs = site.runs("full")
-    work = runs.folder / "archive"
-    work.mkdir()
+    files = (site.folder / "whole" / "archive").rglob("*")
+    whole = sum(path.stat().st_size for path in files if path.is_file())
+    archive = runs.folder / "archive"
+    archive.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(work)],
+        ["mount", "-t", "tmpfs", "-o", f"size={whole // 8}", "tmpfs", str(archive)],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     if mounted.returncode:
         pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.strip()}")
     try:
-        for size in ("100k", "400k"):
-            subprocess.run(["mount", "-o", f"remount,size={size}", str(work)], check=True)
+        for size in (whole // 8, whole // 2):
+            subprocess.run(["mount", "-o", f"remount,size={size}", str(archive)], check=True)
             failed = runs.fail()
             assert failed.returncode == 1
             assert "Traceback" not in failed.stderr, failed.stderr
             assert "free some space and run the same command again" in failed.stderr
-        subprocess.run(["mount", "-o", "remount,size=50m", str(work)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=50m", str(archive)], check=True)
         assert same_fates(runs.run()) == same_fates(site.out)
         assert responses(runs.folder / "out") == responses(site.out)
     finally:
-        subprocess.run(["umount", "-l", str(work)], check=True)
+        subprocess.run(["umount", "-l", str(archive)], check=True)
 
 
 def test_a_crawl_of_the_open_web_needs_a_contact(site: Site) -> None:

@@ -103,7 +103,8 @@ def test_another_shortest_document_is_a_matter_of_extraction_alone(site: Site) -
 def test_an_edited_rule_extracts_again_from_the_same_pages(site: Site, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(site.project / "pipeline", copy / "pipeline")
-    shutil.copy(site.project / "params.yaml", copy)
+    for name in ("params.yaml", "constraints.txt"):
+        shutil.copy(site.project / name, copy)
     runs = site.runs("edited", project=copy)
     runs.folder.mkdir(exist_ok=True)
 
