@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.code_closure import CodeTree
+from pipeline.deciders import ROOT
 from pipeline.params import SIZES, ProfileParams
 from pipeline.watch.run import STAGES_FILE, stages
 from pipeline.yaml12 import load_yaml
@@ -164,3 +166,20 @@ def test_no_two_test_files_share_a_name(project: Path) -> None:
     """Pytest imports tests by their base names and stops at the second of one name."""
     names = [path.name for path in project.glob("tests/**/*.py") if path.name != "conftest.py"]
     assert sorted(names) == sorted(set(names))
+
+
+def test_how_to_fetch_undoes_no_fetch(dvc_yaml: dict[str, Any], project: Path) -> None:
+    """Pace, agent and deadlines are parameters of no result: neither DVC's nor a fingerprint's."""
+    for stage in dvc_yaml["stages"].values():
+        named = [param for param in stage.get("params", []) if isinstance(param, str)]
+        assert not [param for param in named if "fetching" in param or "compute" in param]
+    mains = [path.read_text() for path in project.glob("pipeline/*/__main__.py")]
+    assert not [text for text in mains if '"fetching' in text or '"compute' in text]
+
+
+def test_no_rule_of_extraction_decides_what_is_fetched(dvc_yaml: dict[str, Any]) -> None:
+    named = [p for p in dvc_yaml["stages"]["crawl"]["params"] if isinstance(p, str)]
+    assert not [param for param in named if ".extract" in param]
+    modules = CodeTree(ROOT).closure("pipeline.crawl.__main__").modules
+    assert not [name for name in modules if name.startswith("pipeline.extract")]
+    assert "pipeline.crawl.fetch" in modules

@@ -87,13 +87,12 @@ def _want(stage: Stage, archive: Archive, began_utc: float) -> None:
 def _fetch(stage: Stage, archive: Archive) -> Attempt:
     """Fetch what is pending."""
     params, compute = stage.params, stage.params.compute
+    total = archive.begin_round()
     with ExitStack() as stack:
         server: Endpoint | None = None
-        if params.links.source == "sample_web":
+        if total and params.links.source == "sample_web":
             server = ("127.0.0.1", stack.enter_context(serve(stage.inputs["site"])))
-        progress = stack.enter_context(
-            stage.progress("fetch", total=archive.begin_round(), unit="pages")
-        )
+        progress = stack.enter_context(stage.progress("fetch", total=total, unit="pages"))
         job = Job(archive.path.parent, params.crawl, params.fetching, compute.crawlers, server)
         started_s = time.monotonic()
         fetched = crawl_all(job, archive, compute=compute, progress=progress)
