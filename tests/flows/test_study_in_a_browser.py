@@ -81,7 +81,7 @@ def whole_run(pages: Pages) -> Any:
 def test_prefects_pages_show_the_run_and_every_stage(browser: Any, pages: Pages) -> None:
     run = whole_run(pages)
     page = f"{pages.prefect}/runs/flow-run/{run['id']}"
-    see(browser, page, run["name"], "Completed", "20 Task runs")
+    see(browser, page, run["name"], "Completed", "22 Task runs")
     stages = [f"{stage}@{size}" for stage in ("tune", "train", "evaluate") for size in SIZES]
     see(browser, f"{pages.prefect}/runs?tab=task-runs", "sample_web", "report", *stages)
 
