@@ -14,9 +14,14 @@ from pathlib import Path
 
 import pipeline
 from pipeline.code_closure import CodeTree
+from pipeline.errors import UserError
+from pipeline.files import read_json
 from pipeline.outside import hash_place, places
 from pipeline.package_pins import read_pins, versions
 from pipeline.params import ProfileParams
+
+SEEN = "seen.json"
+"""What `watch` saw last of each stage, in the folder `watch` of a profile's work."""
 
 ROOT = Path(pipeline.__file__).parent.parent
 
@@ -59,6 +64,24 @@ def deciders(
     pins = read_pins(ROOT / "constraints.txt")
     code = code_deciders(CodeTree(ROOT), stage, pins)
     return code | place_deciders(stage, params, memory, log)
+
+
+def check_seen(stage: str, found: Mapping[str, str], note: Path) -> None:
+    """Refuse to run on what is no longer as this `dvc repro` saw it, which it records at the end.
+
+    `note` is what the stage `watch` left; without it there is nothing to compare.
+
+    Raises:
+        UserError: naming what changed.
+    """
+    seen = read_json(note).get(stage) if note.is_file() else None
+    if seen is None or seen == found:
+        return
+    other = [name for name in sorted(found.keys() | seen) if found.get(name) != seen.get(name)]
+    raise UserError(
+        f"{', '.join(name.removesuffix('==') for name in other)}: changed since this `dvc repro` "
+        "looked at it; run `dvc repro` again (or `dvc repro watch` before a stage alone)"
+    )
 
 
 def digest(found: Mapping[str, str]) -> str:

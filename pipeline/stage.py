@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from pipeline.deciders import deciders
+from pipeline.deciders import SEEN, check_seen, deciders
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_INTERRUPTED, EXIT_TERMINATED, UserError
 from pipeline.executor import end_with_parent
 from pipeline.files import read_json, remove_path, replace_path, write_json
@@ -182,9 +182,11 @@ def run_stage(
             )
     folder = work / study.profile / (definition.name + (f"@{size}" if size else ""))
     settings = _settings(definition, study.params, size)
-    memory = work / study.profile / "watch" / "urls"
+    watched = work / study.profile / "watch"
     with locked(folder):
-        others = deciders(definition.name, study.params, memory=memory, log=log)
+        others = deciders(definition.name, study.params, memory=watched / "urls", log=log)
+        if "DVC_STAGE" in os.environ:
+            check_seen(definition.name, others, watched / SEEN)
         print_ = fingerprint(settings, _read_files(definition, inputs), others)
         sweep_stale(folder, print_, log, is_recorded=lambda work_out: is_recorded(work_out, out))
         stage = Stage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -15,10 +16,13 @@ import yaml
 from copied_code import CopiedCode
 from small_study import Checkout
 
-from pipeline.deciders import deciders, digest
+from pipeline.deciders import SEEN, deciders, digest
+from pipeline.errors import UserError
+from pipeline.files import read_json
 from pipeline.params_file import load_params
 from pipeline.recorded import is_recorded
-from pipeline.watch.run import STAGES_FILE, look
+from pipeline.stage import Definition, run_stage
+from pipeline.watch.run import STAGES_FILE, look, watch
 
 # Of the chain these, as dvc.yaml has them but for the work: a few bytes in place of a result.
 WORK = "mkdir -p data/tiny/{0} && date +%s.%N > data/tiny/{0}/metrics.json"
@@ -122,6 +126,32 @@ def test_the_work_folder_goes_by_the_same_hash(project: Path, tmp_path: Path) ->
     for stage, found in look(study, tmp_path, log).items():
         own = deciders(stage, study.params, memory=tmp_path, log=log)
         assert digest(own) == digest(found), stage
+
+
+def test_a_stage_of_dvc_refuses_code_that_is_no_longer_as_watch_saw_it(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC would record what `watch` saw, for a result of other code."""
+    log, study = logging.getLogger("test_watch"), load_params(project / "params.yaml", "tiny")
+    asked = Definition(
+        name="overlap", description="", inputs={}, sections=["overlap"], run=lambda stage: {}
+    )
+
+    def run() -> None:
+        run_stage(asked, study, log, inputs={}, out=tmp_path / "out", work=tmp_path)
+
+    monkeypatch.setenv("DVC_STAGE", "overlap")
+    watch(study, log, work=tmp_path, out=tmp_path)
+    run()
+    note = tmp_path / "tiny" / "watch" / SEEN
+    seen = read_json(note)
+    seen["overlap"] |= {"pipeline/overlap/spans.py": "other", "scipy==": "0"}
+    seen["report"]["pipeline/report/page.css"] = "other"
+    note.write_text(json.dumps(seen))
+    with pytest.raises(UserError, match=r"^pipeline/overlap/spans.py, scipy: changed since this"):
+        run()
+    monkeypatch.delenv("DVC_STAGE")
+    run()
 
 
 def test_every_hash_is_a_line_of_the_file(chain: Checkout, project: Path) -> None:
