@@ -182,11 +182,8 @@ def run_stage(
             )
     folder = work / study.profile / (definition.name + (f"@{size}" if size else ""))
     settings = _settings(definition, study.params, size)
-    watched = work / study.profile / "watch"
     with locked(folder):
-        others = deciders(definition.name, study.params, memory=watched / "urls", log=log)
-        if "DVC_STAGE" in os.environ:
-            check_seen(definition.name, others, watched / SEEN)
+        others = _what_else_decides(definition.name, study, work, log)
         print_ = fingerprint(settings, _read_files(definition, inputs), others)
         sweep_stale(folder, print_, log, is_recorded=lambda work_out: is_recorded(work_out, out))
         stage = Stage(
@@ -230,6 +227,15 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
     if size is not None and "models" in settings:
         settings["models"] = data["models"][size]
     return settings
+
+
+def _what_else_decides(name: str, study: Study, work: Path, log: logging.Logger) -> dict[str, str]:
+    """Code, packages and places outside; where DVC started this, they are as `watch` saw them."""
+    watched = work / study.profile / "watch"
+    found = deciders(name, study.params, memory=watched / "urls", log=log)
+    if "DVC_STAGE" in os.environ:
+        check_seen(name, found, watched / SEEN)
+    return found
 
 
 def _attempt(run: Run, stage: Stage) -> None:
