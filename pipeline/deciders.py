@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from pipeline.files import read_json
 from pipeline.outside import hash_place, places
 from pipeline.package_pins import read_pins, versions
 from pipeline.params import ProfileParams
+from pipeline.params_file import Study
 
-SEEN = "seen.json"
-"""What `watch` saw last of each stage, in the folder `watch` of a profile's work."""
+WATCHED = "watch"  # folder of a profile's work
+SEEN = "seen.json"  # in it: what `watch` saw last of each stage
+URLS = "urls"  # in it: what URLs said last
 
 ROOT = Path(pipeline.__file__).parent.parent
 
@@ -53,17 +56,20 @@ def place_deciders(
     }
 
 
-def deciders(
-    stage: str, params: ProfileParams, *, memory: Path, log: logging.Logger
-) -> dict[str, str]:
-    """All that decides a stage's result beside its inputs and parameters.
+def deciders(stage: str, study: Study, *, work: Path, log: logging.Logger) -> dict[str, str]:
+    """All that decides a stage's result beside its inputs and parameters, when it is to run.
 
     Raises:
-        UserError: a package has no pin, or nothing speaks a URL's scheme.
+        UserError: a package has no pin, nothing speaks a URL's scheme, or DVC started the stage and
+            something is no longer as `watch` saw it.
     """
+    watched = work / study.profile / WATCHED
     pins = read_pins(ROOT / "constraints.txt")
     code = code_deciders(CodeTree(ROOT), stage, pins)
-    return code | place_deciders(stage, params, memory, log)
+    found = code | place_deciders(stage, study.params, watched / URLS, log)
+    if "DVC_STAGE" in os.environ:
+        check_seen(stage, found, watched / SEEN)
+    return found
 
 
 def check_seen(stage: str, found: Mapping[str, str], note: Path) -> None:

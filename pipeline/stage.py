@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from pipeline.deciders import SEEN, check_seen, deciders
+from pipeline.deciders import deciders
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_INTERRUPTED, EXIT_TERMINATED, UserError
 from pipeline.executor import end_with_parent
 from pipeline.files import read_json, remove_path, replace_path, write_json
@@ -174,16 +174,11 @@ def run_stage(
 
     `size` tells apart what runs side by side in one study: a rung of Figure 4, or any model's name.
     """
-    for name, path in inputs.items():
-        if not exists(path):
-            raise UserError(
-                f"--{name.replace('_', '-')} {path}: no such file or folder; "
-                "run the stage that makes it (dvc repro)"
-            )
+    _check_inputs(inputs)
     folder = work / study.profile / (definition.name + (f"@{size}" if size else ""))
     settings = _settings(definition, study.params, size)
     with locked(folder):
-        others = _what_else_decides(definition.name, study, work, log)
+        others = deciders(definition.name, study, work=work, log=log)
         print_ = fingerprint(settings, _read_files(definition, inputs), others)
         sweep_stale(folder, print_, log, is_recorded=lambda work_out: is_recorded(work_out, out))
         stage = Stage(
@@ -203,6 +198,15 @@ def run_stage(
         else:
             log.info("already done by an earlier attempt; publishing it")
         publish(stage, out)
+
+
+def _check_inputs(inputs: Mapping[str, Path]) -> None:
+    for name, path in inputs.items():
+        if not exists(path):
+            raise UserError(
+                f"--{name.replace('_', '-')} {path}: no such file or folder; "
+                "run the stage that makes it (dvc repro)"
+            )
 
 
 def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str, Path]:
@@ -227,15 +231,6 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
     if size is not None and "models" in settings:
         settings["models"] = data["models"][size]
     return settings
-
-
-def _what_else_decides(name: str, study: Study, work: Path, log: logging.Logger) -> dict[str, str]:
-    """Code, packages and places outside; where DVC started this, they are as `watch` saw them."""
-    watched = work / study.profile / "watch"
-    found = deciders(name, study.params, memory=watched / "urls", log=log)
-    if "DVC_STAGE" in os.environ:
-        check_seen(name, found, watched / SEEN)
-    return found
 
 
 def _attempt(run: Run, stage: Stage) -> None:
