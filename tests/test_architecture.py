@@ -43,6 +43,7 @@ PLUMBING = {
     "pipeline.cluster",
     "pipeline.storage",
     "pipeline.before_torch",
+    "pipeline.lean_lightning",
     "pipeline.errors",
     "pipeline.files",
     "pipeline.tracking",
