@@ -153,13 +153,13 @@ def _tell_small(small: SmallTrainings) -> Iterator[str]:
     yield f"A small training of {small.steps} steps, one killed (-9) after step {small.killed_at}:"
     for name in (AGAIN, KILLED, FSDP):
         if name in small.failed or ALONE in small.failed:
-            yield f"{name}: failed: {small.failed.get(name) or small.failed[ALONE]};"
+            yield f"- {name}: failed: {small.failed.get(name) or small.failed[ALONE]}"
             continue
         bits = "the same bits" if small.same_weights[name] else "other bits"
         yield (
-            f"{name}: last loss {small.losses[name][-1]:.6f} ({small.losses[ALONE][-1]:.6f} "
+            f"- {name}: last loss {small.losses[name][-1]:.6f} ({small.losses[ALONE][-1]:.6f} "
             f"{ALONE}), losses at most {small.largest_difference(name):.2g} apart, weights of "
-            f"{bits};"
+            f"{bits}"
         )
 
 
