@@ -27,7 +27,7 @@ STAGES = (
     "report",
 )
 # Commands that are no stage of the chain.
-COMMANDS = ("compare", "zero_shot")
+COMMANDS = ("compare", "node", "zero_shot")
 # Started, logged, parsed or run in parallel by these, a stage computes the same.
 PLUMBING = {
     "pipeline",
