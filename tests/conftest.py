@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import few_threads  # noqa: F401 - as it says
 import pytest
 from started_stage import MadeStage
 
@@ -38,3 +39,9 @@ def made_stage(tmp_path: Path, project: Path) -> Iterator[MadeStage]:
     stage = MadeStage(tmp_path, project)
     yield stage
     stage.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: begun last, they would end long after all others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
