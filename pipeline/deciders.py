@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pipeline
 from pipeline.code_closure import CodeTree
@@ -56,8 +57,21 @@ def place_deciders(
     }
 
 
-def deciders(stage: str, study: Study, *, work: Path, log: logging.Logger) -> dict[str, str]:
-    """All that decides a stage's result beside its inputs and parameters, when it is to run.
+class Deciders(NamedTuple):
+    """All that decides a stage's result beside its inputs and parameters."""
+
+    code: dict[str, str]
+    """Its code and packages, which decide the result of a single shard as well."""
+    places: dict[str, str]
+
+    @property
+    def all(self) -> dict[str, str]:
+        """Both."""
+        return self.code | self.places
+
+
+def deciders(stage: str, study: Study, *, work: Path, log: logging.Logger) -> Deciders:
+    """What decides the result of a stage that is to run.
 
     Raises:
         UserError: a package has no pin, nothing speaks a URL's scheme, or DVC started the stage and
@@ -66,9 +80,9 @@ def deciders(stage: str, study: Study, *, work: Path, log: logging.Logger) -> di
     watched = work / study.profile / WATCHED
     pins = read_pins(ROOT / "constraints.txt")
     code = code_deciders(CodeTree(ROOT), stage, pins)
-    found = code | place_deciders(stage, study.params, watched / URLS, log)
+    found = Deciders(code, place_deciders(stage, study.params, watched / URLS, log))
     if "DVC_STAGE" in os.environ:
-        check_seen(stage, found, watched / SEEN)
+        check_seen(stage, found.all, watched / SEEN)
     return found
 
 

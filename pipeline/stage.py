@@ -178,8 +178,8 @@ def run_stage(
     folder = work / study.profile / (definition.name + (f"@{size}" if size else ""))
     settings = _settings(definition, study.params, size)
     with locked(folder):
-        others = deciders(definition.name, study, work=work, log=log)
-        print_ = fingerprint(settings, _read_files(definition, inputs), others)
+        found = deciders(definition.name, study, work=work, log=log)
+        print_ = fingerprint(settings, _read_files(definition, inputs), found.all)
         sweep_stale(folder, print_, log, is_recorded=lambda work_out: is_recorded(work_out, out))
         stage = Stage(
             name=definition.name,
