@@ -47,7 +47,7 @@ ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 
 # One process more than cores: many tests wait for a server or for a training to be killed.
 test: $(VENV)/dev.stamp  ## The whole test suite, on all cores
-	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile
+	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile --no-loadscope-reorder
 
 test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers
 	pytest -m study tests/end_to_end

@@ -72,13 +72,15 @@ def _usable_cores() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
 
 
-def write_results(script: str, device: str, rows: Sequence[Row], notes: str) -> Path:
-    """Write `results/<script>_<hardware>_<date>.json` and the table beside it; returns the table.
+def write_results(
+    script: str, device: str, rows: Sequence[Row], notes: str, folder: Path = RESULTS
+) -> Path:
+    """Write `<script>_<hardware>_<date>.json` and the table beside it; returns the table.
 
     `notes` is Markdown: versions, the command, what the figures mean.
     """
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{script}_{hardware(device)}_{dt.date.today().isoformat()}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{script}_{hardware(device)}_{dt.date.today().isoformat()}.json"
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     table = path.with_suffix(".md")
     table.write_text(f"# {script}, {hardware(device)}\n\n{notes}\n\n{markdown(rows)}")

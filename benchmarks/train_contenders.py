@@ -18,6 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.gpt2 import GPT2, GPT2Config, empty_model
+from models.training import parameter_groups
+
 LEARNING_RATE, WEIGHT_DECAY, BETAS, CLIP_NORM = 3e-4, 0.1, (0.9, 0.95), 1.0
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From inputs and targets, [B, T] each, to the mean loss."""
@@ -32,7 +35,7 @@ class Setting:
     n_embd: int
     context: int
     sequences: int
-    """Of one step, all in memory at once."""
+    """Of one micro-batch, all in memory at once."""
     vocab_size: int
     precision: str
     device: str
@@ -40,11 +43,13 @@ class Setting:
     tokens: Path
     """Folder of token shards."""
     nanogpt: Path | None
+    micro_batches: int = 1
+    """Of one step: their gradients are added before the optimiser's one."""
 
     @property
     def step_tokens(self) -> int:
         """Tokens of one step."""
-        return self.sequences * self.context
+        return self.micro_batches * self.sequences * self.context
 
 
 @dataclass(frozen=True)
@@ -58,20 +63,29 @@ class Contender:
 
 def bare_loop(setting: Setting) -> Contender:
     """figure4's own module, without Lightning."""
-    from models.gpt2 import GPT2Config, empty_model
-    from models.training import parameter_groups
-
-    model = empty_model(
-        GPT2Config(
-            setting.vocab_size, setting.context, setting.n_embd, setting.n_layer, setting.n_head
-        ),
-        setting.device,
-    )
-    model.initialise(torch.Generator(setting.device).manual_seed(1), "twice_layers")
+    model = filled_model(setting)
     if setting.compile:
         model.compile_parts()
-    groups = parameter_groups(model, WEIGHT_DECAY)
-    return Contender(model, model.mean_loss, _adamw(groups))
+    return Contender(model, model.mean_loss, _adamw(parameter_groups(model, WEIGHT_DECAY)))
+
+
+def one_graph(setting: Setting) -> Contender:
+    """The same, all blocks compiled as one graph: what compiling them one by one loses."""
+    model = filled_model(setting)
+    if setting.compile:
+        model._compiled = True  # the head's loss is a part of its own either way
+        model.compile()
+    return Contender(model, model.mean_loss, _adamw(parameter_groups(model, WEIGHT_DECAY)))
+
+
+def filled_model(setting: Setting) -> GPT2:
+    """figure4's model with random weights, made where it trains."""
+    config = GPT2Config(
+        setting.vocab_size, setting.context, setting.n_embd, setting.n_layer, setting.n_head
+    )
+    model = empty_model(config, setting.device)
+    model.initialise(torch.Generator(setting.device).manual_seed(1), "twice_layers")
+    return model
 
 
 def nanogpt(setting: Setting) -> Contender:
@@ -85,7 +99,8 @@ def nanogpt(setting: Setting) -> Contender:
         n_head=setting.n_head,
         n_embd=setting.n_embd,
     )
-    model = peer.GPT(config).to(setting.device)
+    with torch.device(setting.device):  # 1.5 billion random numbers take a CPU half a minute
+        model = peer.GPT(config)
     optimizer = model.configure_optimizers(WEIGHT_DECAY, LEARNING_RATE, BETAS, setting.device)
     run = torch.compile(model) if setting.compile else model
     return Contender(model, lambda x_BT, y_BT: run(x_BT, y_BT)[1], optimizer)
@@ -120,9 +135,10 @@ def litgpt(setting: Setting) -> Contender:
 
 def transformers(setting: Setting) -> Contender:
     """GPT2LMHeadModel with its own loss and torch's fused AdamW, its Trainer's default."""
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import GPT2Config as PeerConfig
+    from transformers import GPT2LMHeadModel
 
-    config = GPT2Config(
+    config = PeerConfig(
         vocab_size=setting.vocab_size,
         n_positions=setting.context,
         n_embd=setting.n_embd,
@@ -135,7 +151,8 @@ def transformers(setting: Setting) -> Contender:
         bos_token_id=None,
         eos_token_id=None,
     )
-    model = GPT2LMHeadModel(config).to(setting.device)
+    with torch.device(setting.device):
+        model = GPT2LMHeadModel(config)
     model.train()
     run = torch.compile(model) if setting.compile else model
     return Contender(
@@ -143,9 +160,10 @@ def transformers(setting: Setting) -> Contender:
     )
 
 
-BARE_LOOP = "bare loop"
+BARE_LOOP, ONE_GRAPH = "bare loop", "one graph"
 CONTENDERS: dict[str, Callable[[Setting], Contender]] = {
     BARE_LOOP: bare_loop,
+    ONE_GRAPH: one_graph,
     "nanoGPT": nanogpt,
     "litgpt": litgpt,
     "transformers": transformers,

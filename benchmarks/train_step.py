@@ -21,14 +21,14 @@ from pathlib import Path
 
 import torch
 from result_table import name_part, write_results
-from train_contenders import BARE_LOOP, CONTENDERS, Setting, missing
+from train_contenders import BARE_LOOP, CONTENDERS, ONE_GRAPH, Setting, missing
 from train_table import EMULATED, Case, notes, rows
 from train_workers import OURS, Worker
 from training_jobs import write_tokens
 
 from models.compute import matmul_flops_per_s
 
-# layers, heads, width, context, sequences a step
+# layers, heads, width, context, sequences a step, all at once
 SHAPES = {
     "tiny-xl": (4, 4, 96, 128, 4),
     "s": (4, 4, 128, 256, 16),
@@ -39,7 +39,7 @@ SHAPES = {
     "1542M": (48, 25, 1600, 1024, 8),
 }
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-NAMES = (OURS, *CONTENDERS)
+NAMES = (OURS, *(name for name in CONTENDERS if name != ONE_GRAPH))
 WHOLE = {"shapes": ["s", "m"], "vocab_sizes": [8192, 50257], "precisions": list(DTYPES)}
 
 

@@ -40,6 +40,7 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
             "tokens": tokens,
             "batch_tokens": setting.step_tokens,
             "micro_batch_sequences": setting.sequences,
+            "warmup_tokens": 0,
             "precision": setting.precision,
             "compile": setting.compile,
             "checkpoint_every_s": 1e9,
@@ -48,7 +49,9 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
         }
     )
     gpu = setting.device == "cuda"
-    compute = params.compute.model_copy(update={"accelerator": "gpu" if gpu else "cpu"})
+    # Two processes read ahead, as the profiles of a GPU have it.
+    where = {"accelerator": "gpu", "data_workers": 2} if gpu else {"accelerator": "cpu"}
+    compute = params.compute.model_copy(update=where)
     recipe = Recipe(
         order_seed=1,
         initialisation_seed=1,

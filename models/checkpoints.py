@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.gpt2 import GPT2, GPT2Config, empty_model
+from models.weights_note import WEIGHTS, read_note
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 _PREFIX = "transformer."
@@ -66,6 +66,8 @@ def load_pretrained(folder: Path, device: torch.device | str = "cpu") -> GPT2:
     model = empty_model(config, device)
     expected = model.state_dict()
     path = folder / WEIGHTS
+    if note := read_note(path):
+        raise CheckpointError(f"{path}: {note}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             found = {key.removeprefix(_PREFIX): key for key in file.keys()}  # noqa: SIM118

@@ -60,6 +60,8 @@ def matmul_flops_per_s(device: torch.device | str, dtype: torch.dtype) -> float:
     of several; takes about half a second.
     """
     device = torch.device(device)
+    small = torch.ones(16, 16, device=device, dtype=dtype)
+    _time_product(small, small)  # a GPU's first product loads its library, which takes seconds
     best, until_s = 0.0, time.perf_counter() + 0.5
     size = 256  # and growing: a processor without the type's instructions needs minutes for 2048
     while time.perf_counter() < until_s:

@@ -22,7 +22,11 @@ _PAD_TO = 64  # matrix units like it; odd sizes such as 50,257 fall off their fa
 _CHUNK_CPU = {torch.float32: 512, torch.bfloat16: 1024}  # positions: 100 MB of GPT-2's scores
 _BLOCK_SCORES_CPU = 3 * 2**20  # of a chunk, 12 MiB in float32: passes over them stay in the cache
 _ROWS_ADDED_CPU = 2048
-_CHUNK_SCORES_GPU = 2**27  # 512 MiB: fills a GPU
+# A GPU adds a chunk's gradient of the embedding to the sum before it, 12 bytes a weight each time,
+# so its chunks are few: 1 GiB of scores in bfloat16.
+_CHUNK_SCORES_GPU = 2**29
+_CHUNK_ROWS_GPU = 128  # the tile of a matrix product: no row of tiles is begun for a few positions
+_BLOCK_SCORES_GPU = 2**27  # of a chunk, 512 MiB in float32: what is not fused holds some of these
 IGNORED = -100  # torch's own value of a target that does not count
 
 
@@ -167,7 +171,7 @@ def _scores_by_chunk(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[tuple[sli
     if hidden_ND.device.type == "cpu":
         size = _CHUNK_CPU[padded_PD.dtype]
     else:
-        size = max(1, _CHUNK_SCORES_GPU // len(padded_PD))
+        size = _even_chunk(len(hidden_ND), len(padded_PD))
     scores_CP = hidden_ND.new_empty(min(size, len(hidden_ND)), len(padded_PD))
     for start in range(0, len(hidden_ND), size):
         hidden_CD = hidden_ND[start : start + size]
@@ -177,11 +181,22 @@ def _scores_by_chunk(hidden_ND: Tensor, padded_PD: Tensor) -> Iterator[tuple[sli
         )
 
 
+def _even_chunk(num_positions: int, vocab_size: int) -> int:
+    """Positions of a GPU's chunk, all chunks of one size where tiles allow: one shape to compile.
+
+    >>> _even_chunk(32 * 1024, 50304), _even_chunk(12 * 1024, 50304), _even_chunk(1000, 50304)
+    (8192, 6144, 1024)
+    """
+    most = max(1, _CHUNK_SCORES_GPU // vocab_size)
+    num_chunks = -(-num_positions // most)
+    size = -(-num_positions // num_chunks)
+    return size + -size % _CHUNK_ROWS_GPU
+
+
 def _blocks(scores_CP: Tensor) -> Iterator[slice]:
-    """Rows of a chunk that are worked on at once: on a GPU all."""
-    size = len(scores_CP)
-    if scores_CP.device.type == "cpu":
-        size = max(1, _BLOCK_SCORES_CPU // scores_CP.shape[1])
+    """Rows of a chunk that are worked on at once."""
+    most = _BLOCK_SCORES_CPU if scores_CP.device.type == "cpu" else _BLOCK_SCORES_GPU
+    size = max(1, most // scores_CP.shape[1])
     for start in range(0, len(scores_CP), size):
         yield slice(start, start + size)
 

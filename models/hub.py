@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from models.checkpoints import CONFIG, WEIGHTS, CheckpointError
+from models.checkpoints import CONFIG, CheckpointError
+from models.weights_note import WEIGHTS
 
 _TOKENIZER = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json")
 _RELEASED = "openai-community/gpt2, gpt2-medium, gpt2-large and gpt2-xl"

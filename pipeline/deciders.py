@@ -9,15 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pipeline
 from pipeline.code_closure import CodeTree
+from pipeline.errors import UserError
+from pipeline.files import read_json
 from pipeline.outside import hash_place, places
 from pipeline.package_pins import read_pins, versions
 from pipeline.params import ProfileParams
+from pipeline.params_file import Study
+
+WATCHED = "watch"  # folder of a profile's work
+SEEN = "seen.json"  # in it: what `watch` saw last of each stage
+URLS = "urls"  # in it: what URLs said last
 
 ROOT = Path(pipeline.__file__).parent.parent
 
@@ -62,15 +70,38 @@ class Deciders(NamedTuple):
         return self.code | self.places
 
 
-def deciders(stage: str, params: ProfileParams, *, memory: Path, log: logging.Logger) -> Deciders:
-    """What decides a stage's result now.
+def deciders(stage: str, study: Study, *, work: Path, log: logging.Logger) -> Deciders:
+    """What decides the result of a stage that is to run.
 
     Raises:
-        UserError: a package has no pin, or nothing speaks a URL's scheme.
+        UserError: a package has no pin, nothing speaks a URL's scheme, or DVC started the stage and
+            something is no longer as `watch` saw it.
     """
+    watched = work / study.profile / WATCHED
     pins = read_pins(ROOT / "constraints.txt")
     code = code_deciders(CodeTree(ROOT), stage, pins)
-    return Deciders(code, place_deciders(stage, params, memory, log))
+    found = Deciders(code, place_deciders(stage, study.params, watched / URLS, log))
+    if "DVC_STAGE" in os.environ:
+        check_seen(stage, found.all, watched / SEEN)
+    return found
+
+
+def check_seen(stage: str, found: Mapping[str, str], note: Path) -> None:
+    """Refuse to run on what is no longer as this `dvc repro` saw it, which it records at the end.
+
+    `note` is what the stage `watch` left; without it there is nothing to compare.
+
+    Raises:
+        UserError: naming what changed.
+    """
+    seen = read_json(note).get(stage) if note.is_file() else None
+    if seen is None or seen == found:
+        return
+    other = [name for name in sorted(found.keys() | seen) if found.get(name) != seen.get(name)]
+    raise UserError(
+        f"{', '.join(name.removesuffix('==') for name in other)}: changed since this `dvc repro` "
+        "looked at it; run `dvc repro` again (or `dvc repro watch` before a stage alone)"
+    )
 
 
 def digest(found: Mapping[str, str]) -> str:

@@ -28,7 +28,7 @@ _REASONS: Mapping[str, str] = {
     "progress": "bars and lines of a terminal",
     "recorded": "what DVC has already, so that work is kept until then",
     "run_store": "writes to MLflow what is known already",
-    "shared.running.memory": "keeps what a step made of a shard; the step itself counts",
+    "shard_memory": "keeps what a step made of a shard; the step itself counts",
     "stage": "arguments, log, work folder and publication around a stage's own work",
     "storage": "where inputs and outs lie; their bytes count as inputs",
     "study_record": "reads results for MLflow",

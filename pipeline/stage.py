@@ -32,15 +32,9 @@ from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import Study, load_params
 from pipeline.progress import Progress, format_seconds
 from pipeline.recorded import is_recorded
-from pipeline.shared.running.memory import Memory
+from pipeline.shard_memory import REMEMBERED, Memory
 from pipeline.storage import exists, is_url, parse_place, upload
-from pipeline.work_folder import (
-    COMPLETE,
-    METRICS,
-    fingerprint,
-    locked,
-    sweep_stale,
-)
+from pipeline.work_folder import COMPLETE, METRICS, fingerprint, locked, sweep_stale
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Faults of the machine, not of the code: one line says enough. Others keep their traceback.
@@ -97,8 +91,7 @@ class Definition:
     """Glob patterns of the files read in an input folder, where it holds much else; only these
     shape the fingerprint. An input without patterns is read whole."""
     again: bool = False
-    """Do the work again whenever DVC asks for it, though the same was finished before: what it
-    needs to remember it keeps elsewhere, and what it finds may have changed."""
+    """Work whenever DVC asks, finished before or not: what it finds may have changed."""
 
 
 def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
@@ -180,17 +173,11 @@ def run_stage(
 
     `size` tells apart what runs side by side in one study: a rung of Figure 4, or any model's name.
     """
-    for name, path in inputs.items():
-        if not exists(path):
-            raise UserError(
-                f"--{name.replace('_', '-')} {path}: no such file or folder; "
-                "run the stage that makes it (dvc repro)"
-            )
+    _check_inputs(inputs)
     folder = work / study.profile / (definition.name + (f"@{size}" if size else ""))
     settings = _settings(definition, study.params, size)
-    memory = work / study.profile / "watch" / "urls"
     with locked(folder):
-        found = deciders(definition.name, study.params, memory=memory, log=log)
+        found = deciders(definition.name, study, work=work, log=log)
         print_ = fingerprint(settings, _read_files(definition, inputs), found.all)
         sweep_stale(folder, print_, log, is_recorded=lambda work_out: is_recorded(work_out, out))
         stage = Stage(
@@ -202,20 +189,26 @@ def run_stage(
             work=folder / print_,
             staging=folder / print_ / "out",
             fingerprint=print_,
-            memory=Memory(
-                work / study.profile / "remembered" / folder.name,
-                method=fingerprint(settings, {}, found.code),
-            ),
+            memory=Memory(folder.parent / REMEMBERED / folder.name,
+                          method=fingerprint(settings, {}, found.code)),
             log=log,
-        )
+        )  # fmt: skip
         stage.staging.mkdir(parents=True, exist_ok=True)
-        if definition.again:
+        if definition.again or not (stage.work / COMPLETE).is_file():
             (stage.work / COMPLETE).unlink(missing_ok=True)
-        if not (stage.work / COMPLETE).is_file():
             _attempt(definition.run, stage)
         else:
             log.info("already done by an earlier attempt; publishing it")
         publish(stage, out)
+
+
+def _check_inputs(inputs: Mapping[str, Path]) -> None:
+    for name, path in inputs.items():
+        if not exists(path):
+            raise UserError(
+                f"--{name.replace('_', '-')} {path}: no such file or folder; "
+                "run the stage that makes it (dvc repro)"
+            )
 
 
 def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str, Path]:

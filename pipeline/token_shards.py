@@ -3,11 +3,15 @@
 A split (`train/`, `valid/`, `test/`) holds pairs `00000.bin` (uint16, little-endian, no header:
 `numpy.memmap` reads it) and `00000.documents.parquet` (id, start, length of each document), and
 last `_manifest.json`. Each document is followed by <|endoftext|>, which its length counts.
+
+A head of a split, copied for a machine that needs no more, keeps the manifest of the whole, by
+which everybody knows the split; what the head itself holds is listed in `_head.json` beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +31,7 @@ from pipeline.work_folder import MANIFEST
 
 Tokens = npt.NDArray[np.uint16]
 DTYPE = np.dtype("<u2")
+HEAD = "_head.json"
 _SHARD_TOKENS = 100_000_000  # 200 MB a shard
 
 
@@ -91,6 +96,13 @@ def _write_index(path: Path, ids: list[str], ends: npt.NDArray[np.int64]) -> Non
     })
     with open_atomic(path) as file:
         pq.write_table(table, file, compression="zstd")
+
+
+def write_head(head: TokenSplit, folder: Path) -> None:
+    """Copy what `TokenSplit.head` gave into a folder that passes for the whole split."""
+    write_token_shards(folder, head.documents(), tokenizer_sha256=head.tokenizer_sha256)
+    (folder / MANIFEST).rename(folder / HEAD)
+    shutil.copyfile(head.folder / MANIFEST, folder / MANIFEST)
 
 
 @dataclass(frozen=True)
@@ -172,20 +184,21 @@ def open_split(folder: Path, *, verify: bool = True, most_tokens: int | None = N
     Raises:
         CorruptDataError: a shard is missing, short, or its bytes are not those listed.
     """
-    manifest = read_json(folder / MANIFEST)
+    listing = HEAD if (folder / HEAD).is_file() else MANIFEST
+    manifest = read_json(folder / listing)
     maps = []
     for number, shard in enumerate(manifest["shards"]):
         path, index = folder / shard["name"], folder / f"{number:05d}.documents.parquet"
         for file, key in ((path, "sha256"), (index, "index_sha256")):
             if not file.is_file():
-                raise CorruptDataError(f"{file}: listed in {MANIFEST} but missing; {_REMEDY}")
+                raise CorruptDataError(f"{file}: listed in {listing} but missing; {_REMEDY}")
             if verify and sha256_file(file) != shard[key]:
                 raise CorruptDataError(
-                    f"{file}: corrupted, its SHA-256 is not the one in {MANIFEST}; {_REMEDY}"
+                    f"{file}: corrupted, its SHA-256 is not the one in {listing}; {_REMEDY}"
                 )
         if path.stat().st_size != shard["tokens"] * DTYPE.itemsize:
             raise CorruptDataError(
-                f"{path}: {path.stat().st_size} bytes where {MANIFEST} says "
+                f"{path}: {path.stat().st_size} bytes where {listing} says "
                 f"{shard['tokens']} tokens of {DTYPE.itemsize} bytes; {_REMEDY}"
             )
         empty = shard["tokens"] == 0  # a zero-length file cannot be mapped

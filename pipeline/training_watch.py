@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -191,7 +192,10 @@ def held_out_loss(
     for first in range(0, len(groups), trainer.world_size):
         mine = first + trainer.global_rank
         batch_BT = groups[mine if mine < len(groups) else 0].to(module.device)
-        with trainer.precision_plugin.forward_context():
+        # One short window is not worth compiling for: as a shape of its own that takes seconds.
+        short = job.params.compile and len(batch_BT[0]) < len(windows[0])
+        as_it_is = torch.compiler.set_stance("force_eager") if short else nullcontext()
+        with trainer.precision_plugin.forward_context(), as_it_is:
             losses_BT = module.model.token_losses(batch_BT[:, :-1], batch_BT[:, 1:])
         if mine < len(groups):
             total[0] += losses_BT.sum(dtype=torch.float64)

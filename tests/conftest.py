@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import few_threads  # noqa: F401 - as it says
 import pytest
 from hostile_server import HostileServer
 from started_stage import MadeStage
@@ -46,3 +47,9 @@ def server() -> Iterator[HostileServer]:
     """A hostile server on loopback."""
     with HostileServer().running() as running:
         yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: begun last, they would end long after all others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from pipeline.params_file import load_params
-from pipeline.shared.running.memory import Memory
+from pipeline.shard_memory import Memory
 from pipeline.stage import Stage
 from pipeline.tracking import open_run
 

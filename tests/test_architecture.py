@@ -31,7 +31,7 @@ STAGES = (
     "report",
 )
 # Commands that are no stage of the chain.
-COMMANDS = ("compare", "zero_shot")
+COMMANDS = ("compare", "node", "zero_shot")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,8 @@ from pipeline.errors import RetryableError, UserError
 from pipeline.examples import Example, write_examples
 from pipeline.executor import map_shards
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:

@@ -78,7 +78,7 @@ def packages() -> list[str]:
 
 
 @pytest.mark.parametrize("package", packages())
-@pytest.mark.parametrize("name", ["new.json", "new.txt", "stories/new.yaml"])
+@pytest.mark.parametrize("name", ["new.json", "stories/new.yaml"])
 def test_a_data_file_changes_the_stages_that_import_a_module_of_its_package(
     code: CopiedCode, package: str, name: str
 ) -> None:

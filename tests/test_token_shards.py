@@ -9,7 +9,14 @@ import pytest
 from stage_runs import read_bytes
 
 from pipeline.errors import CorruptDataError
-from pipeline.token_shards import DTYPE, TokenDocument, open_split, write_token_shards
+from pipeline.token_shards import (
+    DTYPE,
+    TokenDocument,
+    open_split,
+    write_head,
+    write_token_shards,
+)
+from pipeline.work_folder import hash_input
 
 LENGTHS = [5, 1, 30, 7, 12, 3]
 
@@ -96,3 +103,29 @@ def test_a_short_shard_is_named_even_without_reading_it(split: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(CorruptDataError, match=r"00000\.bin: \d+ bytes where _manifest\.json says"):
         open_split(split, verify=False)
+
+
+def test_a_copied_head_passes_for_the_split_and_holds_its_first_documents(
+    split: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    copy = tmp_path_factory.mktemp("copy") / "train"
+    write_head(open_split(split).head(36), copy)
+    assert hash_input(copy) == hash_input(split)
+    opened = open_split(copy)
+    found = [(document.id, document.tokens.tolist()) for document in opened.documents()]
+    assert found == [(d.id, d.tokens.tolist()) for d in make_documents()[:3]]  # 5 + 1 + 30
+    assert opened.head(10**9).num_tokens == 36
+    assert opened.head(6).num_documents == 2
+
+
+def test_a_damaged_head_is_named_with_the_list_that_it_breaks(
+    split: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    copy = tmp_path_factory.mktemp("copy") / "train"
+    write_head(open_split(split).head(36), copy)
+    path = copy / "00000.bin"
+    content = bytearray(path.read_bytes())
+    content[3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptDataError, match=r"00000\.bin.*_head\.json"):
+        open_split(copy)

@@ -20,7 +20,7 @@ from tracked_artefacts import LOSSES, write_study
 from pipeline.params import SIZES, ProfileParams
 from pipeline.params_file import load_params
 from pipeline.run_store import process_start
-from pipeline.shared.running.memory import Memory
+from pipeline.shard_memory import Memory
 from pipeline.stage import Stage
 from pipeline.study_record import Point, metric_name, read_study, settings_hash
 from pipeline.tracked_run import TrackedRun

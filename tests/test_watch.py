@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -15,10 +16,13 @@ import yaml
 from copied_code import CopiedCode
 from small_study import Checkout
 
-from pipeline.deciders import deciders, digest
+from pipeline.deciders import SEEN, WATCHED, deciders, digest
+from pipeline.errors import UserError
+from pipeline.files import read_json
 from pipeline.params_file import load_params
 from pipeline.recorded import is_recorded
-from pipeline.watch.run import STAGES_FILE, look
+from pipeline.stage import Definition, run_stage
+from pipeline.watch.run import STAGES_FILE, look, watch
 
 # Of the chain these, as dvc.yaml has them but for the work: a few bytes in place of a result.
 WORK = "mkdir -p data/tiny/{0} && date +%s.%N > data/tiny/{0}/metrics.json"
@@ -33,7 +37,7 @@ OUTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def chain(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout of the code, with four stages, a corpus, and DVC without Git."""
+    """A checkout of the code with four stages, which have run, a corpus, and DVC without Git."""
     root = CopiedCode(project, tmp_path_factory.mktemp("chain")).root
     shipped = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
     stages = {"watch": shipped["watch"]}
@@ -53,7 +57,9 @@ def chain(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=root, check=True
     )
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    return Checkout(root)
+    chain = Checkout(root)
+    chain.first_run = chain.repro()
+    return chain
 
 
 def edit(chain: Checkout, path: str, old: str, new: str) -> None:
@@ -63,11 +69,8 @@ def edit(chain: Checkout, path: str, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
-# The tests below share the chain and tell one story, in this order.
-
-
 def test_a_second_repro_runs_nothing_but_the_look_at_the_code(chain: Checkout) -> None:
-    assert set(chain.repro()) == {"watch", *OUTS}
+    assert set(chain.first_run) == {"watch", *OUTS}
     assert chain.repro() == ["watch"]
     assert chain.run("dvc", "status", *OUTS, "--quiet", check=False).returncode == 0
 
@@ -121,8 +124,34 @@ def test_what_dvc_recorded_is_known_by_its_metrics(
 def test_the_work_folder_goes_by_the_same_hash(project: Path, tmp_path: Path) -> None:
     log, study = logging.getLogger("test_watch"), load_params(project / "params.yaml", "tiny")
     for stage, found in look(study, tmp_path, log).items():
-        own = deciders(stage, study.params, memory=tmp_path, log=log)
+        own = deciders(stage, study, work=tmp_path, log=log)
         assert digest(own.all) == digest(found), stage
+
+
+def test_a_stage_of_dvc_refuses_code_that_is_no_longer_as_watch_saw_it(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC would record what `watch` saw, for a result of other code."""
+    log, study = logging.getLogger("test_watch"), load_params(project / "params.yaml", "tiny")
+    asked = Definition(
+        name="overlap", description="", inputs={}, sections=["overlap"], run=lambda stage: {}
+    )
+
+    def run() -> None:
+        run_stage(asked, study, log, inputs={}, out=tmp_path / "out", work=tmp_path)
+
+    monkeypatch.setenv("DVC_STAGE", "overlap")
+    watch(study, log, work=tmp_path, out=tmp_path)
+    run()
+    note = tmp_path / "tiny" / WATCHED / SEEN
+    seen = read_json(note)
+    seen["overlap"] |= {"pipeline/overlap/spans.py": "other", "scipy==": "0"}
+    seen["report"]["pipeline/report/page.css"] = "other"
+    note.write_text(json.dumps(seen))
+    with pytest.raises(UserError, match=r"^pipeline/overlap/spans.py, scipy: changed since this"):
+        run()
+    monkeypatch.delenv("DVC_STAGE")
+    run()
 
 
 def test_every_hash_is_a_line_of_the_file(chain: Checkout, project: Path) -> None:

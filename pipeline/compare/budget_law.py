@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from pipeline.scaling import Estimate, Floats, Losses, estimate
 
@@ -117,7 +116,7 @@ def _at_a_bound(drawn: Floats, losses: Floats) -> str:
 
 
 class _Fit:
-    """The law in logarithms: ln L = logsumexp(a - alpha n, b - beta d, e), n and d centred."""
+    """The law in logarithms: ln L = ln sum exp(a - alpha n, b - beta d, e), n and d centred."""
 
     def __init__(self, sizes: Floats, budgets: Floats) -> None:
         self._sizes, self._budgets = sizes, budgets
@@ -167,7 +166,7 @@ class _Fit:
 
     def errors(self, numbers: Floats, log_losses: Floats) -> Floats:
         """The logarithm of the law less that of the loss, [runs]."""
-        return np.asarray(logsumexp(self._terms(numbers), axis=0) - log_losses)
+        return np.asarray(np.logaddexp.reduce(self._terms(numbers), axis=0) - log_losses)
 
     def _terms(self, numbers: Floats) -> Floats:
         a, alpha, b, beta, e = numbers
@@ -176,7 +175,7 @@ class _Fit:
 
     def _objective(self, numbers: Floats, log_losses: Floats) -> tuple[float, Floats]:
         terms = self._terms(numbers)
-        total = logsumexp(terms, axis=0)
+        total = np.logaddexp.reduce(terms, axis=0)  # scipy's costs ten times as much
         shares = np.exp(terms - total)  # d total / d term
         errors = total - log_losses
         small = np.abs(errors) <= _HUBER

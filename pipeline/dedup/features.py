@@ -34,7 +34,7 @@ from pipeline.dedup.wikipedia import wikipedia_sign
 from pipeline.documents import Shard, read_verified_table
 from pipeline.ngrams import ExactIndex
 from pipeline.params_text import DedupParams
-from pipeline.shared.running.memory import Memory
+from pipeline.shard_memory import Memory
 from pipeline.words import HashedTexts, Hashes, Numbers, batch_texts, hash_texts
 
 _DOCUMENTS, _BANDS, _MATCHES = "documents.parquet", "bands.npy", "matches.npy"

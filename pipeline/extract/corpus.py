@@ -29,7 +29,7 @@ from pipeline.extract.parts import Part, publish_parts, sum_counts
 from pipeline.extract.rules import Page, reject
 from pipeline.extract.warc_pages import NoPage, WebPage, read_pages
 from pipeline.extract.warc_records import Damage, is_web_archive
-from pipeline.shared.running.memory import Memory, Remembered
+from pipeline.shard_memory import Memory, Remembered
 from pipeline.shared.web.canonical import BadUrlError, canonical_url
 from pipeline.shared.web.text_lines import read_lines
 from pipeline.stage import Stage

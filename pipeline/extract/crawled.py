@@ -17,9 +17,9 @@ from pipeline.extract.judge import NO_PAGE, Caps
 from pipeline.extract.lone_parser import Judge, judging
 from pipeline.extract.parts import Part, publish_parts, sum_counts
 from pipeline.extract.warc_response import read_response
+from pipeline.shard_memory import Memory, Remembered
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import RowShard, list_row_shards, read_row_shard
-from pipeline.shared.running.memory import Memory, Remembered
 from pipeline.stage import Stage
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.documents import Document, Removed, write_manifest, write_shard
 from pipeline.files import link_or_copy, remove_path
-from pipeline.shared.running.memory import Remembered
+from pipeline.shard_memory import Remembered
 
 KEPT = "document"
 _SHARD_CHARACTERS = 64 * 2**20

@@ -8,15 +8,15 @@ documentation held out for the evaluation files seldom comes back by another doo
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.ngrams import NgramHasher
+from pipeline.ngrams import combine_lengths
 from pipeline.progress import Progress
 from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Reading, Section
 from pipeline.sample_web.sources import Source
-from pipeline.words import split_words
+from pipeline.words import hash_texts
 
 _LEAST_WORDS = 130
 _MOST_WORDS = 900
@@ -62,21 +62,35 @@ class RepeatFilter:
     """Leaves out blocks that mostly repeat earlier ones."""
 
     def __init__(self) -> None:
-        self._hasher = NgramHasher(_REPEAT_WORDS)
         self._seen: set[int] = set()
         self.num_repeated = 0
 
-    def keep_new(self, blocks: list[Block]) -> list[Block]:
-        """The blocks with something new to say, and the headings and code that belong to them."""
-        kept = [block for block in blocks if block.kind in _ASIDE or self._is_new(block)]
-        self.num_repeated += len(blocks) - len(kept)
-        return _without_orphans(kept)
+    def keep_new(self, sections: Sequence[list[Block]]) -> Iterator[list[Block]]:
+        """Of each section's blocks those with something new to say, and their headings and code."""
+        hashes = _hash_runs([b for blocks in sections for b in blocks if b.kind not in _ASIDE])
+        for blocks in sections:
+            kept = [b for b in blocks if b.kind in _ASIDE or self._is_new(next(hashes))]
+            self.num_repeated += len(blocks) - len(kept)
+            yield _without_orphans(kept)
 
-    def _is_new(self, block: Block) -> bool:
-        hashes = self._hasher.hash_item(split_words(block_text(block))).tolist()
+    def _is_new(self, hashes: list[int]) -> bool:
         known = sum(value in self._seen for value in hashes)
         self._seen.update(hashes)
         return bool(hashes) and 2 * known < len(hashes)
+
+
+def _hash_runs(blocks: Sequence[Block]) -> Iterator[list[int]]:
+    """Hashes of each block's runs of words; a block of fewer words is one run by itself.
+
+    All blocks together: numpy's calls take longer than what they do for one.
+    """
+    words, ends = hash_texts([block_text(block) for block in blocks])
+    runs = list(combine_lengths(words, range(1, _REPEAT_WORDS + 1)))
+    start = 0
+    for end in ends.tolist():
+        length = min(_REPEAT_WORDS, end - start)
+        yield runs[length - 1][start : end - length + 1].tolist() if length else []
+        start = end
 
 
 def _without_orphans(blocks: list[Block]) -> list[Block]:
@@ -129,10 +143,11 @@ def _all_articles(
         left_out.update(reading.left_out)
         small: dict[tuple[str, str], list[Section]] = defaultdict(list)
         for source, sections in reading.modules:
+            kept = repeats.keep_new([section.blocks for section in sections])
             fresh = [
                 Section(section.owner, section.name, blocks)
-                for section in sections
-                if (blocks := repeats.keep_new(section.blocks))
+                for section, blocks in zip(sections, kept, strict=True)
+                if blocks
             ]
             yield from _module_articles(source, fresh, small, left_out)
         for (package, folder), pooled in small.items():

@@ -227,6 +227,7 @@ _MARKUP = [
     (re.compile(r"\\(?=[*_`|\\ ])"), ""),
     (re.compile(r"\s+"), " "),
 ]
+_MARKED = re.compile(r"[`*|_\[\\]")  # what every pattern but the last needs one of
 
 
 def plain(text: str) -> str:
@@ -235,6 +236,8 @@ def plain(text: str) -> str:
     >>> plain("See :class:`~a.b.Thing`, ``x`` and *the* `page <http://p>`_.")
     'See Thing, x and the page.'
     """
+    if not _MARKED.search(text):
+        return " ".join(text.split())
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     return text.strip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.sample_web.docstrings import Entry, has_documentation, read_entries, read_topics
+from pipeline.sample_web.garbage import seldom_collected
 from pipeline.sample_web.prose import Block, read_blocks
 from pipeline.sample_web.sources import Source
 
@@ -33,6 +34,7 @@ class Reading:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
+@seldom_collected()
 def read_sources(sources: list[Source]) -> Reading:
     """The documentation of some files, block by block."""
     reading = Reading()

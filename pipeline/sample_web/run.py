@@ -17,6 +17,7 @@ from pipeline.files import open_atomic, remove_path, sha256_file, write_json
 from pipeline.sample_web.articles import Article, make_articles
 from pipeline.sample_web.chance import chance
 from pipeline.sample_web.evaluation.files import choose_planted, make_eval_files
+from pipeline.sample_web.garbage import seldom_collected
 from pipeline.sample_web.links import write_links
 from pipeline.sample_web.oddities import Row, make_oddities
 from pipeline.sample_web.pages import TRUTH_FILE, TRUTH_SCHEMA, Page, Truth
@@ -37,6 +38,7 @@ _UNDECLARED = "text/html"  # an old encoding stands in the page only, as on many
 _EMPTY = "empty: sample_web.enabled is false in this profile"
 
 
+@seldom_collected()
 def run(stage: Stage) -> dict[str, Any]:
     """Write site/, links/ and eval/; see `python -m pipeline.sample_web --help`."""
     params, seed = stage.params.sample_web, stage.params.seeds.corpus

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from pipeline.documents import Shard, read_verified_table
 from pipeline.errors import UserError
-from pipeline.shared.running.memory import Memory
+from pipeline.shard_memory import Memory
 from pipeline.token_shards import DTYPE, TokenDocument
 from pipeline.tokenize.encoders import (
     Ids,

@@ -1,6 +1,7 @@
 """`python -m pipeline.train`."""
 
 import pipeline.before_torch  # noqa: F401 - as it says
+import pipeline.lean_lightning  # noqa: F401 - before anything else imports Lightning
 from pipeline import stage
 from pipeline.train.run import run
 from pipeline.training_group import main

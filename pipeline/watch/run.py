@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.code_closure import CodeTree
-from pipeline.deciders import ROOT, code_deciders, digest, place_deciders
+from pipeline.deciders import ROOT, SEEN, URLS, WATCHED, code_deciders, digest, place_deciders
 from pipeline.files import open_atomic, read_json, write_json
 from pipeline.package_pins import read_pins
 from pipeline.params import ProfileParams
@@ -29,9 +29,9 @@ def watch(study: Study, log: logging.Logger, *, work: Path, out: Path) -> None:
     Raises:
         UserError: a package has no pin, or nothing speaks a URL's scheme.
     """
-    memory = work / study.profile / "watch"
-    seen = look(study, memory / "urls", log)
-    note = memory / "seen.json"
+    watched = work / study.profile / WATCHED
+    seen = look(study, watched / URLS, log)
+    note = watched / SEEN
     if note.is_file():
         say_changes(read_json(note), seen, log)
     write_json(note, seen)

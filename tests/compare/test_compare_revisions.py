@@ -17,6 +17,8 @@ from pipeline.compare.run import compare
 from pipeline.errors import UserError
 from pipeline.params import SIZES
 
+pytestmark = pytest.mark.slow
+
 # The two sized stages in one: it makes a study and moves its losses by the seed of order.
 _WORK = """
 import shutil, sys

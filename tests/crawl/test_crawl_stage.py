@@ -21,9 +21,9 @@ from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.crawl.run import archive_of
 from pipeline.params_file import load_params
+from pipeline.shard_memory import Memory
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard, write_row_manifest
-from pipeline.shared.running.memory import Memory
 from pipeline.stage import Stage, read_metrics
 
 FETCHING: dict[str, Any] = {"total_timeout_s": 1.5}  # for the slow page

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from made_checkout import SIZES, dvc, environment, write_checkout
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:

@@ -16,6 +16,8 @@ from waiting import until
 
 from flows.study import main
 
+pytestmark = pytest.mark.slow
+
 HANG = "import os, time; pathlib.Path('there').write_text(str(os.getpid())); time.sleep(60)"
 
 

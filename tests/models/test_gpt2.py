@@ -180,6 +180,15 @@ def test_compiled_parts_give_the_same_loss_and_gradients() -> None:
         assert torch.allclose(one.grad, other.grad, atol=1e-6), name
 
 
+@pytest.mark.parametrize(("num_positions", "rows"), [(32_768, 8192), (12_288, 6144), (1000, 1000)])
+def test_a_gpu_reads_the_head_in_few_chunks_of_one_size(num_positions: int, rows: int) -> None:
+    hidden_ND = torch.empty(num_positions, 8, device="meta")
+    padded_PD = torch.empty(50_304, 8, device="meta")
+    chunks = list(head_loss._scores_by_chunk(hidden_ND, padded_PD))
+    assert [len(scores_CP) for _, scores_CP in chunks] == [rows] * (num_positions // rows)
+    assert [place.start for place, _ in chunks] == list(range(0, num_positions, rows))
+
+
 def test_token_losses_are_in_nats_and_ignore_what_they_are_told_to() -> None:
     model = make_model()
     tokens_BT, targets_BT = random_tokens(TINY, 2, 16), random_tokens(TINY, 2, 16, seed=2)

@@ -82,17 +82,18 @@ def test_repeated_blocks_are_left_out_and_counted() -> None:
 def test_a_block_with_half_of_it_new_stays() -> None:
     repeats = RepeatFilter()
     known, new = paragraph("known", 20), paragraph("new", 40)
-    assert repeats.keep_new([known]) == [known]
+    assert list(repeats.keep_new([[known]])) == [[known]]
     mixed = Block("paragraph", f"{known.text} {new.text}")
-    assert repeats.keep_new([mixed]) == [mixed]
-    assert repeats.keep_new([known]) == []
+    assert list(repeats.keep_new([[mixed]])) == [[mixed]]
+    assert list(repeats.keep_new([[known]])) == [[]]
 
 
 def test_a_heading_without_text_below_goes_too() -> None:
     repeats = RepeatFilter()
     known = paragraph("known", 20)
-    repeats.keep_new([known])
-    assert repeats.keep_new([Block("heading", "Parameters"), known, Block("code", "f()")]) == []
+    list(repeats.keep_new([[known]]))
+    section = [Block("heading", "Parameters"), known, Block("code", "f()")]
+    assert list(repeats.keep_new([section])) == [[]]
 
 
 def test_the_bounds_are_kept() -> None:
@@ -103,3 +104,12 @@ def test_the_bounds_are_kept() -> None:
     assert len(by_count) == 3
     by_size, _ = articles_of(*readings, max_text_bytes=5000)
     assert 0 < sum(len(article.text.encode()) for article in by_size) <= 5000
+
+
+def test_a_run_of_words_never_reaches_over_the_end_of_its_block() -> None:
+    repeats = RepeatFilter()
+    first, second = "seven words of a text stand here", "and then seven more of its words"
+    parts = [Block("paragraph", first), Block("paragraph", second)]
+    assert list(repeats.keep_new([parts])) == [parts]
+    whole = Block("paragraph", f"{first} {second}")  # each of its runs of eight words is new
+    assert list(repeats.keep_new([[parts[0]], [whole], [parts[1]]])) == [[], [whole], []]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from dataclasses import replace
 
+import docutils.core
 import pytest
 from lxml import html
 from resiliparse.extract.html2text import extract_plain_text
@@ -13,7 +15,13 @@ from pipeline.sample_web.articles import Article
 from pipeline.sample_web.pages import Page
 from pipeline.sample_web.prose import Block, read_blocks
 from pipeline.sample_web.reading import Section
-from pipeline.sample_web.rendering import Neighbour, render_article, render_page
+from pipeline.sample_web.rendering import (
+    _SETTINGS,
+    Neighbour,
+    render_article,
+    render_page,
+    render_pages,
+)
 from pipeline.sample_web.templates import TEMPLATES
 from pipeline.words import normalise
 
@@ -102,3 +110,20 @@ def test_a_mirror_of_wikipedia_says_so_at_its_edges() -> None:
     text = extract_plain_text(render_page(mirror, []).body.decode(), main_content=False)
     assert "From Wikipedia, the free encyclopedia" in text
     assert "uses material from the Wikipedia article" in text
+
+
+def test_a_page_is_the_same_after_others_as_by_itself() -> None:
+    alone = docutils.core.publish_parts(
+        "One *word*.\n\n- An item.", writer="html5", settings_overrides=_SETTINGS
+    )["body"]
+    blocks = [Block("paragraph", "One word.", source="One *word*."), Block("item", "An item.")]
+    own = Article("net", "net", "net", [Section("", "", blocks)])
+    for _ in range(2):
+        render_article(article("Use ``x`` for an *unclosed emphasis and more."), as_rest=True)
+        assert render_article(own, as_rest=True) == (alone, True)
+
+
+def test_pythons_own_search_for_garbage_goes_on_after_the_pages() -> None:
+    before = gc.get_threshold()
+    assert render_pages([(page("docs"), [])])
+    assert gc.get_threshold() == before

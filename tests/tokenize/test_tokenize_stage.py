@@ -14,7 +14,7 @@ from stage_runs import StageRuns, read_bytes, write_shards
 
 from pipeline.documents import Document, list_shards
 from pipeline.errors import UserError
-from pipeline.shared.running.memory import Memory
+from pipeline.shard_memory import Memory
 from pipeline.token_shards import open_split
 from pipeline.tokenize import encode
 from pipeline.tokenize.split import SPLITS

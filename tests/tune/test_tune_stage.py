@@ -14,6 +14,8 @@ from training_runs import TrainingRuns, make_tokens
 
 from pipeline.errors import EXIT_DONE, EXIT_FATAL
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.shared.running.memory import Memory
+from pipeline.shard_memory import Memory
 
 
 def test_a_shard_is_made_once_by_each_method(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pipeline.files import fsync_path, open_folder, read_json, remove_path, write_json
 
+REMEMBERED = "remembered"  # the folder of all stages, in a profile's work
 _NOTE = "note.json"
 
 

@@ -1,0 +1,103 @@
+"""Everything a node needs, as a folder of a few dozen MB: code, parameters, the budget's tokens.
+
+Of the train split only the documents that the budget reads go along, of the valid split those that
+the held-out loss is measured on. They pass for the whole splits (`token_shards.write_head`), so a
+node's results carry the same hashes as results made beside the whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.files import link_or_copy, open_folder, write_json
+from pipeline.node.chain import Chain, read_chain
+from pipeline.node.identity import CODE, PINS, hash_code, identify
+from pipeline.params import TrainParams
+from pipeline.params_file import Study
+from pipeline.token_shards import TokenSplit, open_split, write_head
+
+PAYLOAD = "payload.json"
+DATA = "data.tar.xz"
+
+
+def pack(study: Study, out: Path, log: logging.Logger) -> None:
+    """Write the folder `out`, ready to be copied to a node.
+
+    Raises:
+        UserError: `out` exists, or the study's data stages are not made yet.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; name another folder or delete it")
+    chain = read_chain(study.profile)
+    for path in chain.inputs():
+        if not path.exists():
+            raise UserError(f"{path}: not made yet; run `dvc repro tokenize eval_sets` first")
+    with open_folder(out) as folder:
+        for name in CODE:
+            shutil.copytree(name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("dvc.yaml", "params.yaml", PINS):
+            shutil.copy(name, folder / name)
+        _pack_data(chain, study.params.train, folder / DATA, log)
+        payload: dict[str, Any] = {
+            "profile": study.profile,
+            "identity": identify(study.params, chain.inputs()),
+            "code": hash_code(folder),
+        }
+        write_json(folder / PAYLOAD, payload)
+    num_bytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    log.info("%s: %.1f MB, of which data %.1f", out, num_bytes / 1e6, _mb(out / DATA))
+
+
+def _mb(path: Path) -> float:
+    return path.stat().st_size / 1e6
+
+
+def _pack_data(chain: Chain, train: TrainParams, target: Path, log: logging.Logger) -> None:
+    with tempfile.TemporaryDirectory(prefix="node-", dir=target.parent) as temporary:
+        for path in chain.inputs():
+            copy = Path(temporary) / path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            head = _head_of(path, train)
+            if head is None:
+                link_or_copy(path, copy)
+            else:
+                write_head(head, copy)
+                log.info("%s: %s tokens of it", path, f"{head.num_tokens:,}")
+        with tarfile.open(target, "w:xz", preset=6) as archive:
+            archive.add(Path(temporary) / "data", arcname=".")
+
+
+def _head_of(path: Path, train: TrainParams) -> TokenSplit | None:
+    """What of a split the trainings read; None for what goes along whole."""
+    if path.name == "train":
+        from pipeline.training_job import whole_steps  # brings torch
+
+        return open_split(path).head(whole_steps(train) * train.batch_tokens)
+    if path.name == "valid":
+        return _first_tokens(open_split(path), train.valid_tokens + 1)
+    return None
+
+
+def _first_tokens(split: TokenSplit, least: int) -> TokenSplit:
+    """The first whole documents that hold at least so many tokens, or the whole split.
+
+    A window's first token is only read, so a loss over n tokens needs n + 1.
+    """
+    asked = least
+    while (head := split.head(asked)).num_tokens < min(least, split.num_tokens):
+        asked *= 2
+    return head
+
+
+def unpack(root: Path) -> None:
+    """Unpack the data of a payload in `root`, unless that was done."""
+    if (root / "data").is_dir():
+        return
+    with open_folder(root / "data") as folder, tarfile.open(root / DATA, "r:xz") as archive:
+        archive.extractall(folder, filter="data")
