@@ -254,6 +254,19 @@ def test_killed_at_any_moment_the_stage_ends_with_the_same_bytes(
     assert read_bytes(stage.run()) == read_bytes(out)
 
 
+def test_a_month_more_computes_the_features_of_its_own_shards_alone(
+    project: Path, out: Path, tmp_path: Path
+) -> None:
+    stage = make_stage(project, tmp_path, SHARDS[:2])
+    stage.run()
+    made = {path: (path / "note.json").stat().st_mtime_ns for path in stage.remembered()}
+    assert len(made) == 2
+    more = make_stage(project, tmp_path)
+    assert read_bytes(more.run()) == read_bytes(out)
+    now = {path: (path / "note.json").stat().st_mtime_ns for path in more.remembered()}
+    assert len(now) == 3 and made.items() <= now.items()
+
+
 @pytest.mark.parametrize("file", ["documents/00001.parquet", "eval_sets/ptb.parquet"])
 def test_damaged_input_is_one_line_and_nothing_is_published(
     project: Path, tmp_path: Path, file: str
