@@ -56,10 +56,18 @@ def put_results(
         for task in tasks:
             _publish(Path(temporary) / task.stage / task.size, chain.out(task))
         node = Path("data") / study.profile / "node"
+        _keep_what_is_not_in(results["stages"], node)
         replace_path(folder / RESULTS, node / RESULTS)
-        if (logs := Path(temporary) / "logs").is_dir():
-            replace_path(logs, node / "logs")
+        for path in sorted((Path(temporary) / "logs").glob("*.log")):
+            replace_path(path, node / "logs" / path.name)
     return tasks
+
+
+def _keep_what_is_not_in(stages: list[str], node: Path) -> None:
+    """Sizes may come from several nodes: results.json of an earlier one tells of its machine."""
+    if (old := node / RESULTS).is_file() and set(read_json(old)["stages"]) - set(stages):
+        number = len(list(node.glob("results.*.json"))) + 1
+        replace_path(old, node / f"results.{number}.json")
 
 
 def _all_tasks() -> list[Task]:

@@ -48,6 +48,22 @@ def test_stages_are_published_with_their_metrics_and_what_is_not_done_is_not_the
     assert machine["packages"]["pydantic"]
 
 
+def test_sizes_of_two_nodes_keep_the_logs_and_the_machine_of_both(
+    finished: MadePayload, study: Study, tmp_path: Path, project: Path
+) -> None:
+    second = make_payload(tmp_path / "second", project)
+    assert second.run("--sizes", "large", "medium")[0] == 0
+    for payload in (finished, second, second):
+        put_results(study, payload.folder / "results", LOG)
+    node = Path("data/tiny/node")
+    logs = {path.name for path in (node / "logs").iterdir()}
+    assert {f"tune.{size}.log" for size in ("small", "medium", "large")} <= logs
+    stages = json.loads((node / "results.1.json").read_text())["stages"]
+    assert "train@small" in stages
+    assert "train@large" in json.loads((node / "results.json").read_text())["stages"]
+    assert not (node / "results.2.json").exists()
+
+
 def test_weights_that_were_copied_before_are_not_replaced_by_their_note(
     finished: MadePayload, study: Study
 ) -> None:
