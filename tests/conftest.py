@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import few_threads  # noqa: F401 - as it says
+import own_process  # noqa: F401 - as it says
 import pytest
 from hostile_server import HostileServer
 from started_stage import MadeStage

@@ -70,7 +70,7 @@ def see(browser: Any, address: str, *texts: str) -> str:
 
 def whole_run(pages: Pages) -> Any:
     """A run of the whole study: that of test_study.py or, without it, one of our own."""
-    completed = {"state": {"type": {"any_": ["COMPLETED"]}}}
+    completed = {"state": {"type": {"any_": ["COMPLETED"]}}, "name": {"like_": "tiny 20"}}
     if not (runs := pages.ask("flow_runs/filter", flow_runs=completed, limit=1)):
         code, said = pages.study()
         assert code == 0, said
