@@ -80,7 +80,31 @@ MISTAKES = [
     ),
     ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
     ("profile: tiny", "profil: tiny", r"profile is missing; add it"),
-    ("sizes: [small,", "sizes: [tiny,", r"sizes = .* must be \['small', 'medium', 'large', 'xl'\]"),
+    (
+        "sizes: [small, medium,",
+        "sizes: [small, mediun,",
+        r"profiles\.tiny\.models\.mediun is missing, and sizes names it; did you mean medium\?",
+    ),
+    (
+        "sizes: [small, medium,",
+        "sizes: [small, rung2,",
+        r"profiles\.tiny\.models\.rung2 is missing, and sizes names it; add its shape",
+    ),
+    (
+        "sizes: [small, medium,",
+        "sizes: [medium, small,",
+        r"has medium with 75,456 parameters before small with 25,440; put the smallest first",
+    ),
+    ("sizes: [small,", "sizes: [small, small,", r"sizes has 'small' more than once; remove one"),
+    ("sizes: [small,", "sizes: [117, small,", r"sizes has 117, .* \(a number in quotes is text\)"),
+    ("sizes: [small,", "sizes: [a/b, small,", r"sizes has 'a/b', and a name is text of letters"),
+    ("sizes: [small, medium, large, xl]", "sizes: []", r"sizes = \[\] must list the rungs"),
+    ("sizes: [small, medium, large, xl]", "sizes: small", r"sizes = 'small' must list the rungs"),
+    (
+        "      small: {label: 4x16, n_layer: 4,",
+        "      small: {label: 4x16, n_layers: 4,",
+        r"models\.small\.n_layers is no known key; did you mean n_layer\?",
+    ),
     ("profiles:\n", "profiles: [\n", r"line \d+, column \d+: .*; mend the YAML there"),
 ]
 
@@ -145,3 +169,24 @@ def test_a_search_that_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(ParamsError, match=match):
         load_params(_with(project, tmp_path, key, value), "tiny")
+
+
+def test_a_study_has_the_sizes_that_params_yaml_lists_in_its_order_and_no_other_shape(
+    project: Path, tmp_path: Path
+) -> None:
+    text = (project / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("sizes: [small, medium, large, xl]", "sizes: [medium, xl]"))
+    study = load_params(path, "tiny").params
+    assert study.sizes == ("medium", "xl")
+    assert study.models["xl"].n_embd == 96
+
+
+@pytest.mark.parametrize(
+    ("size", "published"), [("small", 124_439_808), ("medium", 354_823_168), ("xl", 1_557_611_200)]
+)
+def test_shapes_are_put_in_order_by_the_counts_of_the_released_checkpoints(
+    project: Path, size: str, published: int
+) -> None:
+    study = load_params(project / "params.yaml", "paper").params
+    assert study.models[size].num_parameters(study.tokenize.vocab_size) == published

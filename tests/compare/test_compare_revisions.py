@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shipped_sizes import SIZES
 
 from pipeline.compare.command import Asked, Named
 from pipeline.compare.run import compare
 from pipeline.errors import UserError
-from pipeline.params import SIZES
 
 pytestmark = pytest.mark.slow
 

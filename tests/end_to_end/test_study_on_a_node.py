@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from shipped_sizes import SIZES
 from small_study import Checkout
-
-from pipeline.params import SIZES
 
 pytestmark = [pytest.mark.study, pytest.mark.timeout(900)]
 
