@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.errors import UserError
+from pipeline.errors import EXIT_FATAL, UserError
 from pipeline.params_file import ParamsError, load_params
 from pipeline.yaml12 import load_yaml
 
@@ -190,3 +192,18 @@ def test_shapes_are_put_in_order_by_the_counts_of_the_released_checkpoints(
 ) -> None:
     study = load_params(project / "params.yaml", "paper").params
     assert study.models[size].num_parameters(study.tokenize.vocab_size) == published
+
+
+@pytest.mark.parametrize("size", ["smal", "jumbo"])
+def test_a_stage_refuses_a_size_that_the_study_lacks_and_names_the_nearest(
+    project: Path, tmp_path: Path, size: str
+) -> None:
+    command = f"-m pipeline.tune --profile tiny --size {size} --params {project}/params.yaml"
+    command += f" --work {tmp_path} --tokens {tmp_path} --out {tmp_path}"
+    done = subprocess.run(
+        [sys.executable, *command.split()], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == EXIT_FATAL
+    remedy = {"smal": "did you mean small?", "jumbo": "choose one of them"}[size]
+    has = "params.yaml has sizes = ['small', 'medium', 'large', 'xl']"
+    assert f"--size {size}: {project}/{has}; {remedy}" in done.stderr

@@ -52,7 +52,7 @@ def comparison(groups: Sequence[Group], figure4: Figure4, draws: Draws) -> pd.Da
                 measured = figure4[group.label].get(split)
                 row |= _cells(f"{split}_perplexity", measured, size)
                 row |= _cells(f"{split}_bits_per_byte", bits[split], size)
-                row |= _step(f"{split}_step", measured, group.sizes, size)
+                row |= _step(f"{split}_step", measured, group.ladder, size)
                 row[f"{split}_interval_covers"] = measured.covers if measured else ""
             rows.append(row)
     return pd.DataFrame(rows)
@@ -75,8 +75,8 @@ def _cells(name: str, measured: Measured | None, size: str) -> dict[str, float]:
     }
 
 
-def _step(name: str, measured: Measured | None, sizes: list[str], size: str) -> dict[str, Any]:
-    smaller = sizes[sizes.index(size) - 1] if size != sizes[0] else ""
+def _step(name: str, measured: Measured | None, ladder: list[str], size: str) -> dict[str, Any]:
+    smaller = ladder[ladder.index(size) - 1] if size != ladder[0] else ""
     if measured is None or not {smaller, size} <= set(measured.sizes):
         return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan} | {
             f"{name}_falls_in": None
