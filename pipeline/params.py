@@ -148,12 +148,6 @@ class ModelParams(Section):
     context: PositiveCount
     """Positions the model can attend to, in tokens (the paper: 1024)."""
 
-    def num_parameters(self, vocab_size: int) -> int:
-        """Of this shape, the tied embedding once: 12 n^2 + 13 n a layer of width n, and its end."""
-        width = self.n_embd
-        embeddings = (vocab_size + self.context) * width
-        return embeddings + self.n_layer * (12 * width**2 + 13 * width) + 2 * width
-
     @model_validator(mode="after")
     def _heads_divide_width(self) -> ModelParams:
         if self.n_embd % self.n_head:
@@ -271,7 +265,7 @@ class ProfileParams(Section):
 
     def _sizes_rise(self) -> None:
         vocab = self.tokenize.vocab_size
-        counts = {size: model.num_parameters(vocab) for size, model in self.models.items()}
+        counts = {size: _num_parameters(model, vocab) for size, model in self.models.items()}
         for smaller, larger in pairwise(counts):
             if counts[smaller] > counts[larger]:
                 raise ValueError(
@@ -293,3 +287,10 @@ class ProfileParams(Section):
                 raise ValueError(
                     f"evaluate.{name} does not fit the smallest context, {context} tokens; lower it"
                 )
+
+
+def _num_parameters(model: ModelParams, vocab_size: int) -> int:
+    """The tied embedding once, 12 n^2 + 13 n a layer of width n, and the last norm."""
+    width = model.n_embd
+    embeddings = (vocab_size + model.context) * width
+    return embeddings + model.n_layer * (12 * width**2 + 13 * width) + 2 * width

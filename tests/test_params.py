@@ -185,13 +185,20 @@ def test_a_study_has_the_sizes_that_params_yaml_lists_in_its_order_and_no_other_
 
 
 @pytest.mark.parametrize(
-    ("size", "published"), [("small", 124_439_808), ("medium", 354_823_168), ("xl", 1_557_611_200)]
+    ("sizes", "counts"),
+    [
+        ("[medium, small]", ("354,823,168", "124,439,808")),
+        ("[xl, large]", ("1,557,611,200", "774,030,080")),
+    ],
 )
 def test_shapes_are_put_in_order_by_the_counts_of_the_released_checkpoints(
-    project: Path, size: str, published: int
+    project: Path, tmp_path: Path, sizes: str, counts: tuple[str, str]
 ) -> None:
-    study = load_params(project / "params.yaml", "paper").params
-    assert study.models[size].num_parameters(study.tokenize.vocab_size) == published
+    text = (project / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("sizes: [small, medium, large, xl]", f"sizes: {sizes}"))
+    with pytest.raises(ParamsError, match=f"with {counts[0]} parameters before .* {counts[1]};"):
+        load_params(path, "paper")
 
 
 @pytest.mark.parametrize("size", ["smal", "jumbo"])
