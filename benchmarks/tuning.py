@@ -30,8 +30,8 @@ from pipeline.evaluate.documents import choose_documents
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.windows import score_texts
 from pipeline.files import once, remove_path
-from pipeline.params import SIZES, ProfileParams
-from pipeline.params_file import load_params
+from pipeline.params import ProfileParams
+from pipeline.params_file import check_size, load_params
 from pipeline.stage import Stage
 from pipeline.training_job import make_job, open_data
 from pipeline.training_run import train_to
@@ -54,6 +54,9 @@ def main() -> None:
     """The command line."""
     options = _parse()
     params = load_params(Path("params.yaml"), options.profile).params
+    options.sizes = options.sizes or list(params.sizes)
+    for size in options.sizes:
+        check_size(size, params.sizes, Path("params.yaml"))
     grid = params.tune.learning_rates
     rates = options.rates or [rate_beyond(grid, "low"), *grid, rate_beyond(grid, "high")]
     tasks = [
@@ -101,7 +104,7 @@ def main() -> None:
         "how far the chosen rate's perplexity lies above the best of the grid.",
         table_of_rules(params, comparisons, cases),
     ])
-    script = name_part("tuning", options, {"sizes": SIZES})
+    script = name_part("tuning", options, {"sizes": params.sizes})
     print(write_results(script, "cpu", rows, notes).read_text())
 
 
@@ -112,7 +115,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--tokens", type=Path, required=True, help="what the tokenize stage made")
     parser.add_argument("--profile", default="tiny")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=SIZES)
+    parser.add_argument("--sizes", nargs="+", help="default: all")
     parser.add_argument(
         "--rates", type=float, nargs="+", help="default: the profile's, and one beyond either end"
     )

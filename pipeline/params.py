@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -204,23 +206,6 @@ class ReportParams(Section):
     title: str
 
 
-SIZES = ("small", "medium", "large", "xl")
-
-
-class ModelsParams(Section):
-    """The four rungs of Figure 4."""
-
-    small: ModelParams
-    medium: ModelParams
-    large: ModelParams
-    xl: ModelParams
-
-    def of(self, size: str) -> ModelParams:
-        """The shape of `size`, one of `SIZES`."""
-        model: ModelParams = getattr(self, size)
-        return model
-
-
 class ProfileParams(Section):
     """One study: every section of a profile."""
 
@@ -236,15 +221,22 @@ class ProfileParams(Section):
     tokenize: TokenizeParams
     tune: TuneParams
     train: TrainParams
-    models: ModelsParams
+    models: Mapping[str, ModelParams]
+    """The rungs of Figure 4 by name, smallest first: those of `sizes` alone, in its order."""
     evaluate: EvaluateParams
     overlap: OverlapParams
     report: ReportParams
 
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The study's rungs by name, smallest first: what every loop over sizes goes by."""
+        return tuple(self.models)
+
     @model_validator(mode="after")
     def _stages_agree(self) -> ProfileParams:
         self._corpus_has_one_source()
-        shortest = min(self.models.of(size).context for size in SIZES)
+        self._sizes_rise()
+        shortest = min(model.context for model in self.models.values())
         if max(self.evaluate.strides) > shortest:
             raise ValueError(
                 f"evaluate.strides = {self.evaluate.strides} exceeds the context of {shortest} "
@@ -271,6 +263,16 @@ class ProfileParams(Section):
                 "change both"
             )
 
+    def _sizes_rise(self) -> None:
+        vocab = self.tokenize.vocab_size
+        counts = {size: _num_parameters(model, vocab) for size, model in self.models.items()}
+        for smaller, larger in pairwise(counts):
+            if counts[smaller] > counts[larger]:
+                raise ValueError(
+                    f"sizes = {list(counts)} has {smaller} with {counts[smaller]:,} parameters "
+                    f"before {larger} with {counts[larger]:,}; put the smallest first"
+                )
+
     def _generation_fits(self, context: int) -> None:
         asked = self.evaluate
         lengths = {
@@ -285,3 +287,10 @@ class ProfileParams(Section):
                 raise ValueError(
                     f"evaluate.{name} does not fit the smallest context, {context} tokens; lower it"
                 )
+
+
+def _num_parameters(model: ModelParams, vocab_size: int) -> int:
+    """The tied embedding once, 12 n^2 + 13 n a layer of width n, and the last norm."""
+    width = model.n_embd
+    embeddings = (vocab_size + model.context) * width
+    return embeddings + model.n_layer * (12 * width**2 + 13 * width) + 2 * width

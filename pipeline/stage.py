@@ -28,8 +28,8 @@ from pipeline.deciders import deciders
 from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_INTERRUPTED, EXIT_TERMINATED, UserError
 from pipeline.executor import end_with_parent
 from pipeline.files import read_json, remove_path, replace_path, write_json
-from pipeline.params import SIZES, ProfileParams
-from pipeline.params_file import Study, load_params
+from pipeline.params import ProfileParams
+from pipeline.params_file import Study, check_size, load_params
 from pipeline.progress import Progress, format_seconds
 from pipeline.recorded import is_recorded
 from pipeline.shard_memory import REMEMBERED, Memory
@@ -82,8 +82,8 @@ class Definition:
     inputs: Mapping[str, str]
     """What each input is, by its name; each becomes an option `--name PATH`."""
     sections: Sequence[str]
-    """Sections of the profile that decide the result, or keys (`seeds.order`); `models` means the
-    own size's shape."""
+    """Sections of the profile that decide the result, or keys (`seeds.order`), or `sizes`; `models`
+    of a sized stage means the own size's shape."""
     run: Run
     """Computes into `stage.staging` and returns the counts and scores for metrics.json."""
     sized: bool = False
@@ -99,9 +99,12 @@ def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
     arguments = _parse(definition, argv)
 
     def run(log: logging.Logger) -> None:
+        study = load_params(arguments.params, arguments.profile)
+        if definition.sized:
+            check_size(arguments.size, study.params.sizes, arguments.params)
         run_stage(
             definition,
-            load_params(arguments.params, arguments.profile),
+            study,
             log,
             inputs={name: parse_place(getattr(arguments, name)) for name in definition.inputs},
             out=parse_place(arguments.out),
@@ -149,7 +152,7 @@ def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Names
     parser.add_argument("--profile", help="study of params.yaml (default: the file's choice)")
     parser.add_argument("--work", type=Path, default=Path("work"), help="resumable state")
     if definition.sized:
-        parser.add_argument("--size", required=True, choices=SIZES, help="rung of Figure 4")
+        parser.add_argument("--size", required=True, help="one of params.yaml's sizes")
     else:
         parser.set_defaults(size=None)
     for name, what in definition.inputs.items():
@@ -226,7 +229,7 @@ def _read_files(definition: Definition, inputs: Mapping[str, Path]) -> dict[str,
 
 def _settings(definition: Definition, params: ProfileParams, size: str | None) -> dict[str, Any]:
     """The parameters the result depends on; the profile's name and hardware are none of them."""
-    data = params.model_dump(mode="json")
+    data = params.model_dump(mode="json") | {"sizes": list(params.sizes)}
     settings: dict[str, Any] = {
         name: reduce(getitem, name.split("."), data) for name in definition.sections
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.files import read_json, sha256_file
-from pipeline.params import SIZES, ProfileParams
+from pipeline.params import ProfileParams
 from pipeline.work_folder import MANIFEST, METRICS
 from pipeline.yaml12 import load_yaml
 
@@ -102,7 +102,7 @@ def read_study(
     figure4 = _read_figure4(report / "figure4.csv")
     sizes = [
         read_size(size, params, study, figure4.get(size, {}))
-        for size in SIZES
+        for size in params.sizes
         if (study / "train" / size / METRICS).is_file()
     ]
     return StudyRecord(
@@ -158,7 +158,7 @@ def read_size(
 
 def size_params(size: str, params: ProfileParams, learning_rate: float | None) -> dict[str, str]:
     """The parameters of one size as MLflow keeps them: shape, budget, learning rate."""
-    values = params.models.of(size).model_dump() | params.train.model_dump()
+    values = params.models[size].model_dump() | params.train.model_dump()
     if learning_rate is not None:
         values["learning_rate"] = learning_rate
     return {name: str(value) for name, value in values.items()}

@@ -195,7 +195,7 @@ def make_job(
     """The training of the stage's size by the profile's recipe, with this peak rate."""
     params, train = stage.params, stage.params.train
     assert stage.size is not None
-    shape = params.models.of(stage.size)
+    shape = params.models[stage.size]
     config = GPT2Config(
         vocab_size=data.tokenizer.vocab_size,
         n_positions=shape.context,

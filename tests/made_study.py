@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from made_documents import english_passages, make_documents
+from shipped_sizes import SIZES
 
 from pipeline.documents import Document, write_documents
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.examples import Example, write_examples
 from pipeline.files import write_json
-from pipeline.params import SIZES, ProfileParams
+from pipeline.params import ProfileParams
 from pipeline.params_file import load_params
 from pipeline.results import Interval, Result, write_result
 from pipeline.token_shards import TokenDocument, open_split, write_token_shards
@@ -29,6 +30,7 @@ from pipeline.training_documents import write_training_documents
 from pipeline.work_folder import hash_input
 
 PARAMETERS = {"small": 38_128, "medium": 95_104, "large": 289_344, "xl": 1_071_872}
+_SHAPE = {"n_layer": 4, "n_head": 2, "context": 256}
 NUM_EXAMPLES = 12
 _TOKENIZER = "ab" * 32
 Scores = dict[str, list[Any]]
@@ -44,10 +46,26 @@ class MadeStudy:
     test: list[Document]
     examples: Mapping[str, Sequence[Example]]
 
+    @property
+    def num_parameters(self) -> dict[str, int]:
+        """By size; those of the shipped sizes, and as many again and half for other names."""
+        if self.params.sizes == SIZES:
+            return PARAMETERS
+        return {size: round(40_000 * 2.5**rank) for rank, size in enumerate(self.params.sizes)}
 
-def make_study(folder: Path, project: Path, *, num_documents: int = 30) -> MadeStudy:
+
+def name_sizes(params: dict[str, Any], sizes: Sequence[str]) -> None:
+    """Give the content of params.yaml other rungs in its tiny profile, each wider than the last."""
+    params["sizes"] = list(sizes)
+    params["profiles"]["tiny"]["models"] = {
+        size: {"label": f"rung {rank}", "n_embd": 16 * (rank + 1), **_SHAPE}
+        for rank, size in enumerate(sizes)
+    }
+
+
+def make_study(folder: Path, params_yaml: Path, *, num_documents: int = 30) -> MadeStudy:
     """Write every artefact that overlap and report read, but overlap's own."""
-    params = load_params(project / "params.yaml", "tiny").params
+    params = load_params(params_yaml, "tiny").params
     documents = make_documents(num_documents, words=80)
     train, test = documents[: num_documents * 2 // 3], documents[num_documents * 2 // 3 :]
     write_documents(folder / "dedup" / "kept", documents)
@@ -96,8 +114,8 @@ def _make_examples(train: list[Document], skip: int) -> dict[str, list[Example]]
 
 
 def write_evaluations(study: MadeStudy) -> None:
-    """Results of four sizes on every set, with per-example scores, and Figure 5's samples."""
-    for rank, size in enumerate(SIZES):
+    """Results of every size on every set, with per-example scores, and Figure 5's samples."""
+    for rank, size in enumerate(study.params.sizes):
         folder = study.folder / "evaluate" / size
         for name, eval_set in EVAL_SETS.items():
             if eval_set.scoring == "documents":
@@ -107,7 +125,7 @@ def write_evaluations(study: MadeStudy) -> None:
                 ids = [example.id for example in study.examples[name]]
             write_set(folder, name, ids, rank)
         _write_samples(study, folder, rank)
-        write_json(folder / "metrics.json", _head("evaluate", size) | {"not_run": {}})
+        write_json(folder / "metrics.json", _head("evaluate", size, rank) | {"not_run": {}})
 
 
 def write_set(folder: Path, name: str, ids: Sequence[str], rank: int) -> Result:
@@ -261,7 +279,7 @@ def _write_samples(study: MadeStudy, folder: Path, rank: int) -> None:
 
 def write_trainings(study: MadeStudy) -> None:
     """Curves, sweeps and metrics of tune and train."""
-    for rank, size in enumerate(SIZES):
+    for rank, size in enumerate(study.params.sizes):
         train, tune = study.folder / "train" / size, study.folder / "tune" / size
         rows = []
         for step in range(1, 31):
@@ -273,15 +291,15 @@ def write_trainings(study: MadeStudy) -> None:
         )
         write_json(
             train / "metrics.json",
-            _head("train", size)
+            _head("train", size, rank)
             | {
-                "parameters": PARAMETERS[size],
-                "non_embedding_parameters": PARAMETERS[size] // 2,
+                "parameters": study.num_parameters[size],
+                "non_embedding_parameters": study.num_parameters[size] // 2,
                 "tokens": 1_500_000,
                 "epochs": 1.02,
                 "training_documents": 20,
                 "training_text_tokens": 1_470_588,
-                "tokens_per_parameter": 1_500_000 / PARAMETERS[size],
+                "tokens_per_parameter": 1_500_000 / study.num_parameters[size],
                 "steps": 366,
                 "train_loss": rows[-1][1],
                 "valid_loss": rows[-1][2],
@@ -301,7 +319,7 @@ def write_trainings(study: MadeStudy) -> None:
         write_json(train / "config.json", {"n_layer": rank + 1, "vocab_size": 2048})
         best = rates[losses.index(min(losses))]
         write_json(tune / "learning_rate.json", {"learning_rate": best, "at_grid_edge": None})
-        write_json(tune / "metrics.json", _head("tune", size) | {"learning_rate": best})
+        write_json(tune / "metrics.json", _head("tune", size, rank) | {"learning_rate": best})
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -312,8 +330,8 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]
         writer.writerows(rows)
 
 
-def _head(stage: str, size: str | None = None) -> dict[str, Any]:
-    seconds = 12.5 if size is None else 20.0 * (1 + SIZES.index(size))
+def _head(stage: str, size: str | None = None, rank: int = 0) -> dict[str, Any]:
+    seconds = 12.5 if size is None else 20.0 * (1 + rank)
     return {
         "stage": stage,
         "profile": "tiny",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,18 @@ class Checkout:
         text, count = re.subn(pattern, rf"\g<1>{value}", path.read_text(), count=1)
         assert count == 1, f"{pattern} not found"
         path.write_text(text)
+
+
+def small_checkout(project: Path, folder: Path) -> Checkout:
+    """A copy of the project in an empty folder, its numbers smaller; nothing has run yet."""
+    for name in ("flows", "pipeline", "models", ".dvc"):
+        ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp")
+        shutil.copytree(project / name, folder / name, ignore=ignored)
+    for name in ("dvc.yaml", "params.yaml", "pyproject.toml", "constraints.txt", ".dvcignore"):
+        shutil.copy(project / name, folder / name)
+    checkout = Checkout(folder)
+    checkout.run("git", "init", "--quiet")
+    for section, changes in SMALLER.items():
+        for key, value in changes.items():
+            checkout.set_param(rf"(?ms)^(    {section}:\n.*?^      {key}: )[^\n]*", str(value))
+    return checkout

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped_sizes import SIZES
 
 from pipeline.code_closure import CodeTree
 from pipeline.deciders import ROOT
-from pipeline.params import SIZES, ProfileParams
+from pipeline.params import ProfileParams
 from pipeline.watch.run import STAGES_FILE, stages
 from pipeline.yaml12 import load_yaml
 
@@ -78,14 +79,28 @@ def test_dvc_watches_the_sections_of_params_that_the_stage_reads(
     for param in named:
         watched.add(param.removeprefix("profiles.${profile}.").removesuffix(".${item.size}"))
     assert watched == sections
-    assert {name.split(".")[0] for name in sections} <= set(ProfileParams.model_fields)
+    assert {name.split(".")[0] for name in sections} <= {*ProfileParams.model_fields, "sizes"}
 
 
-def test_the_report_waits_for_every_size(dvc_yaml: dict[str, Any]) -> None:
-    deps = " ".join(dvc_yaml["stages"]["report"]["deps"])
+def test_the_chain_names_no_size_and_what_reads_all_waits_for_their_folders(
+    dvc_yaml: dict[str, Any], project: Path
+) -> None:
     for size in SIZES:
-        assert f"evaluate/{size}" in deps
-        assert f"train/{size}/loss_curve.csv" in deps
+        assert not re.search(rf"\b{size}\b", (project / "dvc.yaml").read_text())
+    folders = {f"data/${{profile}}/{stage}" for stage in ("tune", "train", "evaluate")}
+    assert folders <= set(dvc_yaml["stages"]["report"]["deps"])
+    assert folders - {"data/${profile}/tune"} <= set(dvc_yaml["stages"]["overlap"]["deps"])
+
+
+def test_no_code_names_a_size(project: Path) -> None:
+    """Names stand in params.yaml; the parameters that were read hand them on."""
+    named = [
+        (path, node.value)
+        for path in _sources(project)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in SIZES
+    ]
+    assert named == []
 
 
 def _sources(project: Path) -> list[Path]:

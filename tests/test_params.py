@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.errors import UserError
+from pipeline.errors import EXIT_FATAL, UserError
 from pipeline.params_file import ParamsError, load_params
 from pipeline.yaml12 import load_yaml
 
@@ -80,7 +82,31 @@ MISTAKES = [
     ),
     ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
     ("profile: tiny", "profil: tiny", r"profile is missing; add it"),
-    ("sizes: [small,", "sizes: [tiny,", r"sizes = .* must be \['small', 'medium', 'large', 'xl'\]"),
+    (
+        "sizes: [small, medium,",
+        "sizes: [small, mediun,",
+        r"profiles\.tiny\.models\.mediun is missing, and sizes names it; did you mean medium\?",
+    ),
+    (
+        "sizes: [small, medium,",
+        "sizes: [small, rung2,",
+        r"profiles\.tiny\.models\.rung2 is missing, and sizes names it; add its shape",
+    ),
+    (
+        "sizes: [small, medium,",
+        "sizes: [medium, small,",
+        r"has medium with 75,456 parameters before small with 25,440; put the smallest first",
+    ),
+    ("sizes: [small,", "sizes: [small, small,", r"sizes has 'small' more than once; remove one"),
+    ("sizes: [small,", "sizes: [117, small,", r"sizes has 117, .* \(a number in quotes is text\)"),
+    ("sizes: [small,", "sizes: [a/b, small,", r"sizes has 'a/b', and a name is text of letters"),
+    ("sizes: [small, medium, large, xl]", "sizes: []", r"sizes = \[\] must list the rungs"),
+    ("sizes: [small, medium, large, xl]", "sizes: small", r"sizes = 'small' must list the rungs"),
+    (
+        "      small: {label: 4x16, n_layer: 4,",
+        "      small: {label: 4x16, n_layers: 4,",
+        r"models\.small\.n_layers is no known key; did you mean n_layer\?",
+    ),
     ("profiles:\n", "profiles: [\n", r"line \d+, column \d+: .*; mend the YAML there"),
 ]
 
@@ -145,3 +171,46 @@ def test_a_search_that_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(ParamsError, match=match):
         load_params(_with(project, tmp_path, key, value), "tiny")
+
+
+def test_a_study_has_the_sizes_that_params_yaml_lists_in_its_order_and_no_other_shape(
+    project: Path, tmp_path: Path
+) -> None:
+    text = (project / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("sizes: [small, medium, large, xl]", "sizes: [medium, xl]"))
+    study = load_params(path, "tiny").params
+    assert study.sizes == ("medium", "xl")
+    assert study.models["xl"].n_embd == 96
+
+
+@pytest.mark.parametrize(
+    ("sizes", "counts"),
+    [
+        ("[medium, small]", ("354,823,168", "124,439,808")),
+        ("[xl, large]", ("1,557,611,200", "774,030,080")),
+    ],
+)
+def test_shapes_are_put_in_order_by_the_counts_of_the_released_checkpoints(
+    project: Path, tmp_path: Path, sizes: str, counts: tuple[str, str]
+) -> None:
+    text = (project / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("sizes: [small, medium, large, xl]", f"sizes: {sizes}"))
+    with pytest.raises(ParamsError, match=f"with {counts[0]} parameters before .* {counts[1]};"):
+        load_params(path, "paper")
+
+
+@pytest.mark.parametrize("size", ["smal", "jumbo"])
+def test_a_stage_refuses_a_size_that_the_study_lacks_and_names_the_nearest(
+    project: Path, tmp_path: Path, size: str
+) -> None:
+    command = f"-m pipeline.tune --profile tiny --size {size} --params {project}/params.yaml"
+    command += f" --work {tmp_path} --tokens {tmp_path} --out {tmp_path}"
+    done = subprocess.run(
+        [sys.executable, *command.split()], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == EXIT_FATAL
+    remedy = {"smal": "did you mean small?", "jumbo": "choose one of them"}[size]
+    has = "params.yaml has sizes = ['small', 'medium', 'large', 'xl']"
+    assert f"--size {size}: {project}/{has}; {remedy}" in done.stderr

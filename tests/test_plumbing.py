@@ -98,8 +98,7 @@ def test_parameters_compute_nothing(section: type[Section]) -> None:
     others = [m.name for m in methods if "validator" not in ast.unparse(m.decorator_list[:1] or m)]
     assert others in (
         [],
-        ["of"],
-        ["_corpus_has_one_source", "_generation_fits"],
+        ["sizes", "_corpus_has_one_source", "_sizes_rise", "_generation_fits"],
     )  # which choose and check
 
 

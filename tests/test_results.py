@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.params_file import load_params
+from pipeline.yaml12 import load_yaml
 
 SIZES = ["small", "medium", "large", "xl"]
 
@@ -47,14 +47,15 @@ def test_every_size_was_trained_at_the_best_rate_that_was_trained_to_the_end(
     results: Path,
 ) -> None:
     table = pd.read_csv(results / "table2.csv").set_index("size")
-    params = load_params(results / "params.yaml").params
+    # As it was then: the parameters of today have other keys.
+    params = load_yaml(results / "params.yaml")["profiles"]["single_gpu"]
     for size in SIZES:
         sweep = pd.read_csv(results / "sweeps" / f"{size}.csv")
-        whole = sweep[sweep.tokens == params.train.tokens]
+        whole = sweep[sweep.tokens == params["train"]["tokens"]]
         best = whole.loc[whole.valid_loss.idxmin()]
         assert best.learning_rate == table.loc[size, "learning_rate"]
-        shape = params.models.of(size)
-        assert (shape.n_layer, shape.n_embd) == tuple(table.loc[size, ["layers", "width"]])
+        shape = params["models"][size]
+        assert (shape["n_layer"], shape["n_embd"]) == tuple(table.loc[size, ["layers", "width"]])
 
 
 def test_the_tables_are_the_perplexities_of_the_losses(results: Path, losses: pd.DataFrame) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped_sizes import SIZES
 from tracked_artefacts import LOSSES, write_study
 
-from pipeline.params import SIZES, ProfileParams
+from pipeline.params import ProfileParams
 from pipeline.params_file import load_params
 from pipeline.run_store import process_start
 from pipeline.shard_memory import Memory

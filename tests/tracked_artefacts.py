@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipeline.params import SIZES
+from shipped_sizes import SIZES
+
 from pipeline.results import Result, write_result
 
 LOSSES = dict(zip(SIZES, (6.0, 5.5, 5.0, 4.5), strict=True))

@@ -48,6 +48,8 @@ class Study:
     """Parameters by dotted name; empty where none are recorded."""
     sizes: dict[str, Size]
     """By name, the smallest first."""
+    trained: list[str] = field(default_factory=list)
+    """Every size that was trained, the smallest first, evaluated or not."""
 
     @property
     def tokenizer(self) -> str:
@@ -79,6 +81,11 @@ class Group:
         """The one whose counts of parameters and tokens stand for all."""
         return self.studies[0]
 
+    @property
+    def ladder(self) -> list[str]:
+        """With sizes that a replicate lacks: the next smaller one is the next of these."""
+        return max((study.trained for study in self.studies), key=len)
+
     def training(self, size: str, key: str) -> Any:
         """A number of the training's metrics.json; None where an old study lacks it."""
         return self.first.sizes[size].training.get(key)
@@ -91,19 +98,20 @@ def read_study(place: Place) -> Study:
         UserError: there are none.
         CorruptDataError: a file is damaged.
     """
-    sizes = []
-    for metrics in sorted(place.folder.glob(f"train/*/{METRICS}")):
-        name = metrics.parent.name
+    found = sorted(path.parent for path in place.folder.glob(f"train/*/{METRICS}"))
+    trainings = {folder.name: read_metrics(folder) for folder in found}
+    trained = sorted(trainings, key=lambda name: int(trainings[name]["parameters"]))
+    sizes = {}
+    for name in trained:
         folder = place.folder / "evaluate" / name
         if folder.is_dir():
-            sizes.append(Size(name, read_metrics(metrics.parent), read_results(folder), folder))
+            sizes[name] = Size(name, trainings[name], read_results(folder), folder)
     if not sizes:
         raise UserError(
             f"{place.folder}: no size was both trained and evaluated; run `dvc repro` there, or "
             "copy train/*/metrics.json and evaluate/ here"
         )
-    sizes.sort(key=lambda size: int(size.training["parameters"]))
-    return Study(place, settings(place), {size.name: size for size in sizes})
+    return Study(place, settings(place), sizes, trained)
 
 
 def group(studies: Sequence[Study], labels: Sequence[str]) -> list[Group]:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from pipeline.compare.measure import BITS_PER_BYTE, PERPLEXITY, Draws, Measured, measure
 from pipeline.compare.studies import SPLITS, Group
-from pipeline.params import SIZES
 from pipeline.scaling import Estimate, Floats, fit_floors, slope, step_ratio
 
 COUNTS = {"all": "parameters", "without embeddings": "non_embedding_parameters"}
@@ -53,7 +52,7 @@ def comparison(groups: Sequence[Group], figure4: Figure4, draws: Draws) -> pd.Da
                 measured = figure4[group.label].get(split)
                 row |= _cells(f"{split}_perplexity", measured, size)
                 row |= _cells(f"{split}_bits_per_byte", bits[split], size)
-                row |= _step(f"{split}_step", measured, size)
+                row |= _step(f"{split}_step", measured, group.ladder, size)
                 row[f"{split}_interval_covers"] = measured.covers if measured else ""
             rows.append(row)
     return pd.DataFrame(rows)
@@ -76,8 +75,8 @@ def _cells(name: str, measured: Measured | None, size: str) -> dict[str, float]:
     }
 
 
-def _step(name: str, measured: Measured | None, size: str) -> dict[str, Any]:
-    smaller = SIZES[SIZES.index(size) - 1] if size != SIZES[0] else ""
+def _step(name: str, measured: Measured | None, ladder: list[str], size: str) -> dict[str, Any]:
+    smaller = ladder[ladder.index(size) - 1] if size != ladder[0] else ""
     if measured is None or not {smaller, size} <= set(measured.sizes):
         return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan} | {
             f"{name}_falls_in": None

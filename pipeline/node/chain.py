@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.params import SIZES
+from pipeline.params_file import Study
 from pipeline.work_folder import METRICS
 from pipeline.yaml12 import load_yaml
 
@@ -36,6 +36,8 @@ class Chain:
 
     stages: dict[str, Any]
     profile: str
+    sizes: tuple[str, ...]
+    """Those of params.yaml, smallest first."""
 
     def command(self, task: Task) -> list[str]:
         """What DVC would start, with this Python."""
@@ -58,14 +60,18 @@ class Chain:
             self._fill(dep, size)
             for stage in STAGES
             for dep in self.stages[stage]["deps"]
-            for size in SIZES
+            for size in self.sizes
         }
         return [Path(dep) for dep in sorted(deps) if dep.startswith(before)]
+
+    def tasks(self) -> list[Task]:
+        """Every stage of every size, stage by stage."""
+        return [Task(stage, size) for stage in STAGES for size in self.sizes]
 
     def _fill(self, text: str, size: str) -> str:
         return text.replace("${profile}", self.profile).replace("${item.size}", size)
 
 
-def read_chain(profile: str, path: Path = Path("dvc.yaml")) -> Chain:
+def read_chain(study: Study, path: Path = Path("dvc.yaml")) -> Chain:
     """The chain of `path`, which stands in the folder that commands start in."""
-    return Chain(load_yaml(path)["stages"], profile)
+    return Chain(load_yaml(path)["stages"], study.profile, study.params.sizes)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.params import SIZES
 from pipeline.params_file import load_params
 from pipeline.stage import run_command
 
@@ -66,7 +65,7 @@ def _add_run(part: argparse.ArgumentParser) -> None:
     what = "gets the results, in files of at most 15 MiB (default: %(default)s)"
     add("--out", type=Path, default=Path("results"), metavar="FOLDER", help=what)
     what = "run these alone, in this order (default: all, as they grow)"
-    add("--sizes", nargs="+", choices=SIZES, default=SIZES, metavar="SIZE", help=what)
+    add("--sizes", nargs="+", metavar="SIZE", help=what)
     what = "sizes at once on the same GPU (default: 1)"
     add("--side-by-side", type=int, default=1, metavar="N", help=what)
     what = (

@@ -15,7 +15,6 @@ from pipeline.node.chain import STAGES, Chain, Task
 from pipeline.node.identity import hash_code
 from pipeline.node.pack import PAYLOAD
 from pipeline.node.pieces import write_pieces
-from pipeline.params import SIZES
 from pipeline.work_folder import METRICS
 
 LOGS = Path("work") / "node"
@@ -29,7 +28,7 @@ def write_results(chain: Chain, out: Path, *, weights_bytes: int) -> int:
 
     Weights come along, smallest first, while they fit into `weights_bytes`.
     """
-    done = [task for size in SIZES for task in _tasks_done(chain, size)]
+    done = [task for size in chain.sizes for task in _tasks_done(chain, size)]
     with tempfile.TemporaryDirectory(prefix="node-") as temporary:
         members: dict[str, Path] = {}
         for task in done:

@@ -34,7 +34,7 @@ def pack(study: Study, out: Path, log: logging.Logger) -> None:
     """
     if out.exists():
         raise UserError(f"{out}: exists already; name another folder or delete it")
-    chain = read_chain(study.profile)
+    chain = read_chain(study)
     for path in chain.inputs():
         if not path.exists():
             raise UserError(f"{path}: not made yet; run `dvc repro tokenize eval_sets` first")

@@ -26,7 +26,7 @@ from pipeline.node.chain import STAGES, Chain, Task, read_chain
 from pipeline.node.identity import hash_code, identify, require_same
 from pipeline.node.outcome import LOGS, in_words, write_results
 from pipeline.node.pack import PAYLOAD, unpack
-from pipeline.params_file import load_params
+from pipeline.params_file import check_size, load_params
 
 _GRACE_S = 30.0  # for a checkpoint of 1.5 GB and the end of a process that holds a GPU
 _WRITE_S = 15.0  # for the results
@@ -41,7 +41,8 @@ class Asked:
     minutes: float | None
     """To be over by then."""
     out: Path
-    sizes: Sequence[str]
+    sizes: Sequence[str] | None
+    """These alone, in this order; None: all, as they grow."""
     side_by_side: int
     """Sizes at once."""
     weights_bytes: int
@@ -70,17 +71,18 @@ def run(asked: Asked, log: logging.Logger) -> int:
     seconds = float("inf") if asked.minutes is None else asked.minutes * 60
     clock = Clock(time.monotonic() + seconds - _GRACE_S - _WRITE_S)
     chain = open_payload(log)
+    sizes = asked.sizes or chain.sizes
+    for size in sizes:
+        check_size(size, chain.sizes, Path("params.yaml"))
     signal.signal(signal.SIGTERM, lambda number, frame: _stop(clock, frame))
     try:
-        failures = _run_sizes(chain, asked, clock, log)
+        failures = _run_sizes(chain, sizes, asked.side_by_side, clock, log)
     finally:
         num_bytes = write_results(chain, asked.out, weights_bytes=asked.weights_bytes)
         log.info("%s: results so far, %.1f MB", asked.out, num_bytes / 1e6)
     if failures:
         raise UserError("; ".join(failures))
-    left = [
-        task.title for size in asked.sizes for task in tasks_of(size) if not chain.is_done(task)
-    ]
+    left = [task.title for size in sizes for task in tasks_of(size) if not chain.is_done(task)]
     if not left:
         return EXIT_DONE
     log.info("not done yet: %s; the same command goes on", ", ".join(left))
@@ -101,10 +103,8 @@ def open_payload(log: logging.Logger) -> Chain:
     root = Path()
     payload = read_json(root / PAYLOAD)
     unpack(root)
-    study, chain = (
-        load_params(root / "params.yaml", payload["profile"]),
-        read_chain(payload["profile"]),
-    )
+    study = load_params(root / "params.yaml", payload["profile"])
+    chain = read_chain(study)
     require_same(identify(study.params, chain.inputs()), payload["identity"], "the files here")
     if hash_code(root) != payload["code"]:
         log.warning("the code is not as it was packed; `take` will ask for --other-code")
@@ -115,10 +115,12 @@ def _stop(clock: Clock, frame: FrameType | None) -> None:
     clock.stopped.set()
 
 
-def _run_sizes(chain: Chain, asked: Asked, clock: Clock, log: logging.Logger) -> list[str]:
-    """Run sizes, `side_by_side` at once; returns what failed."""
-    with ThreadPoolExecutor(asked.side_by_side) as pool:
-        ended = pool.map(lambda size: _run_size(chain, size, clock, log), asked.sizes)
+def _run_sizes(
+    chain: Chain, sizes: Sequence[str], at_once: int, clock: Clock, log: logging.Logger
+) -> list[str]:
+    """Run sizes, `at_once` side by side; returns what failed."""
+    with ThreadPoolExecutor(at_once) as pool:
+        ended = pool.map(lambda size: _run_size(chain, size, clock, log), sizes)
         return [failure for failure in ended if failure]
 
 

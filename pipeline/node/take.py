@@ -11,10 +11,9 @@ from pathlib import Path
 from models.weights_note import WEIGHTS, read_note
 from pipeline.errors import UserError
 from pipeline.files import read_json, replace_path, sha256_file
-from pipeline.node.chain import STAGES, Task, read_chain
+from pipeline.node.chain import Task, read_chain
 from pipeline.node.identity import hash_code, identify, require_same
 from pipeline.node.pieces import RESULTS, read_pieces
-from pipeline.params import SIZES
 from pipeline.params_file import Study
 from pipeline.tracking import record_study
 from pipeline.work_folder import METRICS
@@ -33,7 +32,7 @@ def take(study: Study, folder: Path, log: logging.Logger, *, other_code: bool) -
     data = Path("data") / study.profile
     if any(task.stage == "train" for task in taken):
         record_study(study.profile, study.params, data, log)
-    left = [t.title for t in _all_tasks() if t not in taken]
+    left = [t.title for t in read_chain(study).tasks() if t not in taken]
     log.info("%s", f"not among them: {', '.join(left)}" if left else "`dvc repro` goes on")
 
 
@@ -46,13 +45,13 @@ def put_results(
         CorruptDataError: a piece is missing or damaged.
         UserError: parameters, inputs or code are not this study's.
     """
-    chain = read_chain(study.profile)
+    chain = read_chain(study)
     with tempfile.TemporaryDirectory(prefix="node-") as temporary:
         results = read_pieces(folder, Path(temporary))
         here = identify(study.params, chain.inputs())
         require_same(results["identity"], here, f"the results in {folder}")
         _check_code(results["code"], log, other_code=other_code)
-        tasks = [task for task in _all_tasks() if task.title in results["stages"]]
+        tasks = [task for task in chain.tasks() if task.title in results["stages"]]
         for task in tasks:
             _publish(Path(temporary) / task.stage / task.size, chain.out(task))
         node = Path("data") / study.profile / "node"
@@ -68,10 +67,6 @@ def _keep_what_is_not_in(stages: list[str], node: Path) -> None:
     if (old := node / RESULTS).is_file() and set(read_json(old)["stages"]) - set(stages):
         number = len(list(node.glob("results.*.json"))) + 1
         replace_path(old, node / f"results.{number}.json")
-
-
-def _all_tasks() -> list[Task]:
-    return [Task(stage, size) for stage in STAGES for size in SIZES]
 
 
 def _check_code(code: dict[str, str], log: logging.Logger, *, other_code: bool) -> None:

@@ -17,7 +17,7 @@ if __name__ == "__main__":
                 "eval_sets": "what the eval_sets stage made",
                 "results": "folder of what the evaluate stage made, by size",
             },
-            sections=("seeds.sampling", "evaluate.bootstrap_samples", "overlap"),
+            sections=("sizes", "seeds.sampling", "evaluate.bootstrap_samples", "overlap"),
             reads={"trained": ("*/documents.parquet",)},
             run=run,
         )

@@ -6,7 +6,7 @@ Each metric is computed again from per-example scores, so `all` is the evaluatio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from pipeline.overlap.difference import (
     difference,
     terms_of,
 )
-from pipeline.params import SIZES
 from pipeline.results import read_results, read_scores
 
 MUCH_OVERLAP_PERCENT = 15.0  # the paper's bucket for LAMBADA, section 4
@@ -50,9 +49,9 @@ _MORE_METRICS = {"lambada": ("accuracy@stop_word_filter",)}
 
 
 def clean_subset(
-    results: Path, overlaps: dict[str, pd.DataFrame], draws: Draws
+    results: Mapping[str, Path], overlaps: dict[str, pd.DataFrame], draws: Draws
 ) -> tuple[pd.DataFrame, int]:
-    """One row a size, set and metric; and how many metrics have no per-example form.
+    """One row a size of `results`, set and metric; and how many metrics have no per-example form.
 
     Columns: size, set, metric, all, clean (examples without a shared n-gram), num_all, num_clean,
     over_15_percent, num_over_15_percent, and difference: all minus clean, with its 95 % interval
@@ -61,11 +60,11 @@ def clean_subset(
     """
     rows: list[dict[str, Any]] = []
     left_out = 0
-    for size in SIZES:
-        for name, result in read_results(results / size).items():
+    for size, folder in results.items():
+        for name, result in read_results(folder).items():
             if name not in overlaps or result.not_run:
                 continue
-            joined = _join(read_scores(results / size, name), overlaps[name], size, name)
+            joined = _join(read_scores(folder, name), overlaps[name], size, name)
             for metric in (*EVAL_SETS[name].metrics, *_more(name, result.metrics)):
                 if metric in result.no_signal:
                     continue

@@ -19,7 +19,6 @@ from pipeline.overlap.difference import (
     difference,
     terms_of,
 )
-from pipeline.params import SIZES
 from pipeline.results import read_results, read_scores
 
 HELD = {"any 8-gram": 0.0, "over half": 50.0}
@@ -40,8 +39,10 @@ COLUMNS = [
 ]
 
 
-def coqa_domains(results: Path, overlaps: Mapping[str, pd.DataFrame], draws: Draws) -> pd.DataFrame:
-    """One row a size, domain (and all together) and measure of what is held.
+def coqa_domains(
+    results: Mapping[str, Path], overlaps: Mapping[str, pd.DataFrame], draws: Draws
+) -> pd.DataFrame:
+    """One row a size of `results`, domain (and all together) and measure of what is held.
 
     The overlap of a story is that of the texts of its questions together, each the story, the
     question and its answer. f1_held and f1_others are means over questions; the difference has a
@@ -49,13 +50,13 @@ def coqa_domains(results: Path, overlaps: Mapping[str, pd.DataFrame], draws: Dra
     nothing of the model.
     """
     rows: list[dict[str, Any]] = []
-    for size in SIZES:
-        result = read_results(results / size).get("coqa")
+    for size, folder in results.items():
+        result = read_results(folder).get("coqa")
         if result is None or result.not_run or "coqa" not in overlaps:
             continue
         if "f1" in result.no_signal:
             continue  # every answer empty, say: means of nothing
-        scores = read_scores(results / size, "coqa").merge(overlaps["coqa"], on="id")
+        scores = read_scores(folder, "coqa").merge(overlaps["coqa"], on="id")
         if "group" in scores:
             for held, percent in HELD.items():
                 rows += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,6 @@ from pipeline.overlap.training_side import (
     id_hashes,
     save_array,
 )
-from pipeline.params import SIZES
 from pipeline.stage import Stage
 from pipeline.training_documents import read_training_documents
 
@@ -46,9 +45,10 @@ from pipeline.training_documents import read_training_documents
 def run(stage: Stage) -> dict[str, Any]:
     """Write the tables and figures of memory, and the index of n-grams; returns counts."""
     params, inputs = stage.params.overlap, stage.inputs
+    results = {size: inputs["results"] / size for size in stage.params.sizes}
     texts = list(example_texts(inputs["eval_sets"] / "test"))
-    texts += scored_document_texts(inputs["results"], inputs["documents"])
-    drawn, too_short = _long_enough(completions(inputs["results"]), params.ngram_words)
+    texts += scored_document_texts(results, inputs["documents"])
+    drawn, too_short = _long_enough(completions(results), params.ngram_words)
     asked = [text.words for text in texts] + [text.words for text in drawn]
     side = SeenIndex(asked, params.ngram_words)
     shards = _read_training_side(stage, side, SoughtTexts.of([t.words for t in drawn], side.index))
@@ -67,9 +67,9 @@ def run(stage: Stage) -> dict[str, Any]:
     if not params.index:
         leave_out_index(stage.staging / "index")
     draws = Draws(stage.params.evaluate.bootstrap_samples, stage.params.seeds.sampling)
-    subset, left_out = clean_subset(inputs["results"], overlaps, draws)
+    subset, left_out = clean_subset(results, overlaps, draws)
     _write_csv(stage, "clean_subset", subset)
-    _write_csv(stage, "coqa_domains", coqa_domains(inputs["results"], overlaps, draws))
+    _write_csv(stage, "coqa_domains", coqa_domains(results, overlaps, draws))
     return {
         "train_documents": sum(shard.documents for shard in shards),
         "train_ngrams": merged.ngrams,
@@ -93,7 +93,8 @@ def _read_training_side(stage: Stage, side: SeenIndex, sought: SoughtTexts) -> l
     )
     side.index.save(index)
     sought.save(spans)
-    save_array(train_ids, id_hashes(_training_documents(stage.inputs["trained"])))
+    documents = _training_documents(stage.inputs["trained"], stage.params.sizes)
+    save_array(train_ids, id_hashes(documents))
     read = ReadShard(
         folder=stage.work / "train_ngrams", train_ids=train_ids, index=index, sought=spans
     )
@@ -105,20 +106,20 @@ def _read_training_side(stage: Stage, side: SeenIndex, sought: SoughtTexts) -> l
     return shards
 
 
-def _training_documents(folder: Path) -> list[str]:
+def _training_documents(folder: Path, sizes: Sequence[str]) -> list[str]:
     """The documents that every size was trained on.
 
     Raises:
         CorruptDataError: the sizes were not trained on the same documents.
     """
-    by_size = {size: read_training_documents(folder / size) for size in SIZES}
+    by_size = {size: read_training_documents(folder / size) for size in sizes}
     for size, ids in by_size.items():
-        if ids != by_size[SIZES[0]]:
+        if ids != by_size[sizes[0]]:
             raise CorruptDataError(
                 f"{folder / size}: trained on {len(ids):,} documents, which are not the "
-                f"{len(by_size[SIZES[0]]):,} of {SIZES[0]}; run dvc repro"
+                f"{len(by_size[sizes[0]]):,} of {sizes[0]}; run dvc repro"
             )
-    return by_size[SIZES[0]]
+    return by_size[sizes[0]]
 
 
 def _write_examples(stage: Stage, side: SeenIndex, texts: list[Text]) -> dict[str, pd.DataFrame]:

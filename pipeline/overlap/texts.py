@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,6 @@ import pandas as pd
 from pipeline.documents import read_documents
 from pipeline.errors import CorruptDataError
 from pipeline.examples import read_examples
-from pipeline.params import SIZES
 from pipeline.results import read_scores
 from pipeline.words import split_words
 
@@ -46,35 +45,35 @@ def example_texts(folder: Path) -> Iterator[Text]:
             yield Text(path.stem, example.id, split_words(example.text))
 
 
-def scored_document_texts(results: Path, documents: Path) -> Iterator[Text]:
+def scored_document_texts(results: Mapping[str, Path], documents: Path) -> Iterator[Text]:
     """The documents of the test split that every size was scored on."""
-    wanted = set(read_scores(results / SIZES[0], TEST_SPLIT)["id"])
+    wanted = set(read_scores(next(iter(results.values())), TEST_SPLIT)["id"])
     for document in read_documents(documents):
         if document.id in wanted:
             yield Text(TEST_SPLIT, document.id, split_words(document.text))
 
 
-def completions(results: Path) -> Iterator[Completion]:
+def completions(results: Mapping[str, Path]) -> Iterator[Completion]:
     """Figure 5's real completions of test documents, and each size's samples in their place.
 
     Raises:
         CorruptDataError: a size's samples are missing, damaged, or of other contexts.
     """
-    ids: list[str] = []
-    for size in SIZES:
-        path = results / size / "samples.parquet"
+    first, ids = next(iter(results)), list[str]()
+    for size, folder in results.items():
+        path = folder / "samples.parquet"
         try:
             frame = pd.read_parquet(path, columns=_SAMPLE_COLUMNS)
         except (OSError, ValueError) as error:
             raise CorruptDataError(
                 f"{path}: no samples ({error}); run dvc repro evaluate@{size}"
             ) from None
-        if size == SIZES[0]:
+        if size == first:
             ids = frame["id"].tolist()
             yield from _read(frame, "completion", "real", "")
         elif frame["id"].tolist() != ids:
             raise CorruptDataError(
-                f"{path}: its contexts are not those of {SIZES[0]}; run dvc repro evaluate@{size}"
+                f"{path}: its contexts are not those of {first}; run dvc repro evaluate@{size}"
             )
         yield from _read(frame, "sample", "sample", size)
 

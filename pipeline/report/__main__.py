@@ -12,6 +12,7 @@ if __name__ == "__main__":
             "from the artefacts of the other stages alone.",
             inputs={"study": "folder of what all other stages made, by stage"},
             sections=(
+                "sizes",
                 "seeds",
                 "sample_web",
                 "eval_sets",

@@ -15,7 +15,6 @@ import pandas as pd
 
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import departures
-from pipeline.params import SIZES
 from pipeline.report.study import Study
 
 PAPER_TABLE6 = {
@@ -46,8 +45,8 @@ def comparison(study: Study) -> pd.DataFrame | None:
     rows = []
     for name, eval_set in EVAL_SETS.items():
         for metric, numbers in eval_set.paper.items():
-            for size in SIZES:
-                paper = numbers.get(study.params.models.of(size).label)
+            for size in study.sizes:
+                paper = numbers.get(study.params.models[size].label)
                 if paper is not None:
                     rows.append(_row(study, name, metric, size, paper))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.params import SIZES
 from pipeline.report.study import Study
 from pipeline.report.style import (
     MUTED,
-    SIZE_COLOURS,
-    SIZE_MARKERS,
     panels,
     save,
     say_why_empty,
+    size_looks,
 )
 
 _SET, _METRIC = "natural_questions", "exact_match"
@@ -26,12 +24,12 @@ def draw_calibration(study: Study, table: pd.DataFrame, folder: Path) -> None:
     figure, (axes,) = panels(width=5.2, height=3.4)
     axes.set_title("Natural Questions: right as often as sure?")
     if table.empty:
-        size = SIZES[-1]
+        size = study.sizes[-1]
         gap, why = study.gap(size, _SET, _METRIC), study.why_not(size, _SET, _METRIC)
         say_why_empty(axes, gap, why or "fewer than five answers that say anything")
         save(figure, folder, "calibration")
         return
-    for place, size in enumerate(SIZES):
+    for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
         buckets = table[table["size"] == size]
         if buckets.empty:
             continue
@@ -41,8 +39,8 @@ def draw_calibration(study: Study, table: pd.DataFrame, folder: Path) -> None:
             sure,
             right,
             yerr=np.clip([right - low, high - right], 0, None),
-            color=SIZE_COLOURS[place],
-            marker=SIZE_MARKERS[place],
+            color=look.colour,
+            marker=look.marker,
             markersize=4.5,
             elinewidth=0.8,
             linewidth=1.2,

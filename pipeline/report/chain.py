@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pipeline.params import SIZES
 from pipeline.report.study import SIZED_STAGES, Study
 
 
@@ -102,7 +101,7 @@ def splits(study: Study) -> pd.DataFrame:
 def costs(study: Study) -> list[Cost]:
     """Seconds and peak memory of every stage, as measured in this study, in order."""
     ordered = [name for name in study.stages if "@" not in name and name != "overlap"]
-    ordered += [f"{name}@{size}" for name in SIZED_STAGES for size in SIZES]
+    ordered += [f"{name}@{size}" for name in SIZED_STAGES for size in study.sizes]
     return [
         Cost(
             name,

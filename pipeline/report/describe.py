@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.params import SIZES
 from pipeline.report.markup import number
 from pipeline.report.other_figures import sizes_that_share_nothing
 from pipeline.report.rates import rates_table
@@ -20,7 +19,7 @@ def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
     ]
     losses = [
         f"{study.label(size)} {number(float(study.curves[size]['valid_loss'].dropna().iloc[-1]))}"
-        for size in SIZES
+        for size in study.sizes
     ]
     return {
         "figure1": "Four panels of scores against model size. "
@@ -55,9 +54,9 @@ def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
 
 
 def _scores(study: Study, eval_set: str, metric: str, name: str) -> str:
-    values = [(size, study.metric(size, eval_set, metric)) for size in SIZES]
+    values = [(size, study.metric(size, eval_set, metric)) for size in study.sizes]
     if all(value is None for _, value in values):
-        return f"{name}: {study.gap(SIZES[-1], eval_set, metric)}."
+        return f"{name}: {study.gap(study.sizes[-1], eval_set, metric)}."
     scale = factor(metric)
     shown = [
         f"{study.label(size)} {number(None if value is None else scale * value)}"
@@ -91,7 +90,7 @@ def _surest_buckets(study: Study) -> str:
 def _medians(study: Study) -> str:
     summary: dict[str, dict[str, float]] = study.stages["overlap"].get("figure5", {})
     parts = [
-        f"{name.replace('_', ' of ') if name != 'real' else 'real completions'} "
+        f"{name.replace('_', ' of ', 1) if name != 'real' else 'real completions'} "
         f"{values['median_percent']:.2f} %"
         for name, values in summary.items()
     ]

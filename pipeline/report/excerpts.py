@@ -17,7 +17,6 @@ import pandas as pd
 from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.examples import Example, read_examples
-from pipeline.params import SIZES
 from pipeline.report.study import Study
 from pipeline.results import read_scores
 
@@ -54,11 +53,11 @@ class AnswerSet(NamedTuple):
 
 def samples(study: Study) -> list[Sample]:
     """The first contexts that every size has a sample for; empty where none were drawn."""
-    paths = {size: study.folder / "evaluate" / size / "samples.parquet" for size in SIZES}
+    paths = {size: study.folder / "evaluate" / size / "samples.parquet" for size in study.sizes}
     if not all(path.is_file() for path in paths.values()):
         return []
     tables = {size: _read_samples(path).set_index("id") for size, path in paths.items()}
-    first = tables[SIZES[0]]
+    first = tables[study.sizes[0]]
     shared = [id_ for id_ in first.index if all(id_ in table.index for table in tables.values())]
     return [
         Sample(
@@ -82,7 +81,7 @@ def _read_samples(path: Path) -> pd.DataFrame:
 
 def answer_sets(study: Study) -> list[AnswerSet]:
     """Examples of every task that the largest size was scored on, in the registry's order."""
-    size = SIZES[-1]
+    size = study.sizes[-1]
     found = []
     for name, eval_set in EVAL_SETS.items():
         result, show = study.results[size].get(name), _SHOWN.get(eval_set.scoring)

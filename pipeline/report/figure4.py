@@ -8,7 +8,7 @@ comparing two intervals.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.params import SIZES
 from pipeline.report.losses import SPLITS, SizedLosses, gaps, split_losses
 from pipeline.report.scale_law import ScaleLaw, scale_law
 from pipeline.report.study import Study
@@ -83,11 +82,11 @@ def read_figure4(study: Study) -> Figure4:
     gap = gaps(splits)
     gap_by_byte = gaps(split_losses(study, "byte"))
     table = figure4_table(study, gap, gap_by_byte)
-    ends = {size: curve_end(study.curves[size]) for size in SIZES}
+    ends = {size: curve_end(study.curves[size]) for size in study.sizes}
     return Figure4(
         table=table,
         finding=find(table),
-        steps=compare_steps(splits),
+        steps=compare_steps(splits, study.sizes),
         law=scale_law(study, splits),
         ends=ends,
         verdict=judge(splits, gap, gap_by_byte, ends),
@@ -103,7 +102,7 @@ def figure4_table(study: Study, gap: SizedLosses, gap_by_byte: SizedLosses) -> p
     figure4.csv.
     """
     rows = []
-    for size in SIZES:
+    for size in study.sizes:
         trained = study.stages[f"train@{size}"]
         row: dict[str, object] = {
             "size": size,
@@ -137,11 +136,11 @@ def _with_interval(study: Study, size: str, split: str, metric: str) -> dict[str
     return {name: math.nan if value is None else value, f"{name}_low": low, f"{name}_high": high}
 
 
-def compare_steps(splits: Mapping[str, SizedLosses]) -> list[Step]:
-    """Every step of every split that both sizes were scored on."""
+def compare_steps(splits: Mapping[str, SizedLosses], sizes: Sequence[str]) -> list[Step]:
+    """Every step of every split, from one of `sizes` to the next, that both were scored on."""
     steps = []
     for split, sized in splits.items():
-        for smaller, larger in pairwise(SIZES):
+        for smaller, larger in pairwise(sizes):
             if smaller in sized.sizes and larger in sized.sizes:
                 places = sized.place(smaller), sized.place(larger)
                 steps.append(Step(split, smaller, larger, *step_ratio(sized.losses, *places)))
@@ -187,13 +186,16 @@ def _say(table: pd.DataFrame, values: dict[str, Floats], falls: dict[str, bool])
 
 def as_text(table: pd.DataFrame) -> str:
     """Figure 4's table for a terminal."""
-    head = f"{'size':<8} {'parameters':>14}   {'train perplexity':>26}   {'test perplexity':>26}"
+    width = max(8, *map(len, table["size"]))
+    head = (
+        f"{'size':<{width}} {'parameters':>14}   {'train perplexity':>26}   {'test perplexity':>26}"
+    )
     lines = [f"{head}   {'test - train loss, nats':>26}"]
     for row in table.to_dict("records"):
         cells = [_cell(row, f"{split}_perplexity", ".2f") for split in SPLITS]
         cells.append(_cell(row, "gap_nats", "+.3f"))
         shown = "   ".join(f"{cell:>26}" for cell in cells)
-        lines.append(f"{row['size']:<8} {row['parameters']:>14,}   {shown}")
+        lines.append(f"{row['size']:<{width}} {row['parameters']:>14,}   {shown}")
     return "\n".join(lines)
 
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from pipeline.params import SIZES
 from pipeline.report.figure4 import Figure4
 from pipeline.report.losses import SPLITS
 from pipeline.report.study import Study
@@ -27,7 +26,7 @@ def draw_figure4(study: Study, figure4: Figure4, folder: Path) -> None:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=_HEIGHTS)
     _draw_perplexities(above, figure4)
     _draw_gap(below, figure4)
-    labels = [study.label(size) for size in SIZES]
+    labels = [study.label(size) for size in study.sizes]
     for axes in (above, below):
         size_axis(axes, figure4.table["parameters"].tolist(), labels)
     above.set_xlabel("")

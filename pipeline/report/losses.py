@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import CorruptDataError
-from pipeline.params import SIZES
 from pipeline.report.study import Study
 from pipeline.results import read_scores
 from pipeline.scaling import Losses, differences, draw_losses
@@ -63,7 +62,7 @@ def _only(sized: SizedLosses, sizes: list[str]) -> Losses:
 
 def _read(study: Study, split: str, number: int, unit: Unit) -> SizedLosses:
     name = f"webtext_{split}"
-    sizes = [size for size in SIZES if study.metric(size, name, "perplexity") is not None]
+    sizes = [size for size in study.sizes if study.metric(size, name, "perplexity") is not None]
     if not sizes:
         return SizedLosses([], Losses(np.empty(0), np.empty((0, 0))))
     tables = [read_scores(study.folder / "evaluate" / size, name) for size in sizes]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup, escape
 
-from pipeline.report.style import PAPER, THEME
+from pipeline.report.style import THEME, SizeLook, css_colour
 
 _GAP = "-"
 
@@ -104,6 +104,16 @@ def words(name: str) -> str:
     return name.replace("http_", "HTTP ").replace("_", " ")
 
 
+def spelled(count: int) -> str:
+    """A small count as a word.
+
+    >>> spelled(4), spelled(12)
+    ('four', '12')
+    """
+    names = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return names[count] if count < len(names) else str(count)
+
+
 def html_table(
     frame: pd.DataFrame, caption: str, headings: Mapping[str, str] | None = None
 ) -> Markup:
@@ -138,16 +148,20 @@ def _cell(value: Any, is_number: bool, is_first: bool) -> str:
     return f"<td{_class(is_number)}>{escape(number(value))}</td>"
 
 
-def inline_svg(path: Path, name: str, description: str) -> Markup:
-    """An SVG for the page: scalable, described, ids made its own, colours the page's."""
+def inline_svg(path: Path, name: str, description: str, looks: Sequence[SizeLook] = ()) -> Markup:
+    """An SVG for the page: scalable, described, ids made its own, colours the page's.
+
+    `looks` are those of the sizes in it.
+    """
     text = path.read_text(encoding="utf-8")
     svg = text[text.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
     svg = re.sub(r'(id="|href="#|url\(#)', lambda match: f"{match[1]}{name}-", svg)
-    for colour, variable in THEME.items():
-        fallback = "transparent" if colour == PAPER else colour
-        svg = svg.replace(colour, f"var({variable}, {fallback})")
+    colours = {colour: css_colour(colour) for colour in THEME}
+    colours |= {look.colour: look.css for look in looks}  # last: they name colours of the theme
+    for colour, css in colours.items():
+        svg = svg.replace(colour, css)
     label = f'<svg role="img" aria-label="{escape(description)}"'
     return Markup(svg.replace("<svg", label, 1))
 

@@ -9,29 +9,27 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from pipeline.params import SIZES
 from pipeline.report.study import Study
 from pipeline.report.style import (
     INK,
     MUTED,
-    SIZE_COLOURS,
-    SIZE_MARKERS,
     panels,
     save,
     say_why_empty,
     short_count,
+    size_looks,
 )
 
-_SMOOTHED_POINTS = 40  # of the training loss, so that four noisy curves stay readable
+_SMOOTHED_POINTS = 40  # of the training loss, so that several noisy curves stay readable
 
 
 def draw_figure5(study: Study, folder: Path) -> None:
     """The distribution of each completion's overlap with the training text."""
     figure, (axes,) = panels(width=6.4, height=3.7)
     curves = study.overlap["figure5"]
-    for size, colour in zip(SIZES, SIZE_COLOURS, strict=True):
+    for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
         label = f"samples of {study.label(size)}"
-        _distribution(axes, curves[curves["size"] == size], label, colour, 1.5)
+        _distribution(axes, curves[curves["size"] == size], label, look.colour, 1.5)
     _distribution(axes, curves[curves["kind"] == "real"], "real completions", INK, 2.4)
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.5)
     ticks = [0, 1, 2, 5, 10, 20, 50, 100]
@@ -62,7 +60,7 @@ def sizes_that_share_nothing(study: Study) -> list[str]:
     """Labels of the sizes of whose samples none holds an 8-gram of the training text."""
     curves = study.overlap["figure5"]
     most = curves[curves["kind"] == "sample"].groupby("size")["overlap_percent"].max()
-    return [study.label(size) for size in SIZES if size in most.index and most[size] == 0]
+    return [study.label(size) for size in study.sizes if size in most.index and most[size] == 0]
 
 
 def _distribution(
@@ -78,8 +76,8 @@ def _distribution(
 def draw_training_curves(study: Study, folder: Path) -> None:
     """Loss against tokens: held-out points, and the training loss behind them."""
     figure, (axes,) = panels(width=5.6, height=3.6)
-    for place, size in enumerate(SIZES):
-        curve, colour = study.curves[size], SIZE_COLOURS[place]
+    for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
+        curve, colour = study.curves[size], look.colour
         trained = curve.dropna(subset=["train_loss"])
         groups = np.arange(len(trained)) * _SMOOTHED_POINTS // max(len(trained), 1)
         smooth = trained[["tokens", "train_loss"]].groupby(groups).mean()
@@ -89,7 +87,7 @@ def draw_training_curves(study: Study, folder: Path) -> None:
             held_out["tokens"],
             held_out["valid_loss"],
             color=colour,
-            marker=SIZE_MARKERS[place],
+            marker=look.marker,
             markersize=4.5,
             label=study.label(size),
         )

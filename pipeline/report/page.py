@@ -11,7 +11,6 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from pipeline.params import SIZES
 from pipeline.progress import format_seconds
 from pipeline.report import markup, memory, provenance
 from pipeline.report.beside_the_paper import PAPER_TABLE6, table6_comparison
@@ -21,7 +20,7 @@ from pipeline.report.excerpts import answer_sets, samples
 from pipeline.report.figure4 import Figure4
 from pipeline.report.scale_law import limits
 from pipeline.report.study import Study
-from pipeline.report.style import short_count
+from pipeline.report.style import short_count, size_looks
 from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
 from pipeline.scaling import TRAINING_NOISE_NATS
 
@@ -37,16 +36,16 @@ def render(
     descriptions = describe_figures(study, tables["figure4"])
     environment = _environment()
     environment.globals["figure"] = lambda name: markup.inline_svg(
-        folder / f"{name}.svg", name, descriptions[name]
+        folder / f"{name}.svg", name, descriptions[name], size_looks(len(study.sizes))
     )
     return environment.get_template("page.html").render(
         title=study.params.report.title,
         study=study,
-        sizes=SIZES,
+        sizes=study.sizes,
         finding=figure4.finding,
         steps=figure4.steps,
         law=figure4.law,
-        limits=limits(len(SIZES)),
+        limits=limits(len(study.sizes)),
         training_noise_nats=TRAINING_NOISE_NATS,
         verdict=figure4.verdict,
         samples=samples(study),
@@ -120,6 +119,7 @@ def _environment() -> jinja2.Environment:
         "power": markup.power,
         "caption": markup.html_caption,
         "words": markup.words,
+        "spelled": markup.spelled,
         "table": markup.html_table,
         "short": short_count,
         "seconds": format_seconds,

@@ -11,7 +11,6 @@ import pandas as pd
 import yaml
 
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.params import SIZES
 from pipeline.report.study import Study
 
 _PACKAGES = (
@@ -28,7 +27,7 @@ def hashes(study: Study) -> pd.DataFrame:
         (f"{name} split (its list of shards)", split.get("manifest_sha256"))
         for name, split in tokens["splits"].items()
     ]
-    trained = {study.label(size): study.stages[f"train@{size}"] for size in SIZES}
+    trained = {study.label(size): study.stages[f"train@{size}"] for size in study.sizes}
     texts = {record.get("training_text_sha256") for record in trained.values()}
     if len(texts) == 1:  # as ever, unless sizes were trained apart
         rows.append(("list of the documents trained on, every size", texts.pop()))

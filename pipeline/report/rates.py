@@ -11,9 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from pipeline.params import SIZES
 from pipeline.report.study import Study
-from pipeline.report.style import MUTED, SIZE_COLOURS, SIZE_MARKERS, panels, save
+from pipeline.report.style import MUTED, SizeLook, panels, save, size_looks
 
 _EARLIER = 0.35  # opacity of the comparisons before the last
 
@@ -66,7 +65,7 @@ def rates_table(study: Study) -> pd.DataFrame:
     did not become the training, over those of the training.
     """
     rows = []
-    for size in SIZES:
+    for size in study.sizes:
         sweep, tuned = study.sweeps[size], study.stages[f"tune@{size}"]
         chosen = float(study.stages[f"train@{size}"]["learning_rate"])
         finished = sweep[np.isfinite(sweep["valid_loss"])]
@@ -86,10 +85,10 @@ def rates_table(study: Study) -> pd.DataFrame:
 def draw_sweeps(study: Study, folder: Path) -> None:
     """Held-out loss against learning rate at each comparison; the chosen rate is ringed."""
     figure, (axes,) = panels(width=5.6, height=3.6)
-    for place, size in enumerate(SIZES):
+    for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
         chosen = float(study.stages[f"train@{size}"]["learning_rate"])
-        _draw_sweep(axes, study.sweeps[size], chosen, place, study.label(size))
-    rates = sorted({rate for size in SIZES for rate in study.sweeps[size]["learning_rate"]})
+        _draw_sweep(axes, study.sweeps[size], chosen, look, study.label(size))
+    rates = sorted({rate for size in study.sizes for rate in study.sweeps[size]["learning_rate"]})
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(rates))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -103,7 +102,7 @@ def draw_sweeps(study: Study, folder: Path) -> None:
     save(figure, folder, "learning_rates")
 
 
-def _draw_sweep(axes: Axes, sweep: pd.DataFrame, chosen: float, place: int, label: str) -> None:
+def _draw_sweep(axes: Axes, sweep: pd.DataFrame, chosen: float, look: SizeLook, label: str) -> None:
     finished = sweep[np.isfinite(sweep["valid_loss"])]
     last = finished["tokens"].max()
     for tokens, trials in finished.groupby("tokens"):
@@ -111,8 +110,8 @@ def _draw_sweep(axes: Axes, sweep: pd.DataFrame, chosen: float, place: int, labe
         axes.plot(
             ordered["learning_rate"],
             ordered["valid_loss"],
-            color=SIZE_COLOURS[place],
-            marker=SIZE_MARKERS[place],
+            color=look.colour,
+            marker=look.marker,
             alpha=1.0 if tokens == last else _EARLIER,
             label=label if tokens == last else None,
         )
@@ -124,7 +123,7 @@ def _draw_sweep(axes: Axes, sweep: pd.DataFrame, chosen: float, place: int, labe
         marker="o",
         markersize=13,
         markerfacecolor="none",
-        markeredgecolor=SIZE_COLOURS[place],
+        markeredgecolor=look.colour,
         markeredgewidth=1.6,
     )
     for rate in sweep.loc[~np.isfinite(sweep["valid_loss"]), "learning_rate"]:

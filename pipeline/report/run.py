@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import open_atomic
+import pandas as pd
+
+from pipeline.files import open_atomic, write_json
 from pipeline.report.beside_the_paper import comparison
 from pipeline.report.calibration_figure import draw_calibration
 from pipeline.report.figure4 import Figure4, as_text, read_figure4
@@ -22,6 +24,8 @@ from pipeline.report.tables import all_tables, calibrations
 from pipeline.stage import Stage
 from pipeline.tracking import record_study
 
+_COMPARED = ("parameters", "train_perplexity", "test_perplexity", "gap_nats")
+
 
 def run(stage: Stage) -> dict[str, Any]:
     """Write the report; returns what Figure 4 says."""
@@ -33,6 +37,8 @@ def run(stage: Stage) -> dict[str, Any]:
     for name, frame in tables.items():
         with open_atomic(stage.staging / f"{name}.csv", "w") as file:
             frame.to_csv(file, index=False, lineterminator="\n")
+    for size, scores in scores_to_compare(figure4.table, tables["table3"]).items():
+        write_json(stage.staging / "sizes" / f"{size}.json", scores)
     stage.log.info("drawing the figures")
     draw_all(study, figure4, stage.staging)
     page = render(study, tables, figure4, stage.staging)
@@ -57,6 +63,19 @@ def draw_all(study: Study, figure4: Figure4, folder: Path) -> None:
         draw_training_curves(study, folder)
         draw_sweeps(study, folder)
         draw_calibration(study, calibrations(study), folder)
+
+
+def scores_to_compare(figure4: pd.DataFrame, table3: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """By size, what `dvc metrics show` prints in its row: Figure 4 and Table 3, no gaps."""
+    numbers = figure4[list(_COMPARED)].join(table3.drop(columns=["size", "parameters", "not_run"]))
+    return {
+        size: {str(name): _plain(value) for name, value in row.items() if pd.notna(value)}
+        for size, row in zip(figure4["size"], numbers.to_dict("records"), strict=True)
+    }
+
+
+def _plain(value: float) -> float:
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def _summarise(figure4: Figure4) -> dict[str, Any]:

@@ -7,13 +7,12 @@ import math
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.errors import UserError
 from pipeline.files import read_json
 from pipeline.params_file import load_params
 from pipeline.report.figure4 import as_text, find
 from pipeline.report.scale_law import EXPONENT_SUFFIX
+from pipeline.report.study import read_csv
 from pipeline.work_folder import METRICS
 
 
@@ -26,7 +25,7 @@ def main() -> int:
         folder = Path("data", profile, "report")
         if not (folder / "figure4.csv").is_file():
             raise UserError(f"{folder / 'figure4.csv'}: not there yet; run make study")
-        table = pd.read_csv(folder / "figure4.csv")
+        table = read_csv(folder / "figure4.csv")
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code

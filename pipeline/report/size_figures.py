@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from pipeline.params import SIZES
 from pipeline.report.beside_the_paper import published_baselines
 from pipeline.report.study import Study
 from pipeline.report.style import (
@@ -54,7 +53,7 @@ def draw_figure1(study: Study, folder: Path) -> None:
     _draw_panel(study, wmt, Panel("wmt14_fr_en", "Translation", "Fr-En BLEU", [bleu]))
     if _draw_panel(study, summary, Panel("cnn_dm", "Summarisation", "mean ROUGE F1 (%)", hints)):
         for side, (name, label) in zip(_SIDES, _MEASURED.items(), strict=True):
-            value = study.metric(SIZES[-1], "cnn_dm", f"{name}_rouge_average")
+            value = study.metric(study.sizes[-1], "cnn_dm", f"{name}_rouge_average")
             if value is not None:
                 _draw_level(summary, 100 * value, label, "--", side)
     answers = Panel("natural_questions", "Question answering", "NQ accuracy (%)", [exact])
@@ -91,12 +90,12 @@ def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
     drawn = [_draw_line(study, axes, panel.eval_set, line) for line in panel.lines]
     main = panel.lines[0].metric
     if not any(drawn):
-        why = study.why_not(SIZES[0], panel.eval_set, main)
-        gap = study.gap(SIZES[0], panel.eval_set, main)
+        why = study.why_not(study.sizes[0], panel.eval_set, main)
+        gap = study.gap(study.sizes[0], panel.eval_set, main)
         say_why_empty(axes, gap, why, width=_NOT_RUN_CHARACTERS)
         return False
-    sizes = [study.parameters(size) for size in SIZES]
-    size_axis(axes, sizes, [study.label(size) for size in SIZES])
+    sizes = [study.parameters(size) for size in study.sizes]
+    size_axis(axes, sizes, [study.label(size) for size in study.sizes])
     axes.set_ylabel(panel.unit)
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))  # four zeros are a line at the foot
     _mark_gaps(study, axes, panel.eval_set, main)
@@ -110,7 +109,7 @@ def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
 
 def _mark_gaps(study: Study, axes: Axes, eval_set: str, metric: str) -> None:
     """Say at the foot which sizes have no point, and in a word why."""
-    for size in SIZES:
+    for size in study.sizes:
         if study.metric(size, eval_set, metric) is None:
             axes.annotate(
                 study.gap(size, eval_set, metric).removesuffix(" at this size"),
@@ -127,7 +126,7 @@ def _mark_gaps(study: Study, axes: Axes, eval_set: str, metric: str) -> None:
 def _draw_line(study: Study, axes: Axes, eval_set: str, line: Line) -> bool:
     scale = factor(line.metric)
     points = []
-    for size in SIZES:
+    for size in study.sizes:
         result = study.results[size].get(eval_set)
         if result is not None and line.metric in result.metrics:
             value = result.metrics[line.metric]

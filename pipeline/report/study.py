@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import CorruptDataError
-from pipeline.params import SIZES, ProfileParams
+from pipeline.params import ProfileParams
 from pipeline.results import Result, read_results
 from pipeline.stage import read_metrics
 from pipeline.work_folder import METRICS
@@ -34,6 +34,8 @@ READS = (
 )
 """Every file of data/<profile>/ that the report reads."""
 
+_GAPS = ("", "nan")  # in a table; pandas' own list has NA, which may be a size's name
+
 
 @dataclass(frozen=True)
 class Study:
@@ -53,6 +55,11 @@ class Study:
     overlap: dict[str, pd.DataFrame]
     """The tables of the overlap stage, by name."""
 
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """Names of the rungs, smallest first."""
+        return self.params.sizes
+
     def parameters(self, size: str) -> int:
         """True number of parameters of a size, the tied embedding once."""
         return int(self.stages[f"train@{size}"]["parameters"])
@@ -67,7 +74,7 @@ class Study:
         By the paper's label where its numbers may stand beside; by the rung's name in a study of
         the sample web, whose models have nothing of the paper's but the shape of the ladder.
         """
-        return size if self.is_sample else self.params.models.of(size).label
+        return size if self.is_sample else self.params.models[size].label
 
     @property
     def is_sample(self) -> bool:
@@ -103,24 +110,30 @@ def read_study(profile: str, params: ProfileParams, folder: Path) -> Study:
     Raises:
         CorruptDataError: one is missing or damaged, naming it.
     """
+    sizes = params.sizes
     places = {name: folder / name for name in STAGES}
-    places |= {f"{name}@{size}": folder / name / size for name in SIZED_STAGES for size in SIZES}
+    places |= {f"{name}@{size}": folder / name / size for name in SIZED_STAGES for size in sizes}
     places["overlap"] = folder / "overlap"
     return Study(
         profile=profile,
         params=params,
         folder=folder,
         stages={name: read_metrics(place) for name, place in places.items()},
-        results={size: read_results(folder / "evaluate" / size) for size in SIZES},
-        curves={size: _read_csv(folder / "train" / size / "loss_curve.csv") for size in SIZES},
-        sweeps={size: _read_csv(folder / "tune" / size / "sweep.csv") for size in SIZES},
-        overlap={name: _read_csv(folder / "overlap" / f"{name}.csv") for name in OVERLAP_TABLES},
+        results={size: read_results(folder / "evaluate" / size) for size in sizes},
+        curves={size: read_csv(folder / "train" / size / "loss_curve.csv") for size in sizes},
+        sweeps={size: read_csv(folder / "tune" / size / "sweep.csv") for size in sizes},
+        overlap={name: read_csv(folder / "overlap" / f"{name}.csv") for name in OVERLAP_TABLES},
     )
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table of a study, with sizes as text: one may be called 9 or NA.
+
+    Raises:
+        CorruptDataError: it is missing or no table.
+    """
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, dtype={"size": str}, keep_default_na=False, na_values=_GAPS)
     except FileNotFoundError:
         raise CorruptDataError(f"{path}: no such file; run dvc repro") from None
     except ValueError as error:

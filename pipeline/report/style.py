@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -38,8 +38,7 @@ THEME = {
 }
 """Colour of the files -> the page's variable that takes its place."""
 PAPER, INK, MUTED, GRID, TRAIN, TEST, *_SIZES = THEME
-SIZE_COLOURS = tuple(_SIZES)  # one hue, darker with size: the order survives any colour vision
-SIZE_MARKERS = ("o", "s", "D", "^")
+SIZE_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 _LADDERS = (
     (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
     (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
@@ -83,6 +82,56 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "figure4",  # else ids in the SVG change from run to run
     "svg.fonttype": "path",
 }
+
+
+class SizeLook(NamedTuple):
+    """How one size is drawn."""
+
+    colour: str
+    css: str
+    """The colour as the page says it, which has a dark twin."""
+    marker: str
+
+
+def size_looks(count: int) -> list[SizeLook]:
+    """A look for each of `count` sizes, smallest first.
+
+    One hue, darker with size, so that the order survives any colour vision: the theme's colours at
+    even steps, or what lies between two of them.
+
+    >>> [look.colour for look in size_looks(4)] == list(THEME)[-4:]
+    True
+    >>> size_looks(3)[1].css
+    'color-mix(in srgb, var(--size-3, #1f5c99) 50%, var(--size-2, #4481ba))'
+    """
+    last = len(_SIZES) - 1
+    places = np.linspace(0, last, count) if count > 1 else np.array([last])
+    looks = []
+    for number, place in enumerate(places.tolist()):
+        low, part = int(place), place % 1
+        css = css_colour(_SIZES[low])
+        colour = _SIZES[low]
+        if part:
+            colour = _mix(_SIZES[low], _SIZES[low + 1], part)
+            css = f"color-mix(in srgb, {css_colour(_SIZES[low + 1])} {100 * part:.0f}%, {css})"
+        looks.append(SizeLook(colour, css, SIZE_MARKERS[number % len(SIZE_MARKERS)]))
+    return looks
+
+
+def css_colour(colour: str) -> str:
+    """A colour of the theme as the page says it."""
+    fallback = "transparent" if colour == PAPER else colour
+    return f"var({THEME[colour]}, {fallback})"
+
+
+def _mix(one: str, other: str, part: float) -> str:
+    """`part` of the other colour, the rest of the one.
+
+    >>> _mix("#000000", "#ff8000", 0.5)
+    '#804000'
+    """
+    pairs = ((int(one[n : n + 2], 16), int(other[n : n + 2], 16)) for n in (1, 3, 5))
+    return "#" + "".join(f"{round(a + part * (b - a)):02x}" for a, b in pairs)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import pandas as pd
 
 from pipeline.confidence import CALIBRATION_COLUMNS, calibration
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.params import SIZES
 from pipeline.report.memory import copied
 from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
@@ -85,8 +84,8 @@ def factor(metric: str) -> float:
 def table2(study: Study) -> pd.DataFrame:
     """Shapes, exact counts and tuned learning rates."""
     rows = []
-    for size in SIZES:
-        shape, trained = study.params.models.of(size), study.stages[f"train@{size}"]
+    for size in study.sizes:
+        shape, trained = study.params.models[size], study.stages[f"train@{size}"]
         rows.append({
             "size": size,
             "label": study.label(size),
@@ -106,7 +105,7 @@ def table2(study: Study) -> pd.DataFrame:
 def scores(study: Study, columns: Sequence[Column]) -> pd.DataFrame:
     """One row a size and a column a metric; an empty cell's reason is in `not_run`."""
     rows = []
-    for size in SIZES:
+    for size in study.sizes:
         row: dict[str, object] = {"size": size, "parameters": study.parameters(size)}
         row |= {column.name: study.metric(size, column.set, column.metric) for column in columns}
         why = {column.name: _gap(study, size, column.set, column.metric) for column in columns}
@@ -125,7 +124,7 @@ def table4(study: Study) -> pd.DataFrame:
     """Summaries by ROUGE F1: every size with and without the hint, and the measured baselines."""
     rows = []
     for prefix, name in _SUMMARIES:
-        for size in SIZES[-1:] if prefix in _BASELINES else SIZES:
+        for size in study.sizes[-1:] if prefix in _BASELINES else study.sizes:
             row: dict[str, object] = {
                 "system": name,
                 "size": "" if prefix in _BASELINES else size,
@@ -141,7 +140,7 @@ def table5(study: Study) -> pd.DataFrame:
 
     A question that was answered with nothing has no row.
     """
-    size = SIZES[-1]
+    size = study.sizes[-1]
     columns = ["question", "answer", "correct", "probability"]
     if study.why_not(size, "natural_questions", "exact_match"):
         return pd.DataFrame(columns=columns)
@@ -159,7 +158,7 @@ def table5(study: Study) -> pd.DataFrame:
 def calibrations(study: Study) -> pd.DataFrame:
     """How often answers to Natural Questions are right by how sure the model is, size by size."""
     pieces = []
-    for size in SIZES:
+    for size in study.sizes:
         if not study.why_not(size, "natural_questions", "exact_match"):
             frame = read_scores(study.folder / "evaluate" / size, "natural_questions")
             values = (frame[name].tolist() for name in ("confidence", "correct", "answer"))
@@ -171,7 +170,7 @@ def calibrations(study: Study) -> pd.DataFrame:
 def all_scores(study: Study) -> pd.DataFrame:
     """Every number of every size, variants included, one a row; or the reason for its absence."""
     rows: list[dict[str, object]] = []
-    for size in SIZES:
+    for size in study.sizes:
         for name, result in study.results[size].items():
             head = {"size": size, "set": name}
             for metric, value in result.metrics.items():
@@ -203,7 +202,7 @@ def not_run(study: Study) -> pd.DataFrame:
             "sizes": study.label(size),
             "reason": result.not_run,
         }
-        for size in SIZES
+        for size in study.sizes
         for name, result in study.results[size].items()
         if result.not_run
     ]

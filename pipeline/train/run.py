@@ -139,7 +139,7 @@ def describe(stage: Stage, job: Job, outcome: Outcome) -> dict[str, Any]:
     )
     assert stage.size is not None
     return {
-        "label": stage.params.models.of(stage.size).label,
+        "label": stage.params.models[stage.size].label,
         "parameters": num_parameters(job.config),
         "non_embedding_parameters": num_non_embedding_parameters(job.config),
         "tokens": last.tokens,

@@ -12,7 +12,9 @@ from made_study import make_study
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     """The folder of a study with bytes beside tokens."""
-    folder = make_study(tmp_path_factory.mktemp("made") / "data" / "tiny", project).folder
+    folder = make_study(
+        tmp_path_factory.mktemp("made") / "data" / "tiny", project / "params.yaml"
+    ).folder
     move_losses(folder, 1)
     return folder
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from shipped_sizes import SIZES
 
 from pipeline.files import read_json, write_json
-from pipeline.params import SIZES
 
 SPLITS = ("train", "test")
 

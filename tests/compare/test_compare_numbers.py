@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_studies import change_training, copy_study, scale, write_params
+from shipped_sizes import SIZES
 
 from pipeline.compare.command import Asked, Named
 from pipeline.compare.measure import Draws, Metric, measure
@@ -21,7 +22,6 @@ from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, read_study
 from pipeline.errors import CorruptDataError, UserError
 from pipeline.files import read_json, write_json
-from pipeline.params import SIZES
 
 _LOG = logging.getLogger("test")
 DRAWS = Draws(2000, 1)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shipped_sizes import SIZES
 
 from pipeline.compare.command import Asked, Named
 from pipeline.compare.run import compare
 from pipeline.errors import UserError
-from pipeline.params import SIZES
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ if seed != 1:
 
 
 def _run(root: Path, *command: str) -> None:
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    paths = [str(path) for path in Path(__file__).parents[:3]]
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(paths),

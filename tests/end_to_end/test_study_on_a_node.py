@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from shipped_sizes import SIZES
 from small_study import Checkout
-
-from pipeline.params import SIZES
 
 pytestmark = [pytest.mark.study, pytest.mark.timeout(900)]
 
@@ -38,6 +37,6 @@ def test_a_study_trained_on_a_node_ends_in_the_figure_that_it_has_here(
     for size in SIZES:
         assert "weights_are" in (data / "train" / size / "model.safetensors").read_text()
     # Tables and figures anew, since every record of a stage tells its seconds; no training.
-    assert set(study.repro()) <= {"overlap", "report"}
+    assert set(study.repro()) <= {"watch", "overlap", "report"}
     again = pd.read_csv(data / "report" / "figure4.csv")
     pd.testing.assert_frame_equal(again, figure4)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from shipped_sizes import SIZES
 from small_study import Checkout
 from times_read import times_read
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.checkpoints import load_pretrained
-from pipeline.params import SIZES
 from pipeline.tokenizer import load_tokenizer
 
 pytestmark = [pytest.mark.study, pytest.mark.timeout(900)]

@@ -106,10 +106,10 @@ def _stages() -> dict[str, Any]:
 
 def write_payload_json(folder: Path) -> None:
     """Say of the folder, as it is now, that it was packed so."""
-    chain = read_chain("tiny", folder / "dvc.yaml")
-    params = load_params(folder / "params.yaml", "tiny").params
+    study = load_params(folder / "params.yaml", "tiny")
+    chain = read_chain(study, folder / "dvc.yaml")
     inputs = [folder / path for path in chain.inputs()]
-    found = identify(params, inputs)
+    found = identify(study.params, inputs)
     found["inputs"] = {
         str(Path(name).relative_to(folder)): value for name, value in found["inputs"].items()
     }

@@ -79,7 +79,7 @@ def _write_test_split(folder: Path) -> None:
 
 def _run_stages(folder: Path) -> None:
     """The stages of the small size, in a folder with data/ below it, as DVC would start them."""
-    chain = read_chain("tiny")
+    chain = read_chain(load_params(folder / "params.yaml", "tiny"))
     for stage in STAGES:
         arguments = chain.command(Task(stage, "small"))[3:]
         process = start_stage(stage, arguments, folder=folder, log=folder / "stages.log")

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from made_study import MadeStudy, make_study
+from shipped_sizes import SIZES
 from stage_runs import StageRuns
 
 from pipeline.errors import UserError
@@ -20,7 +21,6 @@ from pipeline.overlap.holders import find_holders
 from pipeline.overlap.ngram_index import NgramIndex
 from pipeline.overlap.run import _long_enough
 from pipeline.overlap.texts import Completion
-from pipeline.params import SIZES
 
 
 def words_of(text: str) -> list[str]:
@@ -34,7 +34,7 @@ def ngrams(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, project: Path) -> MadeStudy:
-    return make_study(tmp_path_factory.mktemp("study"), project)
+    return make_study(tmp_path_factory.mktemp("study"), project / "params.yaml")
 
 
 @pytest.fixture(scope="module")

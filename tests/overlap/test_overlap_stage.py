@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from dask_cluster import dask_cluster
 from made_study import MadeStudy, make_study
+from shipped_sizes import SIZES
 from stage_runs import StageRuns, read_bytes
 
-from pipeline.params import SIZES
 from pipeline.results import read_results
 
 Grams = list[tuple[str, ...]]
@@ -27,7 +27,7 @@ def brute_force_ngrams(text: str, length: int = 8) -> Grams:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, project: Path) -> MadeStudy:
-    return make_study(tmp_path_factory.mktemp("study"), project)
+    return make_study(tmp_path_factory.mktemp("study"), project / "params.yaml")
 
 
 @pytest.fixture(scope="module")

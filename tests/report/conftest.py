@@ -27,7 +27,7 @@ def untracked() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, project: Path) -> MadeStudy:
     """A study whose overlap stage has run on it."""
-    made = make_study(tmp_path_factory.mktemp("made") / "data" / "tiny", project)
+    made = make_study(tmp_path_factory.mktemp("made") / "data" / "tiny", project / "params.yaml")
     inputs = {
         "documents": made.folder / "dedup" / "kept",
         "trained": made.folder / "train",

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_study import MadeStudy
+from shipped_sizes import SIZES
 
 from pipeline.errors import CorruptDataError
-from pipeline.params import SIZES
 from pipeline.report.excerpts import NUM_ANSWERS, answer_sets, samples
 from pipeline.report.provenance import commit, hashes
 from pipeline.report.study import read_study

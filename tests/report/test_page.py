@@ -208,14 +208,12 @@ def published(params: ProfileParams) -> ProfileParams:
     """The same parameters, but with evaluation sets that are the published ones."""
     eval_sets = params.eval_sets.model_copy(update={"source": "folder"})
     models = {
-        size: params.models.of(size).model_copy(update={"label": label})
-        for size, label in zip(
-            ("small", "medium", "large", "xl"), ("117M", "345M", "762M", "1542M"), strict=True
+        size: model.model_copy(update={"label": label})
+        for (size, model), label in zip(
+            params.models.items(), ("117M", "345M", "762M", "1542M"), strict=True
         )
     }
-    return params.model_copy(
-        update={"eval_sets": eval_sets, "models": params.models.model_copy(update=models)}
-    )
+    return params.model_copy(update={"eval_sets": eval_sets, "models": models})
 
 
 def test_published_sets_stand_beside_the_papers_numbers_with_differences(

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_study import MadeStudy
+from shipped_sizes import SIZES
 
 from pipeline.files import read_json, write_json
-from pipeline.params import SIZES
 from pipeline.report.chain import costs, funnel
 from pipeline.report.figure4 import find, read_figure4
 from pipeline.report.study import Study, read_study

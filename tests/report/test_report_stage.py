@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_study import PARAMETERS, MadeStudy
+from shipped_sizes import SIZES
 from stage_runs import StageRuns, read_bytes
 
 from pipeline import study_record
-from pipeline.params import SIZES
 from pipeline.report.beside_the_paper import COLUMNS
 from pipeline.results import read_result
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_study import PARAMETERS, MadeStudy
+from shipped_sizes import SIZES
 
 from pipeline.files import read_json, write_json
-from pipeline.params import SIZES
 from pipeline.report.losses import SizedLosses, split_losses
 from pipeline.report.scale_law import scale_law
 from pipeline.report.study import Study, read_study

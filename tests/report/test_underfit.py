@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_study import MadeStudy
+from shipped_sizes import SIZES
 
-from pipeline.params import SIZES
 from pipeline.report.figure4 import read_figure4
 from pipeline.report.losses import SizedLosses, gaps
 from pipeline.report.study import read_study
