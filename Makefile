@@ -16,7 +16,7 @@ export PYTHONUNBUFFERED := 1
 # dvc starts `python -m pipeline...`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help study flow ui test test-study check format clean
+.PHONY: help study flow ui test test-long test-study check format clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,8 +46,11 @@ ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 	python -m flows.ui
 
 # One process more than cores: many tests wait for a server or for a training to be killed.
-test: $(VENV)/dev.stamp  ## The whole test suite, on all cores
-	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile --no-loadscope-reorder
+test: $(VENV)/dev.stamp  ## The test suite, on all cores
+	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup --no-loadscope-reorder
+
+test-long: $(VENV)/dev.stamp  ## Tests that take long and seldom find anything: peers, benchmarks, several nodes
+	pytest -m long -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup
 
 test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers
 	pytest -m study tests/end_to_end

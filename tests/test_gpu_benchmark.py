@@ -13,6 +13,8 @@ import pytest
 
 from models.gpt2 import GPT2, GPT2Config
 
+pytestmark = pytest.mark.long
+
 XL = (48, 25, 1600, 1024)  # GPT-2's largest: layers, heads, width, context
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.scaling import draw_losses, of_size
 
+pytestmark = pytest.mark.long
+
 STUDIES, DOCUMENTS = 400, 120
 # Of the tiny study: losses of documents differ by 0.25 nats, and of trainings by about 0.01.
 OF_DOCUMENTS, OF_TRAININGS = 0.25, 0.01

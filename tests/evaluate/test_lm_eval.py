@@ -29,7 +29,7 @@ from pipeline.examples import Example
 from pipeline.tokenizer import write_hugging_face_files
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed; pip install -e '.[dev]'")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 NEAR = {"rel": 1e-5}
 NEW_TOKENS = 8

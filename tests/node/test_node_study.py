@@ -87,6 +87,7 @@ def _run_stages(folder: Path) -> None:
         assert process.exitcode == 0, (folder / "stages.log").read_text()
 
 
+@pytest.mark.long
 def test_of_what_is_packed_the_stages_make_what_they_make_beside_all_data(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

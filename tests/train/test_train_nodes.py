@@ -30,6 +30,8 @@ from pipeline.errors import (
     EXIT_TERMINATED,
 )
 
+pytestmark = pytest.mark.long
+
 RATE = 0.01
 # Dropout draws per process, so it must be off for the losses to agree with those of one.
 SMOOTH: Mapping[str, Any] = {"dropout": 0.0}
