@@ -47,10 +47,10 @@ ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 
 # One process more than cores: many tests wait for a server or for a training to be killed.
 test: $(VENV)/dev.stamp  ## The test suite, on all cores
-	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup --no-loadscope-reorder
+	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/dev.stamp  ## Tests that take long and seldom find anything: peers, benchmarks, several nodes
-	pytest -m long -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup
+	pytest -m long -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile
 
 test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers
 	pytest -m study tests/end_to_end

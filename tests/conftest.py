@@ -50,14 +50,6 @@ def server() -> Iterator[HostileServer]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal files to test processes: all that need Prefect's and MLflow's servers to one of them.
-
-    Files with slow tests come first: begun last, they would end long after all others.
-    """
-    served = {item.path for item in items if "pages" in getattr(item, "fixturenames", ())}
+    """Files with slow tests first: begun last, they would end long after all others."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    for item in items:
-        item.add_marker(
-            pytest.mark.xdist_group("served" if item.path in served else item.path.name)
-        )
     items.sort(key=lambda item: item.path not in slow)
