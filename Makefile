@@ -49,7 +49,7 @@ ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 test: $(VENV)/dev.stamp  ## The test suite, on all cores
 	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/dev.stamp  ## Tests that take long and seldom find anything: peers, benchmarks, several nodes
+test-long: $(VENV)/dev.stamp  ## The tests that take long: beside peers, in a browser, with S3, on a cluster
 	pytest -m long -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile
 
 test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers

@@ -23,7 +23,7 @@ from pipeline.errors import RetryableError, UserError
 from pipeline.examples import Example, write_examples
 from pipeline.executor import map_shards
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from pipeline.errors import CorruptDataError, RetryableError, UserError
 from pipeline.examples import Example, write_examples
 from pipeline.storage import exists, parse_place, upload
 
+pytestmark = pytest.mark.long
+
 PAGES = make_documents(60)
 
 

@@ -17,6 +17,7 @@ from pipeline.params_file import load_params
 from pipeline.tracking import record_study
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.browser,
     pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning"),
 ]
