@@ -19,7 +19,7 @@ from pipeline.code_closure import CodeTree
 from pipeline.errors import UserError
 from pipeline.files import read_json
 from pipeline.outside import hash_place, places
-from pipeline.package_pins import read_pins, versions
+from pipeline.package_pins import PINS, read_pins, versions
 from pipeline.params import ProfileParams
 from pipeline.params_file import Study
 
@@ -78,7 +78,7 @@ def deciders(stage: str, study: Study, *, work: Path, log: logging.Logger) -> De
             something is no longer as `watch` saw it.
     """
     watched = work / study.profile / WATCHED
-    pins = read_pins(ROOT / "constraints.txt")
+    pins = read_pins(ROOT / PINS)
     code = code_deciders(CodeTree(ROOT), stage, pins)
     found = Deciders(code, place_deciders(stage, study.params, watched / URLS, log))
     if "DVC_STAGE" in os.environ:

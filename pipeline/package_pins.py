@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 
+PINS = "constraints.txt"  # in the project's folder
+
 # Import names that differ from the name of the distribution.
 DISTRIBUTIONS: Mapping[str, str] = {"PIL": "pillow", "upath": "universal-pathlib", "yaml": "pyyaml"}
 

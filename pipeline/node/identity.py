@@ -10,12 +10,11 @@ from pipeline.code_closure import CodeTree
 from pipeline.deciders import code_deciders
 from pipeline.errors import UserError
 from pipeline.node.chain import STAGES
-from pipeline.package_pins import read_pins
+from pipeline.package_pins import PINS, read_pins
 from pipeline.params import ProfileParams
 from pipeline.work_folder import hash_input
 
 CODE = ("models", "pipeline")
-PINS = "constraints.txt"
 _SECTIONS: dict[str, Any] = {
     "seeds": {"order", "initialisation", "sampling"},
     **dict.fromkeys(("tune", "train", "models", "evaluate"), True),

@@ -17,7 +17,8 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.files import link_or_copy, open_folder, write_json
 from pipeline.node.chain import Chain, read_chain
-from pipeline.node.identity import CODE, PINS, hash_code, identify
+from pipeline.node.identity import CODE, hash_code, identify
+from pipeline.package_pins import PINS
 from pipeline.params import TrainParams
 from pipeline.params_file import Study
 from pipeline.token_shards import TokenSplit, open_split, write_head

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.code_closure import CodeTree
 from pipeline.deciders import ROOT, SEEN, URLS, WATCHED, code_deciders, digest, place_deciders
 from pipeline.files import open_atomic, read_json, write_json
-from pipeline.package_pins import read_pins
+from pipeline.package_pins import PINS, read_pins
 from pipeline.params import ProfileParams
 from pipeline.params_file import Study
 
@@ -42,7 +42,7 @@ def watch(study: Study, log: logging.Logger, *, work: Path, out: Path) -> None:
 
 def look(study: Study, memory: Path, log: logging.Logger) -> dict[str, dict[str, str]]:
     """What decides each stage's result now; `memory` is a folder for what URLs said."""
-    tree, pins = CodeTree(ROOT), read_pins(ROOT / "constraints.txt")
+    tree, pins = CodeTree(ROOT), read_pins(ROOT / PINS)
     return {
         stage: code_deciders(tree, stage, pins) | place_deciders(stage, study.params, memory, log)
         for stage in stages()
