@@ -20,6 +20,7 @@ from pipeline.work_folder import METRICS
 LOGS = Path("work") / "node"
 STATE = "state"
 """Of tune: the winner's checkpoint, which only train reads."""
+_STATE_NOTE = "stays_on_the_node.json"
 _STAYS = "on the machine that trained them"
 
 
@@ -73,10 +74,15 @@ def _note_weights(path: Path, folder: Path) -> Path:
 
 
 def _note_state(state: Path, folder: Path) -> Path:
-    """In place of the checkpoint, its name and bytes; a `train` that finds none begins anew."""
+    """In place of the checkpoint, its name and bytes; a `train` that finds none begins anew.
+
+    A search that came from another node has its note there already.
+    """
+    if (state / _STATE_NOTE).is_file():
+        return state
     stays = {path.name: path.stat().st_size for path in sorted(state.iterdir())}
     folder.mkdir()
-    write_json(folder / "stays_on_the_node.json", {"where": _STAYS, "bytes": stays})
+    write_json(folder / _STATE_NOTE, {"where": _STAYS, "bytes": stays})
     return folder
 
 

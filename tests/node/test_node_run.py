@@ -32,6 +32,21 @@ def _results(payload: MadePayload, target: Path) -> list[str]:
     return stages
 
 
+def test_a_search_brought_from_another_node_keeps_its_note(
+    payload: MadePayload, tmp_path: Path
+) -> None:
+    assert payload.run()[0] == EXIT_DONE
+    state = payload.folder / "data/tiny/tune/small/state"
+    for path in state.iterdir():
+        path.unlink()
+    note = state / "stays_on_the_node.json"
+    note.write_text('{"where": "elsewhere"}')
+    assert payload.run()[0] == EXIT_DONE
+    taken = tmp_path / "taken"
+    _results(payload, taken)
+    assert (taken / "tune/small/state" / note.name).read_text() == note.read_text()
+
+
 def test_all_stages_run_and_what_is_large_stays_on_the_node(
     payload: MadePayload, tmp_path: Path
 ) -> None:
