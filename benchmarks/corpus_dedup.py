@@ -30,7 +30,7 @@ from dedup_contenders import THRESHOLD, Flags, shingle
 from many_documents import edit, read_texts
 from result_table import Row, compare
 
-from pipeline.words import normalise
+from pipeline.shared.text.words import normalise
 
 _PEERS = ("gaoya", "rensa_dedup", "rensa_lsh", "fastsketchlsh", "datasketch", "datatrove")
 _FEWER = {"datasketch": 20_000, "datatrove": 3_000}

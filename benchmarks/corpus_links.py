@@ -23,9 +23,9 @@ from result_table import Row
 
 from pipeline.links.choose import collect_links, make_rules
 from pipeline.links.link_list import LinkList
-from pipeline.params_file import load_params
-from pipeline.progress import Progress
-from pipeline.storage import parse_place
+from pipeline.shared.params.file import load_params
+from pipeline.shared.running.progress import Progress
+from pipeline.shared.running.storage import parse_place
 
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 

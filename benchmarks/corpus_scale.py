@@ -18,8 +18,8 @@ from many_documents import multiply
 from result_table import Row, compare
 from stage_costs import Costs, run_stage
 
-from pipeline.documents import write_documents
-from pipeline.files import read_json
+from pipeline.shared.files import read_json
+from pipeline.shared.formats.documents import write_documents
 
 _ASKED = (8_000_000, 45_000_000)  # WebText's documents, and the links it came from
 _LIMIT_MIB = 8 * 1024

@@ -23,10 +23,10 @@ import yaml
 from result_table import Row
 from tokenize_contenders import hash_ids
 
-from pipeline.documents import list_shards, read_documents
-from pipeline.token_shards import open_split
+from pipeline.shared.formats.documents import list_shards, read_documents
+from pipeline.shared.formats.token_shards import open_split
+from pipeline.shared.formats.tokenizer import find_merges, gpt2_tokenizer, write_hugging_face_files
 from pipeline.tokenize.train_bpe import train_tokenizer
-from pipeline.tokenizer import find_merges, gpt2_tokenizer, write_hugging_face_files
 
 _HERE = Path(__file__).parent
 _PEERS = (("tiktoken", 1), ("tiktoken", 2), ("tokenizers", 2), ("gigatoken", 1), ("gigatoken", 2))

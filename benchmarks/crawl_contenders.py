@@ -28,9 +28,9 @@ def figure4(port: int, pages: int, folder: Path) -> dict[str, Any]:
     """Our crawler; the pages lie on as many hosts as there are connections."""
     from pipeline.crawl.archive import Archive
     from pipeline.crawl.crawlers import Job, crawl_all
-    from pipeline.params_file import load_params
-    from pipeline.progress import Progress
     from pipeline.shared.formats.links import Link
+    from pipeline.shared.params.file import load_params
+    from pipeline.shared.running.progress import Progress
 
     params = load_params(_PARAMS, "tiny").params
     changes = {"max_connections": CONNECTIONS, "total_timeout_s": 60.0, "user_agent": AGENT}

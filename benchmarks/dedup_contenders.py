@@ -41,7 +41,7 @@ def figure4(texts: list[str]) -> Flags:
     from pipeline.dedup.minhash import band_keys, choose_bands
     from pipeline.dedup.near_duplicates import find_near_duplicates
     from pipeline.dedup.shingles import ShingleSets, count_offsets, distinct_members, make_shingles
-    from pipeline.words import batch_texts, hash_texts
+    from pipeline.shared.text.words import batch_texts, hash_texts
 
     bands = choose_bands(PERMUTATIONS, THRESHOLD)
     keys, sets = [], []

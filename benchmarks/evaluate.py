@@ -29,10 +29,10 @@ from result_table import Row, command_line, name_part, write_results
 from scoring_contenders import PRECISIONS, BareLoop, Choice, Contender, Figure4, LmEval, WordPair
 from scoring_texts import make_choices, make_passages, make_text
 
-import pipeline.before_torch  # noqa: F401 - as it says
+import pipeline.shared.running.before_torch  # noqa: F401 - as it says
 from models.checkpoints import save_pretrained
 from models.gpt2 import GPT2, GPT2Config
-from pipeline.tokenizer import Tokenizer, gpt2_tokenizer, write_hugging_face_files
+from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, write_hugging_face_files
 
 _SHAPES = {
     "s": GPT2Config(50_257, 1024, n_embd=128, n_layer=4, n_head=4),

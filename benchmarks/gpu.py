@@ -28,7 +28,7 @@ from train_workers import OURS
 from training_jobs import write_tokens
 from yardsticks import measure
 
-from pipeline.training_watch import process_age_s
+from pipeline.shared.training.watch import process_age_s
 
 _SMALL_SHAPE = {"cuda": (4, 4, 256, 256, 8), "cpu": (2, 2, 32, 64, 2)}
 _SMALL_STEPS = {"cuda": 60, "cpu": 12}

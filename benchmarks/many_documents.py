@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zstandard
 
-from pipeline.documents import Document
+from pipeline.shared.formats.documents import Document
 
 CHANGED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.3)
 """Parts of a copy's words that are replaced: similarity of about 1, 0.9, 0.82, 0.6, 0.33, 0.05."""

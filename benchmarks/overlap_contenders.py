@@ -46,10 +46,10 @@ class Clock:
 
 def figure4_text(texts: list[str], asked: list[str]) -> Times:
     """Texts to n-grams, matches with the asked texts, copied spans; then sorted and joined."""
-    from pipeline.ngrams import ExactIndex
     from pipeline.overlap.spans import SoughtTexts, keep_longest
     from pipeline.overlap.training_side import read_batches, sort_pairs
-    from pipeline.words import split_words
+    from pipeline.shared.text.ngrams import ExactIndex
+    from pipeline.shared.text.words import split_words
 
     clock = Clock()
     words = [split_words(text) for text in asked]

@@ -10,8 +10,8 @@ import torch
 from pipeline.evaluate.likelihood import Choices, Scored, guess, score_choices
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.windows import score_text
-from pipeline.params_file import load_params
-from pipeline.tokenizer import Tokenizer
+from pipeline.shared.formats.tokenizer import Tokenizer
+from pipeline.shared.params.file import load_params
 
 PRECISIONS = ("float32", "bfloat16")
 _WINDOW = 1024

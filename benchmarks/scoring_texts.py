@@ -6,7 +6,7 @@ import random
 
 from scoring_contenders import Choice, WordPair
 
-from pipeline.tokenizer import Tokenizer
+from pipeline.shared.formats.tokenizer import Tokenizer
 
 _PASSAGE_TOKENS = (60, 110)  # LAMBADA's test passages have 80 on average
 _CONTEXT_TOKENS = (380, 520)  # twenty sentences of a children's book

@@ -25,8 +25,8 @@ import yaml
 from result_table import Row, command_line, write_results
 from training_jobs import write_tokens
 
-from pipeline.files import read_json, write_json
-from pipeline.tokenizer import Tokenizer
+from pipeline.shared.files import read_json, write_json
+from pipeline.shared.formats.tokenizer import Tokenizer
 
 _ROOT = Path(__file__).parent.parent
 _OURS = "figure4"

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.documents import read_documents
-from pipeline.tokenizer import load_tokenizer
+from pipeline.shared.formats.documents import read_documents
+from pipeline.shared.formats.tokenizer import load_tokenizer
 
 Encode = Callable[[], Iterable[object]]
 

@@ -24,9 +24,9 @@ import torch
 from step_profile import Profiling, StepProfile
 from train_contenders import CLIP_NORM, CONTENDERS, LEARNING_RATE, Setting, read_batches
 
-import pipeline.before_torch  # noqa: F401 - as it says
+import pipeline.shared.running.before_torch  # noqa: F401 - as it says
 from models.training import LanguageModelling
-from pipeline.training_job import Listeners
+from pipeline.shared.training.job import Listeners
 
 OURS = "figure4"
 PHASES = ("data", "forward", "backward", "optimiser")
@@ -76,7 +76,10 @@ class Worker:
     ) -> None:
         """`serve` is what the process does instead of training as `name` does."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["pipeline.before_torch", "pipeline.training_run"])
+        context.set_forkserver_preload([
+            "pipeline.shared.running.before_torch",
+            "pipeline.shared.training.run",
+        ])
         self.channel, theirs = context.Pipe()
         serve = serve or (_serve_lightning if name == OURS else _serve_loop)
         self._process = context.Process(
@@ -187,9 +190,9 @@ def _serve_lightning(name: str, setting: Setting, channel: Connection) -> None:
     """The train stage's own Trainer, module and batches; a callback waits for each next order."""
     from training_jobs import make_job
 
-    from pipeline.batches import held_out_windows
-    from pipeline.training_run import make_loader, make_model, make_trainer
-    from pipeline.training_watch import TrainingWatch
+    from pipeline.shared.training.batches import held_out_windows
+    from pipeline.shared.training.run import make_loader, make_model, make_trainer
+    from pipeline.shared.training.watch import TrainingWatch
 
     job = make_job(setting, learning_rate=LEARNING_RATE, num_steps=_FOREVER)
     model = make_model(job, fill=False).to(setting.device)

@@ -9,9 +9,9 @@ from train_contenders import BETAS, CLIP_NORM, WEIGHT_DECAY, Setting
 
 from models.gpt2 import GPT2Config
 from models.training import Recipe
-from pipeline.params_file import load_params
-from pipeline.token_shards import TokenDocument, open_split, write_token_shards
-from pipeline.training_job import Job
+from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
+from pipeline.shared.params.file import load_params
+from pipeline.shared.training.job import Job
 
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 

@@ -24,20 +24,20 @@ import torch
 from result_table import command_line, compare, name_part, write_results
 from tuning_rules import SHORT, Case, Outcome, halve, table_of_cases, table_of_rules
 
-import pipeline.before_torch  # noqa: F401 - as it says
-from pipeline.errors import NonFiniteLossError
+import pipeline.shared.running.before_torch  # noqa: F401 - as it says
 from pipeline.evaluate.documents import choose_documents
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.windows import score_texts
-from pipeline.files import once, remove_path
-from pipeline.params import ProfileParams
-from pipeline.params_file import check_size, load_params
-from pipeline.stage import Stage
-from pipeline.training_job import make_job, open_data
-from pipeline.training_run import train_to
+from pipeline.shared.errors import NonFiniteLossError
+from pipeline.shared.files import once, remove_path
+from pipeline.shared.params.file import check_size, load_params
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import hash_input
+from pipeline.shared.training.job import make_job, open_data
+from pipeline.shared.training.run import train_to
 from pipeline.tune.run import plan_comparisons
 from pipeline.tune.search import rate_beyond
-from pipeline.work_folder import hash_input
 
 
 @dataclass(frozen=True, kw_only=True)

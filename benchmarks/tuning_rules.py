@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.params import ProfileParams
+from pipeline.shared.params.profile import ProfileParams
 from pipeline.tune.search import Comparison, Trial, search
 
 SHORT = 0.25  # length of the trials of a rival, as a part of the training

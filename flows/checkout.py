@@ -191,7 +191,14 @@ def _is_dvc(pid: int) -> bool:
 
 def _reconcile(root: Path, profile: str, log: Log) -> None:
     """Have MLflow's runs of dead processes marked; tracking never stops a study."""
-    command = [sys.executable, "-m", "pipeline.tracking", "reconcile", "--profile", profile]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.shared.tracking",
+        "reconcile",
+        "--profile",
+        profile,
+    ]
     try:
         done = subprocess.run(
             command,

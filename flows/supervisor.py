@@ -5,7 +5,7 @@
 The flow holds the write end of our stdin. When that closes, however the flow ended, or at SIGTERM,
 COMMAND and all its descendants get SIGTERM, have the grace to write a checkpoint, and are killed.
 DVC alone does not do this: it dies at SIGTERM and leaves its stage behind as an orphan. Our own
-death by SIGKILL ends DVC too (Linux), and a stage ends with its DVC (pipeline.stage).
+death by SIGKILL ends DVC too (Linux), and a stage ends with its DVC (running/stage.py).
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def _wait_until_up(
 
 
 def experiment_page(address: str, profile: str) -> str:
-    """MLflow's page on a profile's trainings, as `pipeline.mlflow_view` arranges it.
+    """MLflow's page on a profile's trainings, as `pipeline.shared.tracking.view` arranges it.
 
     Before the first study of that profile it is the start page.
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.params import ComputeParams
-from pipeline.params_file import load_params
+from pipeline.shared.params.file import load_params
+from pipeline.shared.params.profile import ComputeParams
 
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.code_closure import TOPS, CodeTree
-from pipeline.deciders import code_deciders, digest
-from pipeline.package_pins import read_pins
+from pipeline.shared.running.code_closure import TOPS, CodeTree
+from pipeline.shared.running.deciders import code_deciders, digest
+from pipeline.shared.running.package_pins import read_pins
 from pipeline.watch.run import stages
 
 STAGES = stages()

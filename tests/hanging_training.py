@@ -5,10 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.params_file import load_params
-from pipeline.shard_memory import Memory
-from pipeline.stage import Stage
-from pipeline.tracking import open_run
+from pipeline.shared.params.file import load_params
+from pipeline.shared.running.shard_memory import Memory
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.tracking.record import open_run
 
 work = Path("work")
 work.mkdir()

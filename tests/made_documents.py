@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pydoc_data.topics import topics
 
-from pipeline.documents import Document, document_id
+from pipeline.shared.formats.documents import Document, document_id
 
 
 def english_passages(count: int, *, words: int = 60) -> list[str]:

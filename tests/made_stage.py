@@ -13,8 +13,8 @@ from typing import Any
 
 from compute_settings import compute
 
-from pipeline.executor import map_shards
-from pipeline.stage import Definition, Stage, main
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.stage import Definition, Stage, main
 
 
 def run(stage: Stage) -> dict[str, Any]:

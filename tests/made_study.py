@@ -18,16 +18,16 @@ import pandas as pd
 from made_documents import english_passages, make_documents
 from shipped_sizes import SIZES
 
-from pipeline.documents import Document, write_documents
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.examples import Example, write_examples
-from pipeline.files import write_json
-from pipeline.params import ProfileParams
-from pipeline.params_file import load_params
-from pipeline.results import Interval, Result, write_result
-from pipeline.token_shards import TokenDocument, open_split, write_token_shards
-from pipeline.training_documents import write_training_documents
-from pipeline.work_folder import hash_input
+from pipeline.shared.files import write_json
+from pipeline.shared.formats.documents import Document, write_documents
+from pipeline.shared.formats.examples import Example, write_examples
+from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
+from pipeline.shared.formats.training_documents import write_training_documents
+from pipeline.shared.params.file import load_params
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.work_folder import hash_input
+from pipeline.shared.scores.results import Interval, Result, write_result
 
 PARAMETERS = {"small": 38_128, "medium": 95_104, "large": 289_344, "xl": 1_071_872}
 _SHAPE = {"n_layer": 4, "n_head": 2, "context": 256}

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.params_file import load_params
+from pipeline.shared.params.file import load_params
 
 SIZES = load_params(Path(__file__).parents[1] / "params.yaml").params.sizes

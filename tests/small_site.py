@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import write_row_manifest, write_row_shard
-from pipeline.web_server import SITE_FILE, SITE_SCHEMA
+from pipeline.shared.web.server import SITE_FILE, SITE_SCHEMA
 
 NUM_HOSTS = 6
 PAGES_PER_HOST = 50

@@ -22,8 +22,8 @@ _STAGES = (
 )
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([
-    "pipeline.before_torch",  # which must come before torch here too
-    "pipeline.lean_lightning",
+    "pipeline.shared.running.before_torch",  # which must come before torch here too
+    "pipeline.shared.training.lean_lightning",
     *(f"pipeline.{stage}.run" for stage in _STAGES),
 ])
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 from stage_processes import kill_stage, start_stage
 
-from pipeline.documents import Document, write_manifest, write_shard
+from pipeline.shared.formats.documents import Document, write_manifest, write_shard
 
 
 class Ended(NamedTuple):

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from shipped_sizes import SIZES
 
-from pipeline.code_closure import CodeTree
-from pipeline.deciders import ROOT
-from pipeline.params import ProfileParams
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.running.code_closure import CodeTree
+from pipeline.shared.running.deciders import ROOT
 from pipeline.watch.run import STAGES_FILE, stages
-from pipeline.yaml12 import load_yaml
 
 STAGES = (
     "sample_web",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shipped_sizes import SIZES
 
-from pipeline.results import Result, write_result
+from pipeline.shared.scores.results import Result, write_result
 
 LOSSES = dict(zip(SIZES, (6.0, 5.5, 5.0, 4.5), strict=True))
 

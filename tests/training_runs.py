@@ -16,9 +16,9 @@ import yaml
 from made_documents import english_passages
 from stage_processes import start_stage
 
-from pipeline.files import write_json
-from pipeline.token_shards import TokenDocument, write_token_shards
-from pipeline.tokenizer import Tokenizer
+from pipeline.shared.files import write_json
+from pipeline.shared.formats.token_shards import TokenDocument, write_token_shards
+from pipeline.shared.formats.tokenizer import Tokenizer
 
 SIZE = "small"
 

@@ -2,7 +2,7 @@
 
 from pipeline.compare.command import parse
 from pipeline.compare.run import run
-from pipeline.stage import run_command
+from pipeline.shared.running.command import run_command
 
 if __name__ == "__main__":
     run_command("compare", lambda log: run(parse(), log))

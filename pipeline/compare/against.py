@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.compare.measure import BITS_PER_BYTE, PERPLEXITY, Draws, Measured, Metric, measure
 from pipeline.compare.studies import SPLITS, Group
 from pipeline.report.tables import TABLE3, TASKS, set_title
-from pipeline.scaling import estimate
+from pipeline.shared.scores.scaling import estimate
 
 COLUMNS = (
     *("study", "reference", "size", "set", "title", "metric", "kind", "ours", "theirs"),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from pipeline.scaling import Estimate, Floats, Losses, estimate
+from pipeline.shared.scores.scaling import Estimate, Floats, Losses, estimate
 
 LEAST_LEVELS = 3
 LEAST_RUNS = 7

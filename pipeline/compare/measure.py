@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.bootstrap import sum_by_cluster
 from pipeline.compare.studies import Group, Study
-from pipeline.errors import CorruptDataError
-from pipeline.scaling import Estimate, Floats, Losses, draw_losses, estimate
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.scores.bootstrap import sum_by_cluster
+from pipeline.shared.scores.scaling import Estimate, Floats, Losses, draw_losses, estimate
 
 BOTH, DOCUMENTS, SEEDS = "documents and seeds", "documents", "seeds, each with own documents"
 """What an interval covers."""

@@ -21,8 +21,8 @@ from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, group, read_study
 from pipeline.compare.tables import Figure4, comparison, measure_figure4, slopes
 from pipeline.compare.terminal import as_text
-from pipeline.files import open_atomic, write_json
-from pipeline.tracking import record_comparison
+from pipeline.shared.files import open_atomic, write_json
+from pipeline.shared.tracking.record import record_comparison
 
 
 class Compared(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from pipeline.errors import UserError
-from pipeline.yaml12 import load_yaml
+from pipeline.shared.errors import UserError
+from pipeline.shared.params.yaml12 import load_yaml
 
 _RECORDS = ("params.yaml", "dvc.lock")
 READS = (("train", "metrics.json"), ("evaluate", ".json"), ("evaluate", ".examples.parquet"))

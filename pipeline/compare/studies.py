@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from pipeline.compare.sources import Place, settings
-from pipeline.errors import CorruptDataError, UserError
-from pipeline.results import Result, read_results, read_scores
-from pipeline.stage import read_metrics
-from pipeline.work_folder import METRICS
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.running.stage import read_metrics
+from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.scores.results import Result, read_results, read_scores
 
 SPLITS = ("train", "test")
 

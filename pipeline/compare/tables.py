@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipeline.compare.measure import BITS_PER_BYTE, PERPLEXITY, Draws, Measured, measure
 from pipeline.compare.studies import SPLITS, Group
-from pipeline.scaling import Estimate, Floats, fit_floors, slope, step_ratio
+from pipeline.shared.scores.scaling import Estimate, Floats, fit_floors, slope, step_ratio
 
 COUNTS = {"all": "parameters", "without embeddings": "non_embedding_parameters"}
 """Ways to count parameters -> their name in a training's metrics.json."""

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from pipeline.compare.measure import BOTH
 from pipeline.compare.studies import SPLITS, Group, Study
 from pipeline.compare.tables import Figure4, falls_everywhere
-from pipeline.scaling import TRAINING_NOISE_NATS
+from pipeline.shared.scores.scaling import TRAINING_NOISE_NATS
 
 
 def summary(groups: Sequence[Group], figure4: Figure4) -> list[str]:

@@ -1,7 +1,7 @@
 """`python -m pipeline.crawl`: from links to their pages, in the archive and beside a table."""
 
-from pipeline import stage
 from pipeline.crawl.run import run
+from pipeline.shared.running import stage
 
 if __name__ == "__main__":
     stage.main(

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import UserError
+from pipeline.shared.errors import UserError
 from pipeline.shared.formats.fates import FETCHED
 from pipeline.shared.formats.links import Link, target_of
 from pipeline.shared.running.database import open_database, transaction
+from pipeline.shared.running.work_folder import locked
 from pipeline.shared.web.canonical import host_of
-from pipeline.work_folder import locked
 
 PENDING = "pending"
 MOVED = "moved"

@@ -27,11 +27,11 @@ from pipeline.crawl.guard import Endpoint
 from pipeline.crawl.politeness import HostGates
 from pipeline.crawl.share import Share
 from pipeline.crawl.warc import WarcFiles, cut
-from pipeline.executor import map_shards
-from pipeline.params import ComputeParams
-from pipeline.params_web import CrawlParams, FetchingParams
-from pipeline.progress import Progress
-from pipeline.work_folder import locked
+from pipeline.shared.params.profile import ComputeParams
+from pipeline.shared.params.web import CrawlParams, FetchingParams
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.progress import Progress
+from pipeline.shared.running.work_folder import locked
 
 _LOOKUPS_AT_ONCE = 64  # asyncio's own pool is too small for names that nobody answers for
 _HOSTS_PER_CONNECTION = 4  # at once, since a polite crawl of a host mostly pauses

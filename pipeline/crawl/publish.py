@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.crawl.archive import PENDING, Archive, Row
 from pipeline.crawl.warc import file_name
-from pipeline.files import link_or_copy, remove_path, write_json
+from pipeline.shared.files import link_or_copy, remove_path, write_json
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import (
@@ -19,8 +19,8 @@ from pipeline.shared.formats.row_shards import (
     write_row_manifest,
     write_row_shard,
 )
-from pipeline.stage import Stage
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import MANIFEST
 
 _NOTHING = "empty: links.source is none in this profile, whose documents are a ready corpus"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.crawl.archive import IsDue
-from pipeline.params_web import RefetchParams
 from pipeline.shared.formats.fates import FETCHED
+from pipeline.shared.params.web import RefetchParams
 
 _DAY_S = 86_400.0
 _UNREACHABLE = frozenset({

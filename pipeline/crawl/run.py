@@ -13,13 +13,13 @@ from pipeline.crawl.crawlers import Fetched, Job, crawl_all, recover
 from pipeline.crawl.guard import Endpoint
 from pipeline.crawl.publish import Published, publish, publish_nothing
 from pipeline.crawl.refetch import make_is_due
-from pipeline.errors import EXIT_TERMINATED, UserError
-from pipeline.files import read_json, write_json
+from pipeline.shared.errors import EXIT_TERMINATED, UserError
+from pipeline.shared.files import read_json, write_json
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard
-from pipeline.stage import Stage
-from pipeline.web_server import serve
-from pipeline.work_folder import hash_input
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import hash_input
+from pipeline.shared.web.server import serve
 
 
 class Attempt(NamedTuple):

@@ -19,7 +19,7 @@ from typing import IO
 
 from pipeline.crawl.archive import Place
 from pipeline.crawl.exchange import Answer
-from pipeline.errors import CorruptDataError
+from pipeline.shared.errors import CorruptDataError
 
 ROLL_BYTES = 10**9  # the usual size of a WARC file; a larger one is awkward to move
 _FRAMING = frozenset({b"transfer-encoding", b"connection", b"keep-alive"})

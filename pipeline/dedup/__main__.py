@@ -1,7 +1,7 @@
 """`python -m pipeline.dedup`."""
 
-from pipeline import stage
 from pipeline.dedup.run import run
+from pipeline.shared.running import stage
 
 if __name__ == "__main__":
     stage.main(

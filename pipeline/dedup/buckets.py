@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.words import Hashes, Numbers, mix
+from pipeline.shared.text.words import Hashes, Numbers, mix
 
 ReadBand = Callable[[int], Hashes]
 """The keys of one band: [documents]."""

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.documents import Shard, read_verified_table, write_table
-from pipeline.files import open_folder, read_json, write_json
-from pipeline.words import split_words
+from pipeline.shared.files import open_folder, read_json, write_json
+from pipeline.shared.formats.documents import Shard, read_verified_table, write_table
+from pipeline.shared.text.words import split_words
 
 _CHUNK = re.compile(r"\S+")
 _SHOWN_WORDS = 60

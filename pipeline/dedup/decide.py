@@ -24,8 +24,8 @@ from pipeline.dedup.reasons import (
     WIKIPEDIA,
     code,
 )
-from pipeline.params_text import DedupParams
-from pipeline.words import Numbers
+from pipeline.shared.params.text import DedupParams
+from pipeline.shared.text.words import Numbers
 
 
 @dataclass

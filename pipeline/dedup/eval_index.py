@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import CorruptDataError
-from pipeline.examples import read_examples
-from pipeline.ngrams import ExactIndex, Places
-from pipeline.words import split_words
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.examples import read_examples
+from pipeline.shared.text.ngrams import ExactIndex, Places
+from pipeline.shared.text.words import split_words
 
 
 class Condemned(NamedTuple):

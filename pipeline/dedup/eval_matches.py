@@ -15,8 +15,8 @@ import pandas as pd
 
 from pipeline.dedup.eval_index import EvalIndex
 from pipeline.dedup.features import Features
-from pipeline.params_text import DedupParams
-from pipeline.words import Numbers
+from pipeline.shared.params.text import DedupParams
+from pipeline.shared.text.words import Numbers
 
 EXAMPLE_COLUMNS = ["document", "example", "num_matches", "start", "end"]
 PASSAGE_COLUMNS = ["document", "example", "start", "end"]

@@ -31,11 +31,11 @@ from pipeline.dedup.shingles import (
     save_sets,
 )
 from pipeline.dedup.wikipedia import wikipedia_sign
-from pipeline.documents import Shard, read_verified_table
-from pipeline.ngrams import ExactIndex
-from pipeline.params_text import DedupParams
-from pipeline.shard_memory import Memory
-from pipeline.words import HashedTexts, Hashes, Numbers, batch_texts, hash_texts
+from pipeline.shared.formats.documents import Shard, read_verified_table
+from pipeline.shared.params.text import DedupParams
+from pipeline.shared.running.shard_memory import Memory
+from pipeline.shared.text.ngrams import ExactIndex
+from pipeline.shared.text.words import HashedTexts, Hashes, Numbers, batch_texts, hash_texts
 
 _DOCUMENTS, _BANDS, _MATCHES = "documents.parquet", "bands.npy", "matches.npy"
 _WORDS = ("words_high", "words_low")

@@ -9,7 +9,7 @@ import numpy as np
 from rensa import RMinHash
 
 from pipeline.dedup.shingles import Shingles
-from pipeline.words import Hashes, mix
+from pipeline.shared.text.words import Hashes, mix
 
 _RECALL = 0.995  # of pairs exactly at the threshold; more similar pairs are missed less
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from pipeline.dedup.buckets import ReadBand, share_buckets
 from pipeline.dedup.shingles import ShingleSets
-from pipeline.words import Numbers
+from pipeline.shared.text.words import Numbers
 
 
 class NearDuplicates(NamedTuple):

@@ -28,10 +28,10 @@ from pipeline.dedup.write import (
     Written,
     join_parts,
 )
-from pipeline.documents import Shard, list_shards, write_manifest
-from pipeline.executor import map_shards
-from pipeline.files import sha256_file
-from pipeline.stage import Stage
+from pipeline.shared.files import sha256_file
+from pipeline.shared.formats.documents import Shard, list_shards, write_manifest
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.stage import Stage
 
 _EVAL_NGRAMS = "eval_ngrams.npz"
 _DEPARTURES = {

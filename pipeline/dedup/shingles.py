@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ngrams import combine
-from pipeline.words import HashedTexts, Hashes, Numbers
+from pipeline.shared.text.ngrams import combine
+from pipeline.shared.text.words import HashedTexts, Hashes, Numbers
 
 Members = npt.NDArray[np.uint32]
 

@@ -14,7 +14,7 @@ from pipeline.dedup.decide import Verdicts
 from pipeline.dedup.eval_index import EvalIndex
 from pipeline.dedup.features import Features
 from pipeline.dedup.reasons import REASONS
-from pipeline.files import open_folder, remove_path
+from pipeline.shared.files import open_folder, remove_path
 
 DOCUMENTS, MATCHES, PASSAGES = "documents.parquet", "matches.parquet", "passages.parquet"
 

@@ -14,9 +14,15 @@ import pyarrow.parquet as pq
 from pipeline.dedup.cut import PIECE_SCHEMA, CutShard, show_words
 from pipeline.dedup.reasons import EVAL_OVERLAP, STAYS
 from pipeline.dedup.verdict_files import DOCUMENTS, MATCHES
-from pipeline.documents import Removed, Shard, read_verified_table, schema, write_table
-from pipeline.files import once, open_atomic
-from pipeline.words import split_words
+from pipeline.shared.files import once, open_atomic
+from pipeline.shared.formats.documents import (
+    Removed,
+    Shard,
+    read_verified_table,
+    schema,
+    write_table,
+)
+from pipeline.shared.text.words import split_words
 
 MATCH_SCHEMA = pa.schema([
     pa.field("document", pa.string(), nullable=False),

@@ -1,7 +1,7 @@
 """python -m pipeline.eval_sets: prepare the evaluation sets."""
 
 from pipeline.eval_sets.prepare import run
-from pipeline.stage import Definition, main
+from pipeline.shared.running.stage import Definition, main
 
 DEFINITION = Definition(
     name="eval_sets",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pipeline.eval_sets.eval_set import Files
 from pipeline.eval_sets.sources import Form, PublishedFile, SourceFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 BLANK = "XXXXX"
 LICENCE = "GFDL 1.2 or later"

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.eval_set import EvalSet, Files
 from pipeline.eval_sets.sources import Form, PublishedFile
-from pipeline.examples import Example
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.examples import Example
 
 
 def _read(files: Files) -> Iterator[Example]:

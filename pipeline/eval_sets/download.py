@@ -14,9 +14,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import CorruptDataError, RetryableError
 from pipeline.eval_sets.sources import NotAvailable, PublishedFile, SourceFile, verified
-from pipeline.files import open_atomic, sha256_file
+from pipeline.shared.errors import CorruptDataError, RetryableError
+from pipeline.shared.files import open_atomic, sha256_file
 
 _TIMEOUT_S = 60.0
 _GONE = {401, 403, 404, 410, 451}

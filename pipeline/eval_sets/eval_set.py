@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pipeline.eval_sets.detokenizers import Detokenizer
 from pipeline.eval_sets.sources import PublishedFile, SourceFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 Scoring = Literal[
     "running_text",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.eval_sets.eval_set import OPENAI_AGAIN, EvalSet, Files, Reproduction, by_size
 from pipeline.eval_sets.sources import Form, PublishedFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 _LM_EVAL = "lm-eval#{}, without <|endoftext|> before the passage"
 

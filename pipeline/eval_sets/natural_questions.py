@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.eval_sets.eval_set import EvalSet, Files
 from pipeline.eval_sets.sources import Form, PublishedFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 
 def _read(files: Files) -> Iterator[Example]:

@@ -9,7 +9,7 @@ from pipeline.eval_sets.detokenizers import ONE_BILLION_WORD as DETOKENIZER
 from pipeline.eval_sets.eval_set import EvalSet, Files, by_size
 from pipeline.eval_sets.running_text import sentences
 from pipeline.eval_sets.sources import Form, PublishedFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 _ROOT = "1-billion-word-language-modeling-benchmark-r13output"
 _URL = f"http://www.statmt.org/lm-benchmark/{_ROOT}.tar.gz"

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from pipeline.eval_sets.eval_set import Files, Pair
 from pipeline.eval_sets.sources import Form, PublishedFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 LICENCE = "WMT, research use"
 ODD = (

@@ -13,16 +13,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
 from pipeline.eval_sets.download import Publishers
 from pipeline.eval_sets.eval_set import EvalSet, Pair
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder, NotAvailable, Source, SourceFile
-from pipeline.examples import Example, write_examples
-from pipeline.files import once, sha256_file, write_json
-from pipeline.params_text import EvalSetsParams
-from pipeline.stage import Stage
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.errors import UserError
+from pipeline.shared.files import once, sha256_file, write_json
+from pipeline.shared.formats.examples import Example, write_examples
+from pipeline.shared.params.text import EvalSetsParams
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import MANIFEST
 
 NUM_PAIRS = 16
 """Example pairs kept for prompts; evaluate takes as many of the first as it is told to."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pipeline.eval_sets.detokenizers import Detokenizer
 from pipeline.eval_sets.sources import SourceFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 _BLOCK_BYTES = 1024
 _ARTICLE = re.compile(r" = [^=\s].*[^=\s]? = ")

@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple, Protocol, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import CorruptDataError
+from pipeline.shared.errors import CorruptDataError
 
 _CHUNK_BYTES = 2**20
 _COMPRESSIONS = ("", ".xz", ".gz", ".zst")

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from pipeline.eval_sets.eval_set import EvalSet, Files
 from pipeline.eval_sets.sources import Form, Line, PublishedFile, SourceFile
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 _MASK = "[MASK]"
 _LOWERED = re.compile(

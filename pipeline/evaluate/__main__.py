@@ -1,8 +1,8 @@
 """python -m pipeline.evaluate: one model, zero-shot, on every evaluation set."""
 
-import pipeline.before_torch  # noqa: F401 - as it says
+import pipeline.shared.running.before_torch  # noqa: F401 - as it says
 from pipeline.evaluate.run import run
-from pipeline.stage import Definition, main
+from pipeline.shared.running.stage import Definition, main
 
 DEFINITION = Definition(
     name="evaluate",

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from pipeline.eval_sets.eval_set import Together
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 EACH = "each example by itself"
 Key = Callable[[Sequence[Example]], Sequence[Hashable]]

@@ -12,7 +12,7 @@ import torch
 from models.generation import Generated, generate, generate_after, new_cache
 from pipeline.evaluate.likelihood import pack
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'\u201d\u2019)\]]*\s+")
 

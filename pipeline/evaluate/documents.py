@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import CorruptDataError
-from pipeline.evaluate.metrics import bits_per_unit, perplexity
 from pipeline.evaluate.outcome import CannotRun, Outcome
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.windows import score_texts
-from pipeline.token_shards import TokenDocument, TokenSplit, open_split
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.token_shards import TokenDocument, TokenSplit, open_split
+from pipeline.shared.scores.metrics import bits_per_unit, perplexity
 
 
 def evaluate(

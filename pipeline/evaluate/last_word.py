@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bootstrap import Floats
 from pipeline.evaluate.likelihood import Guess, Scored, guess
-from pipeline.evaluate.metrics import perplexity
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.stop_words import STOP_WORDS
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
+from pipeline.shared.scores.bootstrap import Floats
+from pipeline.shared.scores.metrics import perplexity
 
 
 def evaluate(session: Session, task: Task) -> Outcome:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bootstrap import Floats, Statistic, draw_sums, interval, sum_by_cluster
 from pipeline.eval_sets.eval_set import EvalSet, Pair
 from pipeline.evaluate.clusters import EACH, Clusters, cluster
-from pipeline.evaluate.metrics import mean
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
-from pipeline.results import Interval
+from pipeline.shared.formats.examples import Example
+from pipeline.shared.scores.bootstrap import Floats, Statistic, draw_sums, interval, sum_by_cluster
+from pipeline.shared.scores.metrics import mean
+from pipeline.shared.scores.results import Interval
 
 
 def why_no_signal(said: Sequence[str], metrics: Sequence[float]) -> str:

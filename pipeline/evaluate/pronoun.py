@@ -12,7 +12,7 @@ from pipeline.evaluate.choices import Fitted, fit_choices
 from pipeline.evaluate.likelihood import Losses, score_choices
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 
 def evaluate(session: Session, task: Task) -> Outcome:

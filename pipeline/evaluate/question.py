@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from pipeline.confidence import surest
 from pipeline.evaluate.answers import exact_match
 from pipeline.evaluate.continuation import (
     choose,
@@ -15,6 +14,7 @@ from pipeline.evaluate.continuation import (
 )
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
+from pipeline.shared.scores.confidence import surest
 
 
 def evaluate(session: Session, task: Task) -> Outcome:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.errors import CorruptDataError, UserError
 from pipeline.eval_sets.eval_set import EvalSet, Pair
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.evaluate import (
@@ -27,12 +26,13 @@ from pipeline.evaluate.departures import departures
 from pipeline.evaluate.outcome import CannotRun, Outcome, Task
 from pipeline.evaluate.samples import write_samples
 from pipeline.evaluate.session import Session, open_session
-from pipeline.examples import read_examples
-from pipeline.files import read_json, sha256_file
-from pipeline.results import Result, read_result, write_result
-from pipeline.stage import Stage
-from pipeline.training_documents import read_training_documents
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.files import read_json, sha256_file
+from pipeline.shared.formats.examples import read_examples
+from pipeline.shared.formats.training_documents import read_training_documents
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.scores.results import Result, read_result, write_result
 
 Method = Callable[[Session, Task], Outcome]
 METHODS: dict[str, Method] = {

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bootstrap import Floats, Statistic
 from pipeline.eval_sets.eval_set import EvalSet, Unit
-from pipeline.evaluate.metrics import bits_per_unit, perplexity
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.windows import score_text_at
+from pipeline.shared.scores.bootstrap import Floats, Statistic
+from pipeline.shared.scores.metrics import bits_per_unit, perplexity
 
 
 class Stream(NamedTuple):

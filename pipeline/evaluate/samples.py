@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.evaluate.continuation import Prompt, continue_prompts, text_of
 from pipeline.evaluate.documents import choose_documents
 from pipeline.evaluate.session import Session
-from pipeline.files import open_atomic
+from pipeline.shared.files import open_atomic
 
 
 def write_samples(session: Session, folder: Path, path: Path) -> int:

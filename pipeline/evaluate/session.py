@@ -15,10 +15,10 @@ import torch
 
 from models.checkpoints import CheckpointError, load_pretrained
 from models.gpt2 import GPT2
-from pipeline.errors import CorruptDataError, UserError
-from pipeline.params import ComputeParams, EvaluateParams
-from pipeline.params_types import Precision
-from pipeline.tokenizer import Tokenizer, load_tokenizer
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
+from pipeline.shared.params.profile import ComputeParams, EvaluateParams
+from pipeline.shared.params.types import Precision
 
 
 def _ignore_tick(tokens: int) -> None:

@@ -18,7 +18,7 @@ from pipeline.evaluate.continuation import (
 )
 from pipeline.evaluate.outcome import CannotRun, Outcome, Task
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 TOP_K = 2
 """The paper's sampling for summaries."""

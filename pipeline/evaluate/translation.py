@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bootstrap import Floats
 from pipeline.evaluate.continuation import (
     choose,
     continue_prompts,
@@ -18,6 +17,7 @@ from pipeline.evaluate.continuation import (
 )
 from pipeline.evaluate.outcome import CannotRun, Outcome, Task
 from pipeline.evaluate.session import Session
+from pipeline.shared.scores.bootstrap import Floats
 
 _ORDERS = 4  # BLEU counts n-grams of one to four words
 

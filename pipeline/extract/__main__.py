@@ -1,7 +1,7 @@
 """`python -m pipeline.extract`: from pages, or a ready corpus, to documents."""
 
-from pipeline import stage
 from pipeline.extract.run import run
+from pipeline.shared.running import stage
 
 if __name__ == "__main__":
     stage.main(

@@ -20,20 +20,20 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.documents import Document, Removed, document_id
-from pipeline.errors import CorruptDataError, UserError
-from pipeline.executor import map_shards
 from pipeline.extract.judge import Caps
 from pipeline.extract.lone_parser import Judge, judging
 from pipeline.extract.parts import Part, publish_parts, sum_counts
 from pipeline.extract.rules import Page, reject
 from pipeline.extract.warc_pages import NoPage, WebPage, read_pages
 from pipeline.extract.warc_records import Damage, is_web_archive
-from pipeline.shard_memory import Memory, Remembered
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.formats.documents import Document, Removed, document_id
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.shard_memory import Memory, Remembered
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.storage import parse_place
 from pipeline.shared.web.canonical import BadUrlError, canonical_url
 from pipeline.shared.web.text_lines import read_lines
-from pipeline.stage import Stage
-from pipeline.storage import parse_place
 
 _JSONL = (".jsonl", ".ndjson", ".jsonl.zst", ".jsonl.gz", ".jsonl.xz", ".jsonl.bz2")
 _PARQUET = (".parquet",)

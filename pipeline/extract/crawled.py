@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.documents import Document, Removed, document_id
-from pipeline.executor import map_shards
 from pipeline.extract.judge import NO_PAGE, Caps
 from pipeline.extract.lone_parser import Judge, judging
 from pipeline.extract.parts import Part, publish_parts, sum_counts
 from pipeline.extract.warc_response import read_response
-from pipeline.shard_memory import Memory, Remembered
+from pipeline.shared.formats.documents import Document, Removed, document_id
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import RowShard, list_row_shards, read_row_shard
-from pipeline.stage import Stage
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.shard_memory import Memory, Remembered
+from pipeline.shared.running.stage import Stage
 
 
 class Task(NamedTuple):

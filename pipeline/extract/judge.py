@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pipeline.extract.html_limits import TooComplexError
 from pipeline.extract.main_text import extract, looks_binary
 from pipeline.extract.rules import Page, check_rules_off, reject
-from pipeline.params import ProfileParams
+from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.web.bodies import BrokenBodyError, TooLargeError, decode_body
 
 NO_PAGE = Page("", "")

@@ -22,9 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from pipeline.executor import end_with_parent
 from pipeline.extract.judge import NO_PAGE, Caps, judge_body
 from pipeline.extract.rules import Page
+from pipeline.shared.running.executor import end_with_parent
 
 Judge = Callable[[bytes, str, str], tuple[Page, str]]
 """`judge_body` under some caps: of a body, its content type and its content encoding."""

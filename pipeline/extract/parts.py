@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.documents import Document, Removed, write_manifest, write_shard
-from pipeline.files import link_or_copy, remove_path
-from pipeline.shard_memory import Remembered
+from pipeline.shared.files import link_or_copy, remove_path
+from pipeline.shared.formats.documents import Document, Removed, write_manifest, write_shard
+from pipeline.shared.running.shard_memory import Remembered
 
 KEPT = "document"
 _SHARD_CHARACTERS = 64 * 2**20

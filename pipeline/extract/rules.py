@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pipeline.errors import UserError
+from pipeline.shared.errors import UserError
 
 
 class Page(NamedTuple):

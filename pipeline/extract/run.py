@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.extract.corpus import read_corpus
 from pipeline.extract.crawled import read_crawl
 from pipeline.extract.judge import caps_of
-from pipeline.stage import Stage
+from pipeline.shared.running.stage import Stage
 
 
 def run(stage: Stage) -> dict[str, Any]:

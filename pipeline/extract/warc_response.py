@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from warcio.recordloader import ArcWarcRecordLoader
 
-from pipeline.errors import CorruptDataError
+from pipeline.shared.errors import CorruptDataError
 
 
 class Response(NamedTuple):

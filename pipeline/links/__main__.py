@@ -1,7 +1,7 @@
 """`python -m pipeline.links`: from dumps of Reddit submissions to the links to follow."""
 
-from pipeline import stage
 from pipeline.links.run import run
+from pipeline.shared.running import stage
 
 if __name__ == "__main__":
     stage.main(

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from pipeline.links.link_list import LinkList
 from pipeline.links.submissions import BadLine, Submission, find_dumps, read_submissions
-from pipeline.params_web import LinksParams
-from pipeline.progress import Progress
 from pipeline.shared.formats.links import Link
+from pipeline.shared.params.web import LinksParams
+from pipeline.shared.running.progress import Progress
 from pipeline.shared.web.canonical import BadUrlError, canonical_url, host_of
 from pipeline.shared.web.hosts import belongs, is_wikipedia
 

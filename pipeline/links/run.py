@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import UserError
 from pipeline.links.choose import collect_links, make_rules
 from pipeline.links.link_list import LinkList
-from pipeline.params_web import LinksParams
+from pipeline.shared.errors import UserError
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import write_row_manifest, write_row_shard
-from pipeline.stage import Stage
-from pipeline.storage import parse_place
+from pipeline.shared.params.web import LinksParams
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.storage import parse_place
 
 _LEAST_LINKS, _MOST_LINKS = 256, 16_384  # of a shard
 _PART = 64  # a shard holds this part of the links before it, within these bounds

@@ -17,10 +17,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import CorruptDataError, UserError
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.running.storage import is_url
 from pipeline.shared.web.remote_file import open_place
 from pipeline.shared.web.text_lines import broken_archive, read_lines
-from pipeline.storage import is_url
 
 SUFFIXES = (".zst", ".xz", ".bz2", ".gz", ".ndjson", ".jsonl", ".json", ".parquet", "")
 _FIELDS = ("url", "subreddit", "score", "created_utc", "over_18", "is_self", "domain")

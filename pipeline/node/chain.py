@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.params_file import Study
-from pipeline.work_folder import METRICS
-from pipeline.yaml12 import load_yaml
+from pipeline.shared.params.file import Study
+from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.running.work_folder import METRICS
 
 STAGES = ("tune", "train", "evaluate")
 """In their order, each once a size."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.params_file import load_params
-from pipeline.stage import run_command
+from pipeline.shared.params.file import load_params
+from pipeline.shared.running.command import run_command
 
 _EXAMPLES = """\
 here, once the data stages are made

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.code_closure import CodeTree
-from pipeline.deciders import code_deciders
-from pipeline.errors import UserError
 from pipeline.node.chain import STAGES
-from pipeline.package_pins import PINS, read_pins
-from pipeline.params import ProfileParams
-from pipeline.work_folder import hash_input
+from pipeline.shared.errors import UserError
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.code_closure import CodeTree
+from pipeline.shared.running.deciders import code_deciders
+from pipeline.shared.running.package_pins import PINS, read_pins
+from pipeline.shared.running.work_folder import hash_input
 
 CODE = ("models", "pipeline")
 _SECTIONS: dict[str, Any] = {

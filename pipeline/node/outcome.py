@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from models.weights_note import WEIGHTS, write_note
-from pipeline.files import read_json, write_json
 from pipeline.node.chain import STAGES, Chain, Task
 from pipeline.node.identity import hash_code
 from pipeline.node.pack import PAYLOAD
 from pipeline.node.pieces import write_pieces
-from pipeline.work_folder import METRICS
+from pipeline.shared.files import read_json, write_json
+from pipeline.shared.running.work_folder import METRICS
 
 LOGS = Path("work") / "node"
 STATE = "state"

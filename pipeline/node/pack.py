@@ -14,14 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.files import link_or_copy, open_folder, write_json
 from pipeline.node.chain import Chain, read_chain
 from pipeline.node.identity import CODE, hash_code, identify
-from pipeline.package_pins import PINS
-from pipeline.params import TrainParams
-from pipeline.params_file import Study
-from pipeline.token_shards import TokenSplit, open_split, write_head
+from pipeline.shared.errors import UserError
+from pipeline.shared.files import link_or_copy, open_folder, write_json
+from pipeline.shared.formats.token_shards import TokenSplit, open_split, write_head
+from pipeline.shared.params.file import Study
+from pipeline.shared.params.profile import TrainParams
+from pipeline.shared.running.package_pins import PINS
 
 PAYLOAD = "payload.json"
 DATA = "data.tar.xz"
@@ -77,7 +77,7 @@ def _pack_data(chain: Chain, train: TrainParams, target: Path, log: logging.Logg
 def _head_of(path: Path, train: TrainParams) -> TokenSplit | None:
     """What of a split the trainings read; None for what goes along whole."""
     if path.name == "train":
-        from pipeline.training_job import whole_steps  # brings torch
+        from pipeline.shared.training.job import whole_steps  # brings torch
 
         return open_split(path).head(whole_steps(train) * train.batch_tokens)
     if path.name == "valid":

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import CorruptDataError
-from pipeline.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
 
 RESULTS = "results.json"
 _NAME = "results.tar.xz"

@@ -19,14 +19,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from pipeline.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_RETRY, EXIT_TERMINATED, UserError
-from pipeline.executor import end_with_parent
-from pipeline.files import read_json
 from pipeline.node.chain import STAGES, Chain, Task, read_chain
 from pipeline.node.identity import hash_code, identify, require_same
 from pipeline.node.outcome import LOGS, in_words, write_results
 from pipeline.node.pack import PAYLOAD, unpack
-from pipeline.params_file import check_size, load_params
+from pipeline.shared.errors import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_RETRY,
+    EXIT_TERMINATED,
+    UserError,
+)
+from pipeline.shared.files import read_json
+from pipeline.shared.params.file import check_size, load_params
+from pipeline.shared.running.executor import end_with_parent
 
 _GRACE_S = 30.0  # for a checkpoint of 1.5 GB and the end of a process that holds a GPU
 _WRITE_S = 15.0  # for the results

@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 
 from models.weights_note import WEIGHTS, read_note
-from pipeline.errors import UserError
-from pipeline.files import read_json, replace_path, sha256_file
 from pipeline.node.chain import Task, read_chain
 from pipeline.node.identity import hash_code, identify, require_same
 from pipeline.node.pieces import RESULTS, read_pieces
-from pipeline.params_file import Study
-from pipeline.tracking import record_study
-from pipeline.work_folder import METRICS
+from pipeline.shared.errors import UserError
+from pipeline.shared.files import read_json, replace_path, sha256_file
+from pipeline.shared.params.file import Study
+from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.tracking.record import record_study
 
 
 def take(study: Study, folder: Path, log: logging.Logger, *, other_code: bool) -> None:

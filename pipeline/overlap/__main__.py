@@ -1,7 +1,7 @@
 """Run with `python -m pipeline.overlap --help`."""
 
 from pipeline.overlap.run import run
-from pipeline.stage import Definition, main
+from pipeline.shared.running.stage import Definition, main
 
 if __name__ == "__main__":
     main(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ngrams import combine
-from pipeline.words import Hashes, hash_words, mix
+from pipeline.shared.text.ngrams import combine
+from pipeline.shared.text.words import Hashes, hash_words, mix
 
 _BLOCK_BITS = 2**19
 _PROBES_A_MIX = 3  # 64 bits give three places in a block, 21 bits apart

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.confidence import surest
-from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.overlap.difference import (
     NO_DIFFERENCE,
@@ -26,7 +24,9 @@ from pipeline.overlap.difference import (
     difference,
     terms_of,
 )
-from pipeline.results import read_results, read_scores
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.scores.confidence import surest
+from pipeline.shared.scores.results import read_results, read_scores
 
 MUCH_OVERLAP_PERCENT = 15.0  # the paper's bucket for LAMBADA, section 4
 Score = Callable[[Chosen], float]

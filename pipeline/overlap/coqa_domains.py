@@ -19,7 +19,7 @@ from pipeline.overlap.difference import (
     difference,
     terms_of,
 )
-from pipeline.results import read_results, read_scores
+from pipeline.shared.scores.results import read_results, read_scores
 
 HELD = {"any 8-gram": 0.0, "over half": 50.0}
 """Percentage of a story's n-grams above which the training text holds it."""

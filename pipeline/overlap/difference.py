@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.bootstrap import Floats, Statistic, draw_sums, interval, sum_by_cluster
+from pipeline.shared.scores.bootstrap import Floats, Statistic, draw_sums, interval, sum_by_cluster
 
 Chosen = npt.NDArray[np.bool_]
 

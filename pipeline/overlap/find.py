@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import UserError
-from pipeline.examples import read_examples
 from pipeline.overlap.holders import Found, Holder, find_holders
 from pipeline.overlap.ngram_index import NgramIndex
-from pipeline.params_file import load_params
-from pipeline.words import split_words
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.examples import read_examples
+from pipeline.shared.params.file import load_params
+from pipeline.shared.text.words import split_words
 
 _EXAMPLES = """\
 examples

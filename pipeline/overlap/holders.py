@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.documents import list_shards, read_verified_shard
-from pipeline.errors import UserError
-from pipeline.ngrams import ExactIndex, NgramHasher
 from pipeline.overlap.ngram_index import NgramIndex
 from pipeline.overlap.spans import SoughtTexts
 from pipeline.overlap.training_side import read_batches
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.documents import list_shards, read_verified_shard
+from pipeline.shared.text.ngrams import ExactIndex, NgramHasher
 
 
 class Holder(NamedTuple):

@@ -18,11 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import UserError
-from pipeline.files import once, read_json, write_json
 from pipeline.overlap.bloom import BloomFilter, BloomShape, part_of, slice_part
 from pipeline.overlap.training_side import TrainingShard, save_array, save_table, sort_pairs
-from pipeline.words import Hashes
+from pipeline.shared.errors import UserError
+from pipeline.shared.files import once, read_json, write_json
+from pipeline.shared.text.words import Hashes
 
 RANGE_NGRAMS = 2**23
 """N-grams of one range: 100 MB on disk, half a GB of memory where it is made."""

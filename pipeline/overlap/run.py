@@ -10,10 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.documents import list_shards
-from pipeline.errors import CorruptDataError
-from pipeline.executor import map_shards
-from pipeline.files import open_atomic
 from pipeline.overlap.clean_subset import clean_subset
 from pipeline.overlap.copied import copied_spans, summarise_spans
 from pipeline.overlap.coqa_domains import coqa_domains
@@ -38,8 +34,12 @@ from pipeline.overlap.training_side import (
     id_hashes,
     save_array,
 )
-from pipeline.stage import Stage
-from pipeline.training_documents import read_training_documents
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.files import open_atomic
+from pipeline.shared.formats.documents import list_shards
+from pipeline.shared.formats.training_documents import read_training_documents
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.stage import Stage
 
 
 def run(stage: Stage) -> dict[str, Any]:

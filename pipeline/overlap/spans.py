@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.files import open_atomic
-from pipeline.ngrams import ExactIndex
+from pipeline.shared.files import open_atomic
+from pipeline.shared.text.ngrams import ExactIndex
 
 Numbers = npt.NDArray[np.int64]
 

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.examples import read_examples
 from pipeline.overlap.texts import Text
 from pipeline.overlap.training_side import SeenIndex
-from pipeline.words import split_words
+from pipeline.shared.formats.examples import read_examples
+from pipeline.shared.text.words import split_words
 
 PAPER_SETS = ("ptb", "wikitext2", "enwik8", "text8", "wikitext103", "one_billion_word")
 """The sets of the paper's Table 6, in its order; others follow by name."""

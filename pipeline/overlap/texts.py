@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.documents import read_documents
-from pipeline.errors import CorruptDataError
-from pipeline.examples import read_examples
-from pipeline.results import read_scores
-from pipeline.words import split_words
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.documents import read_documents
+from pipeline.shared.formats.examples import read_examples
+from pipeline.shared.scores.results import read_scores
+from pipeline.shared.text.words import split_words
 
 TEST_SPLIT = "webtext_test"
 _SAMPLE_COLUMNS = ["id", "completion", "sample"]

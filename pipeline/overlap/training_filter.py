@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.executor import map_shards
-from pipeline.ngrams import ExactIndex
 from pipeline.overlap.bloom import random_ngrams, shape_filter
 from pipeline.overlap.ngram_index import AskFilter, MergeRange, count_ranges, finish_index
 from pipeline.overlap.training_side import TrainingShard, save_array
-from pipeline.stage import Stage
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.text.ngrams import ExactIndex
 
 _RANDOM_STRINGS = 1_000_000  # the paper's check of its filter
 

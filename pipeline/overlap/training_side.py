@@ -18,11 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.documents import Document, Shard, read_verified_shard
-from pipeline.files import once, open_atomic
-from pipeline.ngrams import ExactIndex, combine_lengths
 from pipeline.overlap.spans import SoughtTexts, Spans, keep_longest
-from pipeline.words import HashedTexts, Hashes, batch_texts, hash_texts, hash_words
+from pipeline.shared.files import once, open_atomic
+from pipeline.shared.formats.documents import Document, Shard, read_verified_shard
+from pipeline.shared.text.ngrams import ExactIndex, combine_lengths
+from pipeline.shared.text.words import HashedTexts, Hashes, batch_texts, hash_texts, hash_words
 
 Numbers = npt.NDArray[np.int64]
 

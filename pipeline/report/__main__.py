@@ -2,7 +2,7 @@
 
 from pipeline.report.run import run
 from pipeline.report.study import READS
-from pipeline.stage import Definition, main
+from pipeline.shared.running.stage import Definition, main
 
 if __name__ == "__main__":
     main(

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.examples import Example, read_examples
 from pipeline.report.study import Study
-from pipeline.results import read_scores
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.examples import Example, read_examples
+from pipeline.shared.scores.results import read_scores
 
 NUM_SAMPLES = 4
 NUM_ANSWERS = 3

@@ -20,7 +20,7 @@ from pipeline.report.losses import SPLITS, SizedLosses, gaps, split_losses
 from pipeline.report.scale_law import ScaleLaw, scale_law
 from pipeline.report.study import Study
 from pipeline.report.underfit import CurveEnd, Verdict, curve_end, judge
-from pipeline.scaling import of_size, step_ratio
+from pipeline.shared.scores.scaling import of_size, step_ratio
 
 Floats = npt.NDArray[np.float64]
 COLUMNS = (

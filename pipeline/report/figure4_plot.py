@@ -13,7 +13,7 @@ from pipeline.report.figure4 import Figure4
 from pipeline.report.losses import SPLITS
 from pipeline.report.study import Study
 from pipeline.report.style import INK, MUTED, TEST, TRAIN, plain_log_axis, save, size_axis
-from pipeline.scaling import power_law
+from pipeline.shared.scores.scaling import power_law
 
 _COLOURS = {"train": TRAIN, "test": TEST}
 _MARKERS = {"train": "s", "test": "o"}

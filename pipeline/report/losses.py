@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import CorruptDataError
 from pipeline.report.study import Study
-from pipeline.results import read_scores
-from pipeline.scaling import Losses, differences, draw_losses
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.scores.results import read_scores
+from pipeline.shared.scores.scaling import Losses, differences, draw_losses
 
 SPLITS = ("train", "test")
 

@@ -11,7 +11,6 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from pipeline.progress import format_seconds
 from pipeline.report import markup, memory, provenance
 from pipeline.report.beside_the_paper import PAPER_TABLE6, table6_comparison
 from pipeline.report.chain import costs, funnel, splits
@@ -22,7 +21,8 @@ from pipeline.report.scale_law import limits
 from pipeline.report.study import Study
 from pipeline.report.style import short_count, size_looks
 from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
-from pipeline.scaling import TRAINING_NOISE_NATS
+from pipeline.shared.running.progress import format_seconds
+from pipeline.shared.scores.scaling import TRAINING_NOISE_NATS
 
 
 def render(

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.files import open_atomic, write_json
 from pipeline.report.beside_the_paper import comparison
 from pipeline.report.calibration_figure import draw_calibration
 from pipeline.report.figure4 import Figure4, as_text, read_figure4
@@ -21,8 +20,9 @@ from pipeline.report.size_figures import draw_figure1, draw_figure2, draw_figure
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import house_style
 from pipeline.report.tables import all_tables, calibrations
-from pipeline.stage import Stage
-from pipeline.tracking import record_study
+from pipeline.shared.files import open_atomic, write_json
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.tracking.record import record_study
 
 _COMPARED = ("parameters", "train_perplexity", "test_perplexity", "gap_nats")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pipeline.report.losses import SPLITS, SizedLosses
 from pipeline.report.study import Study
-from pipeline.scaling import Estimate, Floor, fit_floors, slope
+from pipeline.shared.scores.scaling import Estimate, Floor, fit_floors, slope
 
 EXPONENT_SUFFIX = {"all": "", "without embeddings": "_without_embeddings"}
 """Counts of parameters -> what metrics.json adds to the name of their slope."""

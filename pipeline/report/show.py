@@ -7,13 +7,13 @@ import math
 import sys
 from pathlib import Path
 
-from pipeline.errors import UserError
-from pipeline.files import read_json
-from pipeline.params_file import load_params
 from pipeline.report.figure4 import as_text, find
 from pipeline.report.scale_law import EXPONENT_SUFFIX
 from pipeline.report.study import read_csv
-from pipeline.work_folder import METRICS
+from pipeline.shared.errors import UserError
+from pipeline.shared.files import read_json
+from pipeline.shared.params.file import load_params
+from pipeline.shared.running.work_folder import METRICS
 
 
 def main() -> int:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import CorruptDataError
-from pipeline.params import ProfileParams
-from pipeline.results import Result, read_results
-from pipeline.stage import read_metrics
-from pipeline.work_folder import METRICS
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.stage import read_metrics
+from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.scores.results import Result, read_results
 
 STAGES = ("sample_web", "eval_sets", "links", "crawl", "extract", "dedup", "tokenize")
 SIZED_STAGES = ("tune", "train", "evaluate")

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.confidence import CALIBRATION_COLUMNS, calibration
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.report.memory import copied
 from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
-from pipeline.results import read_scores
+from pipeline.shared.scores.confidence import CALIBRATION_COLUMNS, calibration
+from pipeline.shared.scores.results import read_scores
 
 
 class Column(NamedTuple):

@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 from pipeline.report.losses import SizedLosses
 from pipeline.report.markup import between
-from pipeline.scaling import Estimate, change, of_size, power_law
+from pipeline.shared.scores.scaling import Estimate, change, of_size, power_law
 
 _FORM = "+.3f"
 _LEAST_POINTS = 4  # of a straight line and its noise

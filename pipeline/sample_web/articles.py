@@ -11,12 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.ngrams import combine_lengths
-from pipeline.progress import Progress
 from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Reading, Section
 from pipeline.sample_web.sources import Source
-from pipeline.words import hash_texts
+from pipeline.shared.running.progress import Progress
+from pipeline.shared.text.ngrams import combine_lengths
+from pipeline.shared.text.words import hash_texts
 
 _LEAST_WORDS = 130
 _MOST_WORDS = 900

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from random import Random
 
-from pipeline.ngrams import NgramHasher
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.prose import Block
-from pipeline.words import split_words
+from pipeline.shared.text.ngrams import NgramHasher
+from pipeline.shared.text.words import split_words
 
 _SHINGLE_WORDS = 5
 _SUBSTITUTES = ("window", "garden", "letter", "morning", "teacher", "station", "paper", "river")

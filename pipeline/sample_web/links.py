@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import zstandard
 
-from pipeline.files import open_atomic
 from pipeline.sample_web.chance import chance, pick
 from pipeline.sample_web.pages import Truth
+from pipeline.shared.files import open_atomic
 
 FILES = ("RS_2017-11.zst", "RS_2017-12.zst")
 _WINDOW_LOG = 27  # 128 MiB: Pushshift's dumps need a decoder that allows it, and so do these

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.sample_web.pages import Truth
-from pipeline.web_server import Answer
+from pipeline.shared.web.server import Answer
 
 ODD_HOST = "www.attic.test"
 CRAWL_DELAY_HOST = "www.slowcoach.test"
@@ -33,7 +33,7 @@ PRIVATE_TARGETS = (
 
 
 class Row(NamedTuple):
-    """One line of site.parquet; see `pipeline.web_server.SITE_SCHEMA`."""
+    """One line of site.parquet; see `pipeline.shared.web.server.SITE_SCHEMA`."""
 
     host: str
     path: str

@@ -12,8 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.executor import map_shards
-from pipeline.files import open_atomic, remove_path, sha256_file, write_json
 from pipeline.sample_web.articles import Article, make_articles
 from pipeline.sample_web.chance import chance
 from pipeline.sample_web.evaluation.files import choose_planted, make_eval_files
@@ -25,9 +23,11 @@ from pipeline.sample_web.plan import plan_pages
 from pipeline.sample_web.reading import read_sources
 from pipeline.sample_web.rendering import Neighbour, render_pages
 from pipeline.sample_web.sources import find_sources, unlike_pinned, versions
-from pipeline.stage import Stage
-from pipeline.web_server import SITE_FILE, SITE_SCHEMA
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.files import open_atomic, remove_path, sha256_file, write_json
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.web.server import SITE_FILE, SITE_SCHEMA
 
 _FILES_A_CHUNK = 60
 _PAGES_A_CHUNK = 150

@@ -14,7 +14,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import UserError
+from pipeline.shared.errors import UserError
 
 STANDARD_LIBRARY = "python"
 

@@ -1,6 +1,6 @@
 """`python -m pipeline.tokenize`."""
 
-from pipeline import stage
+from pipeline.shared.running import stage
 from pipeline.tokenize.run import run
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.documents import Shard, read_verified_table
-from pipeline.errors import UserError
-from pipeline.shard_memory import Memory
-from pipeline.token_shards import DTYPE, TokenDocument
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.documents import Shard, read_verified_table
+from pipeline.shared.formats.token_shards import DTYPE, TokenDocument
+from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize.encoders import (
     Ids,
     cached_tokenizer,

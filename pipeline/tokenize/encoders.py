@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import UserError
-from pipeline.tokenizer import Tokenizer, load_tokenizer
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
 
 Ids = npt.NDArray[np.uint32]
 

@@ -9,16 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.documents import Shard, list_shards, read_documents
-from pipeline.errors import UserError
-from pipeline.executor import map_shards
-from pipeline.params_text import TokenizeParams
-from pipeline.stage import Stage
-from pipeline.token_shards import write_token_shards
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.documents import Shard, list_shards, read_documents
+from pipeline.shared.formats.token_shards import write_token_shards
+from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
+from pipeline.shared.params.text import TokenizeParams
+from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import hash_input
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
-from pipeline.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
-from pipeline.work_folder import hash_input
 
 _TOKENIZER = "tokenizer"
 

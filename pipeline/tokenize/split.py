@@ -13,7 +13,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.params_text import TokenizeParams
+from pipeline.shared.params.text import TokenizeParams
 
 SPLITS = ("train", "valid", "test")
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 from tokenizers import models, pre_tokenizers, trainers
 
-from pipeline.errors import UserError
-from pipeline.tokenizer import Tokenizer, to_bytes
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.tokenizer import Tokenizer, to_bytes
 
 _CHECKED_TEXTS = 200
 

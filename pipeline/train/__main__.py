@@ -1,11 +1,11 @@
 """`python -m pipeline.train`."""
 
-import pipeline.before_torch  # noqa: F401 - as it says
-import pipeline.lean_lightning  # noqa: F401 - before anything else imports Lightning
-from pipeline import stage
+import pipeline.shared.running.before_torch  # noqa: F401 - as it says
+import pipeline.shared.training.lean_lightning  # noqa: F401 - before anything else imports Lightning
+from pipeline.shared.running import stage
+from pipeline.shared.training.group import main
+from pipeline.shared.training.run import fit
 from pipeline.train.run import run
-from pipeline.training_group import main
-from pipeline.training_run import fit
 
 DEFINITION = stage.Definition(
     name="train",

@@ -21,8 +21,8 @@ from models.compute import (
     num_parameters,
     training_flops_per_token,
 )
-from pipeline.errors import CorruptDataError, NonFiniteLossError
-from pipeline.files import (
+from pipeline.shared.errors import CorruptDataError, NonFiniteLossError
+from pipeline.shared.files import (
     open_atomic,
     read_json,
     remove_path,
@@ -30,15 +30,19 @@ from pipeline.files import (
     sha256_file,
     write_json,
 )
-from pipeline.stage import Stage
-from pipeline.tokenizer import write_hugging_face_files
-from pipeline.tracking import open_run
-from pipeline.training_documents import NAME as DOCUMENTS
-from pipeline.training_documents import write_training_documents
-from pipeline.training_job import Job, Outcome, Point, TrainingData, make_job, open_data
-from pipeline.training_run import train_to
-from pipeline.training_state import ForeignCheckpointError, check_checkpoint, newest_checkpoint
-from pipeline.work_folder import hash_input
+from pipeline.shared.formats.tokenizer import write_hugging_face_files
+from pipeline.shared.formats.training_documents import NAME as DOCUMENTS
+from pipeline.shared.formats.training_documents import write_training_documents
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import hash_input
+from pipeline.shared.tracking.record import open_run
+from pipeline.shared.training.job import Job, Outcome, Point, TrainingData, make_job, open_data
+from pipeline.shared.training.run import train_to
+from pipeline.shared.training.state import (
+    ForeignCheckpointError,
+    check_checkpoint,
+    newest_checkpoint,
+)
 
 
 def run(stage: Stage) -> dict[str, Any]:

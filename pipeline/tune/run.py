@@ -15,12 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import NonFiniteLossError, UserError
-from pipeline.files import link_or_copy, once, open_atomic, remove_path, write_json
-from pipeline.params import TrainParams, TuneParams
-from pipeline.stage import Stage
-from pipeline.tracking import open_run
-from pipeline.training_job import (
+from pipeline.shared.errors import NonFiniteLossError, UserError
+from pipeline.shared.files import link_or_copy, once, open_atomic, remove_path, write_json
+from pipeline.shared.params.profile import TrainParams, TuneParams
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.tracking.record import open_run
+from pipeline.shared.training.job import (
     Point,
     TrainingData,
     make_job,
@@ -28,8 +28,8 @@ from pipeline.training_job import (
     steps_between_points,
     whole_steps,
 )
-from pipeline.training_run import train_to
-from pipeline.training_state import keep_newest, newest_checkpoint
+from pipeline.shared.training.run import train_to
+from pipeline.shared.training.state import keep_newest, newest_checkpoint
 from pipeline.tune.search import Comparison, Search, Trial, search
 
 OnPoint = Callable[[Point], None]

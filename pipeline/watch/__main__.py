@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipeline.params_file import load_params
-from pipeline.stage import run_command
+from pipeline.shared.params.file import load_params
+from pipeline.shared.running.command import run_command
 from pipeline.watch.run import watch
 
 

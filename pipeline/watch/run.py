@@ -10,12 +10,20 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.code_closure import CodeTree
-from pipeline.deciders import ROOT, SEEN, URLS, WATCHED, code_deciders, digest, place_deciders
-from pipeline.files import open_atomic, read_json, write_json
-from pipeline.package_pins import PINS, read_pins
-from pipeline.params import ProfileParams
-from pipeline.params_file import Study
+from pipeline.shared.files import open_atomic, read_json, write_json
+from pipeline.shared.params.file import Study
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.code_closure import CodeTree
+from pipeline.shared.running.deciders import (
+    ROOT,
+    SEEN,
+    URLS,
+    WATCHED,
+    code_deciders,
+    digest,
+    place_deciders,
+)
+from pipeline.shared.running.package_pins import PINS, read_pins
 
 STAGES_FILE = "stages.yaml"
 

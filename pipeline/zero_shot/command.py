@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.params_file import Study, load_params
+from pipeline.shared.params.file import Study, load_params
 
 _EXAMPLES = """\
 examples

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.eval_sets.eval_set import EvalSet
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import departures
-from pipeline.results import Result
+from pipeline.shared.scores.results import Result
 from pipeline.zero_shot.weights import Weights
 
 COLUMNS = (

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.errors import UserError
 from pipeline.eval_sets.__main__ import DEFINITION as EVAL_SETS
 from pipeline.evaluate.__main__ import DEFINITION as EVALUATE
-from pipeline.files import open_atomic, read_json
-from pipeline.params import EvaluateParams
-from pipeline.results import read_results
-from pipeline.stage import run_stage
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.errors import UserError
+from pipeline.shared.files import open_atomic, read_json
+from pipeline.shared.params.profile import EvaluateParams
+from pipeline.shared.running.stage import run_stage
+from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.scores.results import read_results
 from pipeline.zero_shot.command import Asked
 from pipeline.zero_shot.differences import as_text, differences
 from pipeline.zero_shot.weights import Weights, find_weights, tokenizer_of

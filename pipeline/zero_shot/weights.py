@@ -10,9 +10,9 @@ from models.checkpoints import CONFIG, CheckpointError, read_config
 from models.compute import num_parameters
 from models.gpt2 import GPT2Config
 from models.hub import FetchError, fetch_pretrained
-from pipeline.errors import CorruptDataError, UserError
 from pipeline.eval_sets.eval_set import PAPER_LABELS
-from pipeline.tokenizer import Tokenizer, gpt2_tokenizer, read_hugging_face_files
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, read_hugging_face_files
 
 _RELEASED = (124_439_808, 354_823_168, 774_030_080, 1_557_611_200)
 _LABELS = dict(zip(_RELEASED, PAPER_LABELS, strict=True))

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 from shipped_sizes import SIZES
 
-from pipeline.files import read_json, write_json
+from pipeline.shared.files import read_json, write_json
 
 SPLITS = ("train", "test")
 

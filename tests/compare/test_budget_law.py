@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.compare.budget_law import BudgetLaw, fit_budgets, why_not
-from pipeline.scaling import Losses
+from pipeline.shared.scores.scaling import Losses
 
 # Chinchilla's own numbers.
 E, A, ALPHA, B, BETA = 1.69, 406.4, 0.34, 410.7, 0.28

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.scaling import draw_losses, of_size
+from pipeline.shared.scores.scaling import draw_losses, of_size
 
 pytestmark = pytest.mark.long
 

@@ -20,8 +20,8 @@ from pipeline.compare.measure import Draws, Metric, measure
 from pipeline.compare.run import Compared, compare
 from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, read_study
-from pipeline.errors import CorruptDataError, UserError
-from pipeline.files import read_json, write_json
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.files import read_json, write_json
 
 _LOG = logging.getLogger("test")
 DRAWS = Draws(2000, 1)

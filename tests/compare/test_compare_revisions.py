@@ -15,7 +15,7 @@ from shipped_sizes import SIZES
 
 from pipeline.compare.command import Asked, Named
 from pipeline.compare.run import compare
-from pipeline.errors import UserError
+from pipeline.shared.errors import UserError
 
 pytestmark = pytest.mark.slow
 

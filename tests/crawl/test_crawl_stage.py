@@ -20,11 +20,11 @@ from stage_runs import StageRuns
 from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.crawl.run import archive_of
-from pipeline.params_file import load_params
-from pipeline.shard_memory import Memory
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard, write_row_manifest
-from pipeline.stage import Stage, read_metrics
+from pipeline.shared.params.file import load_params
+from pipeline.shared.running.shard_memory import Memory
+from pipeline.shared.running.stage import Stage, read_metrics
 
 FETCHING: dict[str, Any] = {"total_timeout_s": 1.5}  # for the slow page
 EXTRACTED = {"too_short", "empty", "not_text"}  # fates that extraction finds

@@ -17,8 +17,8 @@ from hostile_server import HostileServer, answer, redirect
 from pipeline.crawl import crawlers
 from pipeline.crawl.archive import CRAWLERS, WARC, Archive, slot_of
 from pipeline.crawl.crawlers import Fetched, Job, crawl_all, recover, run_crawler
-from pipeline.params_file import load_params
-from pipeline.progress import Progress
+from pipeline.shared.params.file import load_params
+from pipeline.shared.running.progress import Progress
 from pipeline.shared.web.canonical import host_of
 
 HOSTS = [f"h{n}.test" for n in range(12)]

@@ -27,7 +27,7 @@ from warcio.archiveiterator import ArchiveIterator
 from pipeline.crawl import run
 from pipeline.crawl.archive import opened
 from pipeline.crawl.crawlers import recover
-from pipeline.errors import EXIT_RETRY, EXIT_TERMINATED
+from pipeline.shared.errors import EXIT_RETRY, EXIT_TERMINATED
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import (
@@ -36,7 +36,7 @@ from pipeline.shared.formats.row_shards import (
     write_row_manifest,
     write_row_shard,
 )
-from pipeline.stage import read_metrics
+from pipeline.shared.running.stage import read_metrics
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 

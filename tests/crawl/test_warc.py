@@ -14,8 +14,8 @@ from pipeline.crawl.archive import MOVED, Archive, Place
 from pipeline.crawl.exchange import Answer
 from pipeline.crawl.share import Result, Share, Task
 from pipeline.crawl.warc import WarcFiles, file_name, response_record
-from pipeline.errors import CorruptDataError
 from pipeline.extract.warc_response import read_response
+from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.formats.fates import FETCHED
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.cut import Passage, Piece, cut_text
-from pipeline.words import split_words
+from pipeline.shared.text.words import split_words
 
 TEXT = "Zero one two three four five six seven, eight - nine."
 

@@ -11,9 +11,9 @@ import pytest
 from made_documents import edit, english_passages, make_document, make_documents
 from stage_runs import StageRuns, read_bytes, write_shards
 
-from pipeline.documents import Document, Removed, read_documents
-from pipeline.examples import Example, write_examples
-from pipeline.words import normalise, split_words
+from pipeline.shared.formats.documents import Document, Removed, read_documents
+from pipeline.shared.formats.examples import Example, write_examples
+from pipeline.shared.text.words import normalise, split_words
 
 PAGES = make_documents(300)
 HELD_OUT = english_passages(340)[300:]

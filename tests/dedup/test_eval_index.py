@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.dedup.eval_index import Condemned, EvalIndex
-from pipeline.errors import CorruptDataError
-from pipeline.examples import Example, write_examples
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.examples import Example, write_examples
 
 N = 8
 LONG = [f"long{number}" for number in range(40)]

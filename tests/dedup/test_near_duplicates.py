@@ -10,7 +10,7 @@ import pytest
 from pipeline.dedup.minhash import Bands, band_keys, candidate_probability, choose_bands
 from pipeline.dedup.near_duplicates import find_near_duplicates
 from pipeline.dedup.shingles import Shingles, ShingleSets, distinct_members
-from pipeline.words import Hashes
+from pipeline.shared.text.words import Hashes
 
 THRESHOLD = 0.8
 

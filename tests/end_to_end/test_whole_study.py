@@ -16,7 +16,7 @@ from times_read import times_read
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.checkpoints import load_pretrained
-from pipeline.tokenizer import load_tokenizer
+from pipeline.shared.formats.tokenizer import load_tokenizer
 
 pytestmark = [pytest.mark.study, pytest.mark.timeout(900)]
 

@@ -12,13 +12,13 @@ import pytest
 from published_files import PTB, WIKITEXT, write_published_files
 
 import pipeline.eval_sets
-from pipeline.errors import CorruptDataError
 from pipeline.eval_sets.childrens_books import BLANK
 from pipeline.eval_sets.eval_set import PAPER_LABELS, EvalSet
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.running_text import whole_characters
 from pipeline.eval_sets.sources import Folder
-from pipeline.examples import Example
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.examples import Example
 
 PUBLISHED = [eval_set for eval_set in EVAL_SETS.values() if eval_set.test]
 # What the paper's tables hold for all four sizes; other numbers are of the largest alone.

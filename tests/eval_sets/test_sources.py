@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.errors import EXIT_RETRY, CorruptDataError, RetryableError
 from pipeline.eval_sets.download import Publishers
 from pipeline.eval_sets.sources import Folder, Form, NotAvailable, PublishedFile
+from pipeline.shared.errors import EXIT_RETRY, CorruptDataError, RetryableError
 
 CONTENT = b"first line\nsecond line\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

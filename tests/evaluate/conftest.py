@@ -13,10 +13,10 @@ from made_documents import english_passages
 from models.checkpoints import save_pretrained
 from models.gpt2 import GPT2, GPT2Config
 from pipeline.evaluate.session import Session, open_session
-from pipeline.params_file import load_params
-from pipeline.token_shards import TokenDocument, open_split, write_token_shards
+from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
+from pipeline.shared.formats.training_documents import write_training_documents
+from pipeline.shared.params.file import load_params
 from pipeline.tokenize.train_bpe import train_tokenizer
-from pipeline.training_documents import write_training_documents
 
 CONTEXT = 64
 TRAINED_TOKENS = 2000  # of the train split: about a third

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.bootstrap import draw_sums, sum_by_cluster
-from pipeline.confidence import by_confidence, calibration, surest
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.evaluate.clusters import cluster
 from pipeline.evaluate.continuation import Continuation, first_line
 from pipeline.evaluate.departures import departures
 from pipeline.evaluate.outcome import Outcome, Task
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
+from pipeline.shared.scores.bootstrap import draw_sums, sum_by_cluster
+from pipeline.shared.scores.confidence import by_confidence, calibration, surest
 
 
 def line_of(session: Session, *tokens: int) -> tuple[str, float, bool]:

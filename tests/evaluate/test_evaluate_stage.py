@@ -17,7 +17,7 @@ from published_files import write_published_files
 from stage_runs import StageRuns, read_bytes
 
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.results import read_results, read_scores
+from pipeline.shared.scores.results import read_results, read_scores
 
 PARAMS = {
     "leave_out": ["wmt14_en_fr"],

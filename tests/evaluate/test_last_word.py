@@ -15,7 +15,7 @@ from pipeline.evaluate import last_word
 from pipeline.evaluate.last_word import stop_tokens
 from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
+from pipeline.shared.formats.examples import Example
 
 
 def task_of(passages: list[str]) -> Task:

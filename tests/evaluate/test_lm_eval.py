@@ -25,8 +25,8 @@ from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.evaluate import conversation, last_word, pronoun, question, running_text
 from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
-from pipeline.tokenizer import write_hugging_face_files
+from pipeline.shared.formats.examples import Example
+from pipeline.shared.formats.tokenizer import write_hugging_face_files
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed; pip install -e '.[dev]'")
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.filterwarnings("ignore")]

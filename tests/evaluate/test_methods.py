@@ -31,8 +31,8 @@ from pipeline.evaluate import (
 from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.samples import write_samples
 from pipeline.evaluate.session import Session
-from pipeline.examples import Example
-from pipeline.token_shards import open_split
+from pipeline.shared.formats.examples import Example
+from pipeline.shared.formats.token_shards import open_split
 
 NEAR = {"rel": 1e-4}
 

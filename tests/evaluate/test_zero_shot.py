@@ -20,14 +20,14 @@ from made_documents import english_passages
 
 from models.checkpoints import save_pretrained
 from models.gpt2 import GPT2, GPT2Config
-from pipeline.errors import CorruptDataError, UserError
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder
 from pipeline.evaluate import running_text
 from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.session import Session
-from pipeline.results import Interval, Result
-from pipeline.tokenizer import write_hugging_face_files
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.formats.tokenizer import write_hugging_face_files
+from pipeline.shared.scores.results import Interval, Result
 from pipeline.zero_shot.command import parse
 from pipeline.zero_shot.differences import as_text, differences
 from pipeline.zero_shot.weights import Weights, find_weights, tokenizer_of

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 from stage_runs import StageRuns
 
-from pipeline.documents import Document, Removed, document_id, read_documents
+from pipeline.shared.formats.documents import Document, Removed, document_id, read_documents
 
 TEXT = "A document of the corpus says this, and it says it at some length, too. " * 8
 

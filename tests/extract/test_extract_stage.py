@@ -14,7 +14,7 @@ import pytest
 from small_site import make_site
 from stage_runs import StageRuns, read_bytes
 
-from pipeline.documents import Removed, read_documents
+from pipeline.shared.formats.documents import Removed, read_documents
 from pipeline.shared.formats.fates import Fate
 from pipeline.shared.formats.row_shards import (
     list_row_shards,
@@ -22,7 +22,7 @@ from pipeline.shared.formats.row_shards import (
     write_row_manifest,
     write_row_shard,
 )
-from pipeline.stage import read_metrics
+from pipeline.shared.running.stage import read_metrics
 
 
 class Site:

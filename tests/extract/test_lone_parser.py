@@ -14,10 +14,10 @@ from stage_runs import StageRuns
 from test_corpus import set_location
 from test_warc_records import make_response
 
-from pipeline.documents import Removed, read_documents
 from pipeline.extract.judge import NO_PAGE, Caps
 from pipeline.extract.lone_parser import CRASHED, HUNG, LoneParser, judging
 from pipeline.extract.rules import Page
+from pipeline.shared.formats.documents import Removed, read_documents
 
 ARTICLE = "The clock struck thirteen and nobody in the room was surprised at all. " * 24
 # The fast extractor takes the whole of such a page for a banner, so that the careful one is asked.

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.errors import UserError
 from pipeline.extract.rules import RULES, Page, check_rules_off, reject
+from pipeline.shared.errors import UserError
 
 STORY = "The clock struck thirteen and nobody in the old house was surprised at all by it. "
 WORDS = 16  # in it

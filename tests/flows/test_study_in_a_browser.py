@@ -13,8 +13,8 @@ from made_checkout import Pages
 from tracked_artefacts import LOSSES, write_study
 
 from flows.ui import experiment_page
-from pipeline.params_file import load_params
-from pipeline.tracking import record_study
+from pipeline.shared.params.file import load_params
+from pipeline.shared.tracking.record import record_study
 
 pytestmark = [
     pytest.mark.long,

@@ -16,12 +16,12 @@ import zstandard
 from hostile_server import Behaviour, HostileServer, Request, Send
 from test_links import GOOD, LOG, RULES, collect, dump
 
-from pipeline.errors import CorruptDataError, RetryableError, UserError
 from pipeline.links.choose import collect_links
 from pipeline.links.link_list import LinkList
-from pipeline.progress import Progress
+from pipeline.shared.errors import CorruptDataError, RetryableError, UserError
+from pipeline.shared.running.progress import Progress
+from pipeline.shared.running.storage import parse_place
 from pipeline.shared.web import remote_file
-from pipeline.storage import parse_place
 
 RECORDS = [GOOD | {"url": f"http://example.com/{n}", "score": n % 7} for n in range(7000)]
 

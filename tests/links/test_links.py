@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import zstandard
 
-from pipeline.errors import CorruptDataError, UserError
 from pipeline.links.choose import Rules, collect_links
 from pipeline.links.link_list import LinkList
 from pipeline.links.submissions import BadLine, find_dumps, read_submissions
-from pipeline.progress import Progress
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.running.progress import Progress
 
 LOG = logging.getLogger("test")
 RULES = Rules(3, int(dt.datetime(2018, 1, 1, tzinfo=dt.UTC).timestamp()), frozenset({"gonewild"}))

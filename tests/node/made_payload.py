@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from pipeline.files import write_json
 from pipeline.node.chain import STAGES, read_chain
 from pipeline.node.identity import identify
-from pipeline.params_file import load_params
+from pipeline.shared.files import write_json
+from pipeline.shared.params.file import load_params
 
 # `--does hang` sleeps until it is told to end, `--does fail` ends with 1.
 _STAGE = """\

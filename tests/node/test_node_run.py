@@ -11,8 +11,8 @@ import pytest
 from made_payload import MadePayload, make_payload
 from shipped_sizes import SIZES
 
-from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_RETRY
 from pipeline.node.pieces import read_pieces
+from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL, EXIT_RETRY
 
 
 @pytest.fixture

@@ -16,16 +16,16 @@ from made_documents import english_passages
 from stage_processes import start_stage
 from training_runs import EVALUATE, MODEL, TRAIN, make_tokens
 
-from pipeline.files import write_json
 from pipeline.node.chain import STAGES, Task, read_chain
 from pipeline.node.outcome import write_results
 from pipeline.node.pack import pack, unpack
 from pipeline.node.run import open_payload
 from pipeline.node.take import put_results
-from pipeline.params_file import Study, load_params
-from pipeline.token_shards import TokenDocument, open_split, write_token_shards
-from pipeline.tokenizer import load_tokenizer
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.files import write_json
+from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
+from pipeline.shared.formats.tokenizer import load_tokenizer
+from pipeline.shared.params.file import Study, load_params
+from pipeline.shared.running.work_folder import MANIFEST
 
 LOG = logging.getLogger("figure4")
 # What the project needs elsewhere and a node has not. (What Lightning or transformers look for by

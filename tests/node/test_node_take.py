@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from made_payload import MadePayload, make_payload, write_payload_json
 
-from pipeline.errors import CorruptDataError, UserError
 from pipeline.node import pieces
 from pipeline.node.take import put_results
-from pipeline.params_file import Study, load_params
+from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.params.file import Study, load_params
 
 LOG = logging.getLogger("figure4")
 

@@ -16,11 +16,11 @@ from made_study import MadeStudy, make_study
 from shipped_sizes import SIZES
 from stage_runs import StageRuns
 
-from pipeline.errors import UserError
 from pipeline.overlap.holders import find_holders
 from pipeline.overlap.ngram_index import NgramIndex
 from pipeline.overlap.run import _long_enough
 from pipeline.overlap.texts import Completion
+from pipeline.shared.errors import UserError
 
 
 def words_of(text: str) -> list[str]:
@@ -94,7 +94,7 @@ def test_the_summary_of_copied_spans_counts_those_that_have_none(out: Path) -> N
 
 
 def test_the_index_names_every_document_that_holds_an_ngram(study: MadeStudy, out: Path) -> None:
-    from pipeline.ngrams import NgramHasher
+    from pipeline.shared.text.ngrams import NgramHasher
 
     index = NgramIndex(out / "index")
     words = words_of(study.examples["lambada"][2].text)

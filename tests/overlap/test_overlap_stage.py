@@ -15,7 +15,7 @@ from made_study import MadeStudy, make_study
 from shipped_sizes import SIZES
 from stage_runs import StageRuns, read_bytes
 
-from pipeline.results import read_results
+from pipeline.shared.scores.results import read_results
 
 Grams = list[tuple[str, ...]]
 

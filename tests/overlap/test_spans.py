@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ngrams import ExactIndex
 from pipeline.overlap.spans import SoughtTexts, keep_longest
 from pipeline.overlap.training_side import read_batches
+from pipeline.shared.text.ngrams import ExactIndex
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=25)
 

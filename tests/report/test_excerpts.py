@@ -12,11 +12,11 @@ import pytest
 from made_study import MadeStudy
 from shipped_sizes import SIZES
 
-from pipeline.errors import CorruptDataError
 from pipeline.report.excerpts import NUM_ANSWERS, answer_sets, samples
 from pipeline.report.provenance import commit, hashes
 from pipeline.report.study import read_study
-from pipeline.results import read_scores
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.scores.results import read_scores
 
 
 def test_samples_of_all_sizes_go_on_from_the_same_contexts(made: MadeStudy) -> None:

@@ -16,8 +16,6 @@ import pytest
 from made_study import MadeStudy
 
 from pipeline.eval_sets.registry import EVAL_SETS
-from pipeline.files import read_json, write_json
-from pipeline.params import ProfileParams
 from pipeline.report.beside_the_paper import (
     PAPER_TABLE6,
     comparison,
@@ -29,7 +27,9 @@ from pipeline.report.page import render
 from pipeline.report.run import draw_all
 from pipeline.report.study import Study, read_study
 from pipeline.report.tables import TABLE3, all_tables, factor
-from pipeline.results import Result, read_result, write_result
+from pipeline.shared.files import read_json, write_json
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.scores.results import Result, read_result, write_result
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 

@@ -10,12 +10,12 @@ import pytest
 from made_study import MadeStudy
 from shipped_sizes import SIZES
 
-from pipeline.files import read_json, write_json
 from pipeline.report.chain import costs, funnel
 from pipeline.report.figure4 import find, read_figure4
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import nice_ticks
-from pipeline.results import read_scores
+from pipeline.shared.files import read_json, write_json
+from pipeline.shared.scores.results import read_scores
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from made_study import PARAMETERS, MadeStudy
 from shipped_sizes import SIZES
 from stage_runs import StageRuns, read_bytes
 
-from pipeline import study_record
 from pipeline.report.beside_the_paper import COLUMNS
-from pipeline.results import read_result
+from pipeline.shared.scores.results import read_result
+from pipeline.shared.tracking import study as study_record
 
 PROMISED = [
     "index.html",

@@ -10,12 +10,12 @@ import pytest
 from made_study import PARAMETERS, MadeStudy
 from shipped_sizes import SIZES
 
-from pipeline.files import read_json, write_json
 from pipeline.report.losses import SizedLosses, split_losses
 from pipeline.report.scale_law import scale_law
 from pipeline.report.study import Study, read_study
-from pipeline.results import read_scores
-from pipeline.scaling import Floor, Losses
+from pipeline.shared.files import read_json, write_json
+from pipeline.shared.scores.results import read_scores
+from pipeline.shared.scores.scaling import Floor, Losses
 
 
 def counted(made: MadeStudy, folder: Path, embedding: int) -> Study:

@@ -14,8 +14,8 @@ from pipeline.report.figure4 import read_figure4
 from pipeline.report.losses import SizedLosses, gaps
 from pipeline.report.study import read_study
 from pipeline.report.underfit import CurveEnd, Verdict, curve_end, judge
-from pipeline.results import read_scores
-from pipeline.scaling import Estimate, Losses
+from pipeline.shared.scores.results import read_scores
+from pipeline.shared.scores.scaling import Estimate, Losses
 
 FALLING = CurveEnd(Estimate(-0.3, -0.35, -0.25), 0.25, 0.3, 0.1)
 FLAT = CurveEnd(Estimate(-0.01, -0.05, 0.03), 0.25, 0.3, 0.1)

@@ -19,7 +19,7 @@ from pipeline.sample_web.pages import Page, Passage
 from pipeline.sample_web.plan import plan_pages
 from pipeline.sample_web.prose import Block
 from pipeline.sample_web.reading import Section
-from pipeline.words import normalise
+from pipeline.shared.text.words import normalise
 
 PASSAGE = Passage("lambada", 7, "The held-out words that nobody may learn.\nIn two paragraphs.")
 

@@ -23,7 +23,7 @@ from pipeline.sample_web.rendering import (
     render_pages,
 )
 from pipeline.sample_web.templates import TEMPLATES
-from pipeline.words import normalise
+from pipeline.shared.text.words import normalise
 
 TEXT = """Open a <connection> & keep it, as :class:`~net.Client` does with ``retry=3``.
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from pipeline.errors import UserError
 from pipeline.sample_web.sources import (
     DISTRIBUTIONS,
     find_distribution,
@@ -17,6 +16,7 @@ from pipeline.sample_web.sources import (
     unlike_pinned,
     versions,
 )
+from pipeline.shared.errors import UserError
 
 
 def canonical(name: str) -> str:

@@ -86,5 +86,5 @@ def test_a_profile_without_the_sample_web_gets_empty_folders_that_say_so(
 def test_help_teaches_what_is_made_and_how_to_look_at_it(project: Path) -> None:
     command = [sys.executable, "-m", "pipeline.sample_web", "--help"]
     shown = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True).stdout
-    for word in ("site/", "links/", "eval/", "truth.parquet", "pipeline.web_server"):
+    for word in ("site/", "links/", "eval/", "truth.parquet", "pipeline.shared.web.server"):
         assert word in shown

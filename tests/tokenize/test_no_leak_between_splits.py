@@ -9,11 +9,11 @@ from pathlib import Path
 from made_documents import edit, make_document, make_documents
 from stage_runs import StageRuns, write_shards
 
-from pipeline.examples import Example, write_examples
-from pipeline.token_shards import open_split
+from pipeline.shared.formats.examples import Example, write_examples
+from pipeline.shared.formats.token_shards import open_split
+from pipeline.shared.formats.tokenizer import load_tokenizer
+from pipeline.shared.text.words import split_words
 from pipeline.tokenize.split import SPLITS
-from pipeline.tokenizer import load_tokenizer
-from pipeline.words import split_words
 
 THRESHOLD = 0.8
 

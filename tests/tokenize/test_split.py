@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.params_text import TokenizeParams
+from pipeline.shared.params.text import TokenizeParams
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
 
 IDS = [f"document-{number}" for number in range(20_000)]

@@ -12,13 +12,13 @@ import pytest
 from made_documents import make_document, make_documents
 from stage_runs import StageRuns, read_bytes, write_shards
 
-from pipeline.documents import Document, list_shards
-from pipeline.errors import UserError
-from pipeline.shard_memory import Memory
-from pipeline.token_shards import open_split
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.documents import Document, list_shards
+from pipeline.shared.formats.token_shards import open_split
+from pipeline.shared.formats.tokenizer import END_OF_TEXT, load_tokenizer
+from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize import encode
 from pipeline.tokenize.split import SPLITS
-from pipeline.tokenizer import END_OF_TEXT, load_tokenizer
 
 DOCUMENTS = [
     *make_documents(500),

@@ -14,10 +14,10 @@ import regex
 from made_documents import english_passages
 from tokenizers import ByteLevelBPETokenizer
 
-from pipeline.errors import UserError
+from pipeline.shared.errors import UserError
+from pipeline.shared.formats.tokenizer import Tokenizer, find_merges, to_bytes, to_text
 from pipeline.tokenize import train_bpe
 from pipeline.tokenize.train_bpe import train_tokenizer
-from pipeline.tokenizer import Tokenizer, find_merges, to_bytes, to_text
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 TEXTS = english_passages(400)

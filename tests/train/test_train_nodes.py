@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 from training_runs import TrainingRuns, make_tokens
 
-from pipeline.errors import (
+from pipeline.shared.errors import (
     EXIT_DONE,
     EXIT_FATAL,
     EXIT_NON_FINITE,

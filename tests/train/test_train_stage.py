@@ -18,12 +18,12 @@ from times_read import times_read
 from training_runs import TrainingRuns, make_tokens
 
 from models.checkpoints import load_pretrained
-from pipeline.batches import DataOrder
-from pipeline.errors import EXIT_DONE, EXIT_FATAL, EXIT_NON_FINITE, EXIT_TERMINATED
-from pipeline.files import write_json
-from pipeline.token_shards import open_split
-from pipeline.tokenizer import load_tokenizer
-from pipeline.training_state import save_state
+from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL, EXIT_NON_FINITE, EXIT_TERMINATED
+from pipeline.shared.files import write_json
+from pipeline.shared.formats.token_shards import open_split
+from pipeline.shared.formats.tokenizer import load_tokenizer
+from pipeline.shared.training.batches import DataOrder
+from pipeline.shared.training.state import save_state
 
 ARTEFACTS = ("model.safetensors", "loss_curve.csv", "config.json", "vocab.json", "merges.txt")
 RATE = 0.01

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from training_runs import TrainingRuns, make_tokens
 
-from pipeline.errors import EXIT_DONE, EXIT_FATAL
+from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL
 
 pytestmark = pytest.mark.slow
 

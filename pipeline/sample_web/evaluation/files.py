@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import open_atomic, write_json
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.chance import chance, shuffled
 from pipeline.sample_web.evaluation import running_text as running
@@ -20,7 +19,8 @@ from pipeline.sample_web.evaluation.sentences import article_sentences
 from pipeline.sample_web.evaluation.summaries import summaries
 from pipeline.sample_web.evaluation.translations import columns, sentence_pairs
 from pipeline.sample_web.pages import Passage
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.files import open_atomic, write_json
+from pipeline.shared.running.work_folder import MANIFEST
 
 STATEMENT = (
     "Samples made from the documentation of installed packages in the published formats. They are "

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import CorruptDataError
-from pipeline.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.work_folder import MANIFEST
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.shared.running.work_folder import MANIFEST
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 _TYPES: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64()}

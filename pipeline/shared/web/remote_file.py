@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from pipeline.errors import RetryableError, UserError
-from pipeline.storage import is_url
+from pipeline.shared.errors import RetryableError, UserError
+from pipeline.shared.running.storage import is_url
 
 _PIECE_BYTES = 2**22  # asked for at a time
 _PAUSES_S = (1.0, 4.0, 15.0)  # before another attempt at a piece

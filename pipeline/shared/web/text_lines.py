@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from pipeline.errors import CorruptDataError
+from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.web.remote_file import open_place
 
 _WINDOW_BYTES = 2**31  # Pushshift's dumps are made with `--long=31`

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.errors import CorruptDataError
+from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.formats.fates import Fate
 from pipeline.shared.formats.row_shards import (
     list_row_shards,

@@ -1,0 +1,71 @@
+"""Evaluation examples and their Parquet files: the sole owner of that format.
+
+One schema serves every set, so that dedup, evaluate and overlap read them alike: what the model
+is given, what it should say, and the text that counts for overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.files import open_atomic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One example of an evaluation set."""
+
+    id: str
+    """Unique in its set and stable: what per-example scores and overlaps are joined by."""
+    text: str
+    """What counts for overlap and dedup: the published text, natural and whole."""
+    context: str = ""
+    """What the model reads first: a passage, an article, a question, a source sentence."""
+    target: str = ""
+    """What is scored: the running text, the last word, the rest of a sentence."""
+    choices: list[str] = field(default_factory=list)
+    """Alternatives to score, for CBT and Winograd."""
+    answer: int = -1
+    """Index of the right choice."""
+    references: list[str] = field(default_factory=list)
+    """Accepted answers, summaries or translations."""
+    group: str = ""
+    """Domain, story or article, where the set has one."""
+
+
+_TYPES: dict[str, pa.DataType] = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "list[str]": pa.list_(pa.string()),
+}
+SCHEMA = pa.schema([pa.field(f.name, _TYPES[str(f.type)], nullable=False) for f in fields(Example)])
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> int:
+    """Write one set's file, atomically; returns the number of examples."""
+    table = pa.Table.from_pylist([asdict(example) for example in examples], schema=SCHEMA)
+    with open_atomic(path) as file:
+        pq.write_table(table, file, compression="zstd")
+    return int(table.num_rows)
+
+
+def read_examples(path: Path) -> Iterator[Example]:
+    """The examples of one set's file, in order.
+
+    Raises:
+        CorruptDataError: it is missing or no such file.
+    """
+    try:
+        table = pq.read_table(path, columns=SCHEMA.names)
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptDataError(
+            f"{path}: not a file of evaluation examples ({error}); delete it and run `dvc repro`"
+        ) from None
+    for row in table.to_pylist():
+        yield Example(**row)

@@ -1,0 +1,1 @@
+"""Parameters of a study: typed by concern, and how params.yaml is read."""

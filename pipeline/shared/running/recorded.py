@@ -1,0 +1,43 @@
+"""What DVC has recorded of an out: read from dvc.lock and its cache, never written."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pipeline.shared.files import read_json
+from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.running.work_folder import METRICS
+
+_LOCK = Path("dvc.lock")
+_CACHE = Path(".dvc/cache/files/md5")
+
+
+def is_recorded(finished: Path, out: Path) -> bool:
+    """Whether a folder of finished work is what DVC recorded last for the stage's folder `out`.
+
+    Told by metrics.json, which holds the fingerprint and the seconds, so that no other attempt has
+    the same. Where DVC's records cannot be read, the answer is no.
+    """
+    metrics = finished / METRICS
+    if not metrics.is_file():
+        return False
+    return hashlib.md5(metrics.read_bytes(), usedforsecurity=False).hexdigest() == _recorded(out)
+
+
+def _recorded(out: Path) -> str | None:
+    """MD5 of the metrics.json of an out: of its own entry in dvc.lock, or of its folder's."""
+    stages = ((load_yaml(_LOCK) if _LOCK.is_file() else None) or {}).get("stages", {})
+    entries = {entry["path"]: entry for stage in stages.values() for entry in stage.get("outs", [])}
+    if own := entries.get((out / METRICS).as_posix()):
+        return str(own["md5"])
+    return _in_folder(entries.get(out.as_posix(), {}))
+
+
+def _in_folder(entry: dict[str, Any]) -> str | None:
+    md5 = str(entry.get("md5", ""))
+    listing = _CACHE / md5[:2] / md5[2:]
+    if not listing.is_file():
+        return None
+    return next((file["md5"] for file in read_json(listing) if file["relpath"] == METRICS), None)

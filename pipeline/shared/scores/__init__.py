@@ -1,0 +1,1 @@
+"""Scores: results, metrics, bootstrap, laws of scale; each defined once."""

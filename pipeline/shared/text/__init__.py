@@ -1,0 +1,1 @@
+"""Text as overlap, filters and metrics see it: words and n-grams."""

@@ -1,0 +1,1 @@
+"""A study in MLflow: what is read of it, and the runs that hold it."""

@@ -1,0 +1,291 @@
+"""The runs of one profile in MLflow: found by their tags, made, and filled with what is missing.
+
+MLflow itself is handed in by `record.py`, the only module that imports it. A study's parent run
+has the tag `study` once its artefacts were recorded; without it, it is under way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline.shared.files import sha256_file
+from pipeline.shared.tracking.study import Point, SizeRecord, StudyRecord
+from pipeline.shared.tracking.view import VIEW_TAG, shared_view
+
+_METRICS_A_CALL = 500  # MLflow takes at most 1000
+_PARAMS_A_CALL = 100
+_PARENT = "mlflow.parentRunId"
+
+
+class RunStore:
+    """The experiment of one profile: finds, makes and fills runs."""
+
+    def __init__(self, mlflow: Any, uri: str, profile: str) -> None:
+        """`mlflow` is the imported package, `uri` where it keeps runs."""
+        self.profile = profile
+        self.experiment_name = f"figure4-{profile}"
+        self._entities = mlflow.entities
+        with self.lock():  # two first uses of a new SQLite file at once would race
+            self.client = mlflow.MlflowClient(uri)
+            self.experiment_id = self._experiment(local=uri.startswith("sqlite:"))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One process of this folder at a time finds or makes runs."""
+        with Path("mlflow.db.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _experiment(self, *, local: bool) -> str:
+        found = self.client.get_experiment_by_name(self.experiment_name)
+        if found is None:
+            folder = (Path.cwd() / "mlartifacts" / self.experiment_name).as_uri()
+            identity = self.client.create_experiment(
+                self.experiment_name,
+                artifact_location=folder if local else None,
+                tags={VIEW_TAG: shared_view()},
+            )
+            return str(identity)
+        if found.lifecycle_stage == "deleted":  # its name cannot be taken again
+            self.client.restore_experiment(found.experiment_id)
+        if found.tags.get(VIEW_TAG) != shared_view():
+            self.client.set_experiment_tag(found.experiment_id, VIEW_TAG, shared_view())
+        return str(found.experiment_id)
+
+    def find(self, **tags: str) -> list[Any]:
+        """Runs with all these tags, the newest first."""
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        return list(self.client.search_runs([self.experiment_id], query, max_results=1000))
+
+    def children(self, parent: Any) -> list[Any]:
+        """The runs nested below a study."""
+        return self.find(**{_PARENT: parent.info.run_id})
+
+    def unfinished_study(self, settings: str) -> Any | None:
+        """The study under way with these parameters."""
+        runs = self.find(stage="study", settings=settings)
+        return next((run for run in runs if "study" not in run.data.tags), None)
+
+    def begin_study(self, settings: str) -> Any:
+        """The study under way, reopened if it was marked as killed, or a new one."""
+        run = self.unfinished_study(settings) or self.create_study(settings)
+        self._reopen(run)
+        return run
+
+    def create_study(self, settings: str) -> Any:
+        """A new parent run."""
+        tags = {"stage": "study", "profile": self.profile, "settings": settings}
+        return self._create(f"study {settings[:6]}", tags)
+
+    def study_of(self, record: StudyRecord) -> Any | None:
+        """The study under way whose live trainings these are, else the one already recorded."""
+        prints = {size.fingerprint for size in record.sizes} - {""}
+        parent = self.unfinished_study(record.settings)
+        if parent is not None:
+            live = {run.data.tags.get("fingerprint") for run in self.children(parent)}
+            if prints & live or not live:
+                return parent
+        return next(iter(self.find(stage="study", study=record.identity)), None)
+
+    def begin_child(self, parent: Any, tags: dict[str, str], params: dict[str, str]) -> Any:
+        """The run of this work, gone on with or made anew."""
+        title = tags["size"] if tags["stage"] == "train" else f"{tags['stage']}@{tags['size']}"
+        wanted = tags | {_PARENT: parent.info.run_id}
+        found = self.find(**{key: wanted[key] for key in ("fingerprint", "stage", _PARENT)})
+        run = found[0] if found else self._create(title.rstrip("@"), wanted)
+        self._reopen(run)
+        self._add_params(run, params)
+        return run
+
+    def kill_dead(self, log: logging.Logger) -> int:
+        """Mark runs of this machine whose process is gone as KILLED; returns how many.
+
+        A study has no process of its own: it is under way while one of its trainings is.
+        """
+        running = self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'")
+        alive = {run.data.tags.get(_PARENT) for run in running if not _is_dead(run)}
+        dead = [run for run in running if _is_dead(run) and run.info.run_id not in alive]
+        for run in dead:
+            self.client.set_terminated(run.info.run_id, "KILLED")
+            log.info("MLflow: run %s marked as KILLED, its process is gone", run.info.run_name)
+        return len(dead)
+
+    def child_of(self, parent: Any, size: SizeRecord) -> Any:
+        """The run of a size under `parent`: live, recorded, or made to carry the size over."""
+        runs = [
+            run
+            for run in self.children(parent)
+            if run.data.tags.get("size") == size.size and run.data.tags.get("stage") == "train"
+        ]
+        for key, value in (("fingerprint", size.fingerprint), ("identity", size.identity)):
+            for run in runs:
+                if value and run.data.tags.get(key) == value:
+                    return run
+        known = bool(self.find(stage="train", identity=size.identity))
+        tags = {
+            "profile": self.profile,
+            "fingerprint": size.fingerprint,
+            _PARENT: parent.info.run_id,
+        }
+        return self._create(size.size, tags | size.tags | {"carried_over": str(known).lower()})
+
+    def fill(self, run: Any, size: SizeRecord) -> None:
+        """Give a size's run what is missing of its parameters, curve and scores."""
+        self._add_params(run, size.params)
+        self.add_curve(run, size.curve)
+        present = run.data.metrics
+        self._log(run, [p for p in size.scores if present.get(p.name) != p.value])
+        self._set_tags(run, size.tags | {"identity": size.identity})
+        self._finish(run)
+
+    def fill_study(self, run: Any, record: StudyRecord) -> None:
+        """Give the parent run parameters, figures, data sets and where they come from."""
+        self._add_params(run, record.params)
+        self._add_splits(run, record)
+        lock = Path("dvc.lock")  # it names every input of the study by its MD5
+        files = [*record.files, *([lock] if lock.is_file() else [])]
+        digest = _digest(files)
+        if run.data.tags.get("files") != digest:
+            for path in files:
+                self.client.log_artifact(run.info.run_id, str(path))
+        tags = record.tags | _git_commit() | {"study": record.identity, "files": digest}
+        self._set_tags(run, tags | {"mlflow.note.content": record.note})
+        self._finish(run)
+
+    def fill_comparison(
+        self, params: Mapping[str, str], points: list[Point], files: list[Path]
+    ) -> None:
+        """One run a comparison, found again by its files."""
+        digest = _digest(files)
+        found = self.find(stage="compare", files=digest)
+        run = found[0] if found else self._create(f"compare {digest[:6]}", {"stage": "compare"})
+        self._add_params(run, params)
+        self._log(run, [p for p in points if run.data.metrics.get(p.name) != p.value])
+        if not found:
+            for path in files:
+                self.client.log_artifact(run.info.run_id, str(path))
+        self._set_tags(run, _git_commit() | {"files": digest})
+        self._finish(run)
+
+    def add_curve(
+        self, run: Any, points: Iterable[Point], known: dict[str, set[int]] | None = None
+    ) -> None:
+        """Log the points that are not there yet: one value for each name and step.
+
+        `known` holds the steps logged so far, by name; it is filled from MLflow where it is empty.
+        """
+        known = {} if known is None else known
+        new = []
+        for point in points:
+            if point.name not in known:
+                history = self.client.get_metric_history(run.info.run_id, point.name)
+                known[point.name] = {metric.step for metric in history}
+            if point.tokens not in known[point.name]:
+                known[point.name].add(point.tokens)
+                new.append(point)
+        self._log(run, new)
+
+    def _create(self, name: str, tags: dict[str, str]) -> Any:
+        tags = tags | _owner() | {"mlflow.source.type": "LOCAL", "mlflow.source.name": "figure4"}
+        with suppress(KeyError, OSError):  # a user without a name, as in some containers
+            tags["mlflow.user"] = getpass.getuser()
+        return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
+
+    def _log(self, run: Any, points: list[Point]) -> None:
+        now_ms = int(time.time() * 1000)
+        metrics = [self._entities.Metric(p.name, p.value, now_ms, p.tokens) for p in points]
+        for start in range(0, len(metrics), _METRICS_A_CALL):
+            self.client.log_batch(run.info.run_id, metrics=metrics[start : start + _METRICS_A_CALL])
+
+    def _add_params(self, run: Any, params: Mapping[str, str]) -> None:
+        """Add parameters; MLflow refuses to change one, and the run's own are the right ones."""
+        new = [self._entities.Param(k, v) for k, v in params.items() if k not in run.data.params]
+        for start in range(0, len(new), _PARAMS_A_CALL):
+            self.client.log_batch(run.info.run_id, params=new[start : start + _PARAMS_A_CALL])
+
+    def _set_tags(self, run: Any, tags: Mapping[str, str]) -> None:
+        changed = {k: v for k, v in tags.items() if run.data.tags.get(k) != v}
+        entries = [self._entities.RunTag(key, value) for key, value in changed.items()]
+        if entries:
+            self.client.log_batch(run.info.run_id, tags=entries)
+
+    def _add_splits(self, run: Any, record: StudyRecord) -> None:
+        seen = {data.dataset.digest for data in run.inputs.dataset_inputs}
+        inputs = []
+        for split in record.splits:
+            if split.digest not in seen:
+                source = json.dumps({"uri": split.source})
+                dataset = self._entities.Dataset(
+                    split.name, split.digest, "local", source, profile=json.dumps(split.profile)
+                )
+                tag = self._entities.InputTag("mlflow.data.context", split.name)
+                inputs.append(self._entities.DatasetInput(dataset, [tag]))
+        if inputs:
+            self.client.log_inputs(run.info.run_id, datasets=inputs)
+
+    def _finish(self, run: Any) -> None:
+        if self.client.get_run(run.info.run_id).info.status != "FINISHED":
+            self.client.set_terminated(run.info.run_id, "FINISHED")
+
+    def _reopen(self, run: Any) -> None:
+        self.client.update_run(run.info.run_id, status="RUNNING")
+        self._set_tags(run, _owner())
+
+
+def _digest(files: list[Path]) -> str:
+    """16 hexadecimal digits of files' names and contents."""
+    digests = {path.name: sha256_file(path) for path in files}
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
+
+
+def _owner() -> dict[str, str]:
+    """Tags by which `reconcile` tells a run at work from a dead one."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": str(pid), "pid_started": process_start(pid)}
+
+
+def process_start(pid: int) -> str:
+    """When a process was started, so that a reused number is not taken for it; empty: no such.
+
+    Where there is no /proc, an existing process has the answer `running`.
+    """
+    if sys.platform == "linux":
+        with suppress(FileNotFoundError, ProcessLookupError):
+            # Field 22, in clock ticks since boot; field 2, the name, may hold spaces.
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "running"
+
+
+def _git_commit() -> dict[str, str]:
+    try:
+        command = ["git", "rev-parse", "HEAD"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return {}  # no Git here, or no commit yet
+    return {"mlflow.source.git.commit": done.stdout.strip()}
+
+
+def _is_dead(run: Any) -> bool:
+    tags = run.data.tags
+    here = bool(tags.get("host") == socket.gethostname())
+    return here and process_start(int(tags["pid"])) != tags["pid_started"]

@@ -1,0 +1,216 @@
+"""params.yaml: the same to DVC and to the code, and every mistake named with its remedy."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.shared.errors import EXIT_FATAL, UserError
+from pipeline.shared.params.file import ParamsError, load_params
+from pipeline.shared.params.yaml12 import load_yaml
+
+PROFILES = ("tiny", "single_gpu", "paper")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_of_the_shipped_file_is_valid(project: Path, profile: str) -> None:
+    assert load_params(project / "params.yaml", profile).profile == profile
+
+
+def test_the_default_study_is_the_tiny_one(project: Path) -> None:
+    assert load_params(project / "params.yaml").profile == "tiny"
+
+
+def test_the_shipped_file_means_the_same_to_dvc_and_to_the_code(project: Path) -> None:
+    path = project / "params.yaml"
+    assert load_yaml(path) == YAML(typ="safe").load(path.read_text())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e-4",
+        "1.0e-4",
+        "1E6",
+        ".5",
+        "1_000",
+        "on",
+        "yes",
+        "true",
+        "null",
+        "~",
+        "0o17",
+        "1:30",
+        "0x1f",
+        "-3",
+        "+2.5",
+        "'1e-4'",
+        "1.",
+        "abc",
+        "[1e-4, 2]",
+        ".inf",
+    ],
+)
+def test_a_scalar_means_the_same_to_dvc_and_to_the_code(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "value.yaml"
+    path.write_text(f"value: {text}\n")
+    ours, dvcs = load_yaml(path)["value"], YAML(typ="safe").load(path.read_text())["value"]
+    if text == "0o17":  # an octal of 1.2 is no number of a study: we keep it a string, so it fails
+        assert ours == "0o17"
+    else:
+        assert (type(ours), ours) == (type(dvcs), dvcs)
+
+
+MISTAKES = [
+    (
+        "gradient_clip_norm: 1.0",
+        "gradient_clip_norm: 0.0",
+        r"gradient_clip_norm = 0.0: .*; change it",
+    ),
+    ("min_score: 3", "min_scor: 3", r"min_scor is no known key; did you mean min_score\?"),
+    ("      min_score: 3\n", "", r"profiles\.tiny\.links\.min_score is missing; add it"),
+    ("min_score: 3", "min_score: three", r"min_score = 'three'.*; change it"),
+    (
+        "profile: tiny",
+        "profile: tiny\nprofile: tiny",
+        r"line \d+, column \d+: the key 'profile' stands twice",
+    ),
+    ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
+    ("profile: tiny", "profil: tiny", r"profile is missing; add it"),
+    (
+        "sizes: [small, medium,",
+        "sizes: [small, mediun,",
+        r"profiles\.tiny\.models\.mediun is missing, and sizes names it; did you mean medium\?",
+    ),
+    (
+        "sizes: [small, medium,",
+        "sizes: [small, rung2,",
+        r"profiles\.tiny\.models\.rung2 is missing, and sizes names it; add its shape",
+    ),
+    (
+        "sizes: [small, medium,",
+        "sizes: [medium, small,",
+        r"has medium with 75,456 parameters before small with 25,440; put the smallest first",
+    ),
+    ("sizes: [small,", "sizes: [small, small,", r"sizes has 'small' more than once; remove one"),
+    ("sizes: [small,", "sizes: [117, small,", r"sizes has 117, .* \(a number in quotes is text\)"),
+    ("sizes: [small,", "sizes: [a/b, small,", r"sizes has 'a/b', and a name is text of letters"),
+    ("sizes: [small, medium, large, xl]", "sizes: []", r"sizes = \[\] must list the rungs"),
+    ("sizes: [small, medium, large, xl]", "sizes: small", r"sizes = 'small' must list the rungs"),
+    (
+        "      small: {label: 4x16, n_layer: 4,",
+        "      small: {label: 4x16, n_layers: 4,",
+        r"models\.small\.n_layers is no known key; did you mean n_layer\?",
+    ),
+    ("profiles:\n", "profiles: [\n", r"line \d+, column \d+: .*; mend the YAML there"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), MISTAKES)
+def test_a_mistake_is_one_error_with_file_key_value_and_remedy(
+    project: Path, tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    text = (project / "params.yaml").read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    assert str(path) in str(caught.value)
+    assert re.search(message, str(caught.value))
+
+
+def _with(project: Path, tmp_path: Path, key: str, value: str) -> Path:
+    text = (project / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(re.sub(rf"(?m)^(      {key}:) .*$", rf"\g<1> {value}", text, count=1))
+    return path
+
+
+def test_a_warm_up_longer_than_the_training_is_a_contradiction(
+    project: Path, tmp_path: Path
+) -> None:
+    path = _with(project, tmp_path, "warmup_tokens", "999_999_999_999")
+    with pytest.raises(ParamsError, match=r"warmup_tokens = 999999999999 exceeds tokens = \d+"):
+        load_params(path)
+
+
+def test_a_stride_longer_than_the_context_is_a_contradiction(project: Path, tmp_path: Path) -> None:
+    path = _with(project, tmp_path, "strides", "[4096]")
+    with pytest.raises(ParamsError, match=r"strides = \[4096\] exceeds the context"):
+        load_params(path)
+
+
+def test_learning_rates_out_of_order_are_refused(project: Path, tmp_path: Path) -> None:
+    path = _with(project, tmp_path, "learning_rates", "[1.0e-2, 1.0e-3]")
+    with pytest.raises(ParamsError, match="must rise; sort them"):
+        load_params(path)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file; run from the project's folder"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("compare_at", "[0.2, 1.0]", r"compare_at = \[0.2, 1.0\] begins within the first"),
+        ("compare_at", "[1.0, 0.3]", r"compare_at = \[1.0, 0.3\] must rise"),
+        ("keep", "[2, 1]", r"keep = \[2, 1\] says how many trials go on .* give 1 numbers"),
+        ("keep", "[1, 2]", "keep"),
+    ],
+)
+def test_a_search_that_contradicts_itself_is_refused(
+    project: Path, tmp_path: Path, key: str, value: str, match: str
+) -> None:
+    with pytest.raises(ParamsError, match=match):
+        load_params(_with(project, tmp_path, key, value), "tiny")
+
+
+def test_a_study_has_the_sizes_that_params_yaml_lists_in_its_order_and_no_other_shape(
+    project: Path, tmp_path: Path
+) -> None:
+    text = (project / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("sizes: [small, medium, large, xl]", "sizes: [medium, xl]"))
+    study = load_params(path, "tiny").params
+    assert study.sizes == ("medium", "xl")
+    assert study.models["xl"].n_embd == 96
+
+
+@pytest.mark.parametrize(
+    ("sizes", "counts"),
+    [
+        ("[medium, small]", ("354,823,168", "124,439,808")),
+        ("[xl, large]", ("1,557,611,200", "774,030,080")),
+    ],
+)
+def test_shapes_are_put_in_order_by_the_counts_of_the_released_checkpoints(
+    project: Path, tmp_path: Path, sizes: str, counts: tuple[str, str]
+) -> None:
+    text = (project / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("sizes: [small, medium, large, xl]", f"sizes: {sizes}"))
+    with pytest.raises(ParamsError, match=f"with {counts[0]} parameters before .* {counts[1]};"):
+        load_params(path, "paper")
+
+
+@pytest.mark.parametrize("size", ["smal", "jumbo"])
+def test_a_stage_refuses_a_size_that_the_study_lacks_and_names_the_nearest(
+    project: Path, tmp_path: Path, size: str
+) -> None:
+    command = f"-m pipeline.tune --profile tiny --size {size} --params {project}/params.yaml"
+    command += f" --work {tmp_path} --tokens {tmp_path} --out {tmp_path}"
+    done = subprocess.run(
+        [sys.executable, *command.split()], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == EXIT_FATAL
+    remedy = {"smal": "did you mean small?", "jumbo": "choose one of them"}[size]
+    has = "params.yaml has sizes = ['small', 'medium', 'large', 'xl']"
+    assert f"--size {size}: {project}/{has}; {remedy}" in done.stderr

@@ -1,0 +1,356 @@
+"""Runs in a real SQLite database, of studies whose artefacts are written here by hand."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shipped_sizes import SIZES
+from tracked_artefacts import LOSSES, write_study
+
+from pipeline.shared.params.file import load_params
+from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.shard_memory import Memory
+from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.tracking.__main__ import main
+from pipeline.shared.tracking.live import TrackedRun
+from pipeline.shared.tracking.record import open_run, record_study
+from pipeline.shared.tracking.store import process_start
+from pipeline.shared.tracking.study import Point, metric_name, read_study, settings_hash
+
+LOG = logging.getLogger("test_tracking")
+# MLflow's own use of SQLAlchemy, which a newer SQLAlchemy frowns at.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def params(project: Path) -> ProfileParams:
+    return load_params(project / "params.yaml", "tiny").params
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables: making them takes seconds, copying them does not."""
+    import mlflow
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> Path:
+    """A project's folder with an empty tracking database, and the working folder."""
+    (tmp_path / "mlflow.db").write_bytes(empty_database.read_bytes())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def client() -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(f"sqlite:///{Path('mlflow.db').resolve()}")
+
+
+def runs(query: str = "") -> list[Any]:
+    experiment = client().get_experiment_by_name("figure4-tiny")
+    return list(client().search_runs([experiment.experiment_id], query))
+
+
+def children(parent: Any) -> dict[str, Any]:
+    found = runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    return {run.data.tags["size"]: run for run in found}
+
+
+def stage(folder: Path, params: ProfileParams, *, size: str = "small", print_: str = "f0") -> Stage:
+    work = folder / "work" / size / print_
+    work.mkdir(parents=True, exist_ok=True)
+    return Stage(
+        name="train",
+        profile="tiny",
+        size=size,
+        params=params,
+        inputs={},
+        work=work,
+        staging=work / "out",
+        fingerprint=print_,
+        memory=Memory(work, print_),
+        log=LOG,
+    )
+
+
+def test_a_study_is_one_parent_with_a_child_for_each_size(
+    folder: Path, params: ProfileParams
+) -> None:
+    write_study(folder / "study", losses=LOSSES)
+    record_study("tiny", params, folder / "study", LOG)
+    (parent,) = runs("tags.stage = 'study'")
+    sizes = children(parent)
+    assert set(sizes) == set(SIZES)
+    small = sizes["small"]
+    assert small.info.run_name == "small"
+    assert small.info.status == parent.info.status == "FINISHED"
+    assert small.data.params["n_embd"] == "16"
+    assert small.data.metrics["wikitext2/perplexity"] == 600.0
+    assert small.data.metrics["wikitext2/perplexity.stride_64"] == 540.0
+    assert small.data.metrics["parameters"] == 1000.0
+    assert small.data.metrics["test_perplexity"] == 360.0
+    history = client().get_metric_history(small.info.run_id, "train_loss")
+    assert [(point.step, point.value) for point in history] == [
+        (4096, 8.0),
+        (8192, 7.0),
+        (12288, 6.0),
+    ]
+    held_out = client().get_metric_history(small.info.run_id, "valid_loss")
+    assert [point.step for point in held_out] == [8192, 12288]
+    names = [file.path for file in client().list_artifacts(parent.info.run_id)]
+    assert names == ["figure4.csv", "figure4.png"]
+    assert "| xl | 1,000,000 |" in parent.data.tags["mlflow.note.content"]
+
+
+def test_hashes_of_dvc_tokenizer_and_splits_are_kept(folder: Path, params: ProfileParams) -> None:
+    study = folder / "data" / "tiny"
+    write_study(study, losses=LOSSES)
+    manifest = {"tokens": 7, "documents": 2, "tokenizer_sha256": "abc"}
+    (study / "tokenize" / "train").mkdir(parents=True)
+    (study / "tokenize" / "train" / MANIFEST).write_text(json.dumps(manifest))
+    outs = [{"path": "data/tiny/train/xl/model.safetensors", "md5": "123"}]
+    (folder / "dvc.lock").write_text(json.dumps({"stages": {"train@xl": {"outs": outs}}}))
+    record_study("tiny", params, study, LOG)
+    (parent,) = runs("tags.stage = 'study'")
+    assert parent.data.tags["tokenizer_sha256"] == "abc"
+    (split,) = parent.inputs.dataset_inputs
+    assert split.dataset.name == "train"
+    assert json.loads(split.dataset.profile) == {"tokens": 7, "documents": 2}
+    assert "dvc.lock" in [file.path for file in client().list_artifacts(parent.info.run_id)]
+    tags = {size: run.data.tags for size, run in children(parent).items()}
+    assert tags["xl"]["model_md5"] == "123"
+    assert "model_md5" not in tags["small"]
+
+
+def test_recording_twice_changes_nothing(folder: Path, params: ProfileParams) -> None:
+    write_study(folder / "study", losses=LOSSES)
+    record_study("tiny", params, folder / "study", LOG)
+    before = dump(folder / "mlflow.db")
+    record_study("tiny", params, folder / "study", LOG)
+    assert dump(folder / "mlflow.db") == before
+
+
+def dump(path: Path) -> list[str]:
+    with sqlite3.connect(path) as connection:
+        lines = list(connection.iterdump())
+    connection.close()
+    return lines
+
+
+def test_a_size_that_did_not_rerun_is_carried_over(folder: Path, params: ProfileParams) -> None:
+    write_study(folder / "study", losses=LOSSES)
+    record_study("tiny", params, folder / "study", LOG)
+    write_study(folder / "study", losses=LOSSES | {"xl": 4.0})
+    record_study("tiny", params, folder / "study", LOG)
+    new, old = runs("tags.stage = 'study'")
+    assert children(old)["xl"].data.metrics["train_loss"] == 4.5
+    carried = children(new)
+    assert {size: run.data.tags["carried_over"] for size, run in carried.items()} == {
+        "small": "true",
+        "medium": "true",
+        "large": "true",
+        "xl": "false",
+    }
+    assert carried["small"].data.metrics["wikitext2/perplexity"] == 600.0
+    assert carried["xl"].data.metrics["train_loss"] == 4.0
+
+
+def test_a_killed_training_goes_on_in_the_same_run_and_logs_no_point_twice(
+    folder: Path, params: ProfileParams
+) -> None:
+    attempt = stage(folder, params)
+    with pytest.raises(SystemExit), open_run(attempt, {"learning_rate": 0.003}) as run:
+        for tokens in (4096, 8192):
+            run.log_metrics({"train_loss": 8.0}, tokens=tokens)
+        raise SystemExit(143)
+    (killed,) = runs("tags.stage = 'train'")
+    assert killed.info.status == "KILLED"
+    with (attempt.work / "tracking.jsonl").open("a") as file:
+        file.write('["train_lo')  # torn by the kill
+    with open_run(attempt, {"learning_rate": 0.003}) as run:
+        for tokens in (8192, 12288):  # the checkpoint lay before the last point
+            run.log_metrics({"train_loss": 7.0}, tokens=tokens)
+    (finished,) = runs("tags.stage = 'train'")
+    assert finished.info.run_id == killed.info.run_id
+    assert finished.info.status == "FINISHED"
+    history = client().get_metric_history(finished.info.run_id, "train_loss")
+    assert [(p.step, p.value) for p in history] == [(4096, 8.0), (8192, 8.0), (12288, 7.0)]
+
+
+def test_a_live_training_becomes_a_child_of_the_recorded_study(
+    folder: Path, params: ProfileParams
+) -> None:
+    write_study(folder / "study", losses=LOSSES)
+    for number, size in enumerate(SIZES):
+        with open_run(stage(folder, params, size=size, print_=f"f{number}"), {}) as run:
+            run.log_metrics({"train_loss": 8.0}, tokens=4096)
+    live = {run.info.run_id for run in runs("tags.stage = 'train'")}
+    record_study("tiny", params, folder / "study", LOG)
+    (parent,) = runs("tags.stage = 'study'")
+    assert {run.info.run_id for run in children(parent).values()} == live
+    small = children(parent)["small"]
+    history = client().get_metric_history(small.info.run_id, "train_loss")
+    assert [point.step for point in history] == [4096, 8192, 12288]
+
+
+def test_sizes_that_start_at_once_share_one_study(folder: Path, params: ProfileParams) -> None:
+    Path("mlflow.db").unlink()  # the first use makes the tables, four times at once
+    attempts = [stage(folder, params, size=size, print_=size) for size in SIZES]
+
+    def train(attempt: Stage) -> None:
+        with open_run(attempt, {}) as run:
+            run.log_metrics({"train_loss": 1.0}, tokens=1)
+
+    threads = [threading.Thread(target=train, args=[attempt]) for attempt in attempts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (parent,) = runs("tags.stage = 'study'")
+    assert set(children(parent)) == set(SIZES)
+
+
+def test_a_failing_store_is_one_warning_and_training_goes_on(
+    folder: Path,
+    params: ProfileParams,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # the discard port: refused
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    attempt = stage(folder, params)
+    with caplog.at_level(logging.WARNING), open_run(attempt, {}) as run:
+        run.log_metrics({"train_loss": 8.0}, tokens=4096)
+    (warning,) = [record for record in caplog.records if record.name == LOG.name]
+    assert "127.0.0.1" in warning.message
+    assert (attempt.work / "tracking.jsonl").read_text() == '["train_loss", 8.0, 4096]\n'
+    caplog.clear()
+    write_study(folder / "study", losses=LOSSES)
+    record_study("tiny", params, folder / "study", LOG)
+    (warning,) = [record for record in caplog.records if record.name == LOG.name]
+    assert "python -m pipeline.shared.tracking import" in warning.message
+
+
+def test_logging_does_not_wait_for_a_slow_store(tmp_path: Path) -> None:
+    class SlowSink:
+        def __init__(self) -> None:
+            time.sleep(0.5)
+            self.points: list[Point] = []
+            self.status = ""
+
+        def send(self, points: Iterable[Point]) -> None:
+            self.points += points
+
+        def end(self, status: str) -> None:
+            self.status = status
+
+    sinks: list[SlowSink] = []
+
+    def connect() -> SlowSink:
+        sinks.append(SlowSink())
+        return sinks[0]
+
+    started_s = time.monotonic()
+    with TrackedRun(tmp_path / "tracking.jsonl", connect, LOG) as run:
+        for tokens in range(100):
+            run.log_metrics({"train_loss": 1.0}, tokens=tokens)
+        assert time.monotonic() - started_s < 0.4
+    assert len(sinks[0].points) == 100
+    assert sinks[0].status == "FINISHED"
+
+
+def test_without_mlflow_the_points_stay_in_their_file(
+    folder: Path, params: ProfileParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    attempt = stage(folder, params)
+    with open_run(attempt, {}) as run:
+        run.log_metrics({"train_loss": 8.0}, tokens=4096)
+    assert (attempt.work / "tracking.jsonl").is_file()
+
+
+def test_a_study_made_elsewhere_is_imported(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(folder / "data" / "tiny", losses=LOSSES)
+    arguments = ["import", "--profile", "tiny", "--params", str(project / "params.yaml")]
+    assert main(arguments) == 0
+    (parent,) = runs("tags.stage = 'study'")
+    assert len(children(parent)) == 4
+
+
+def test_a_run_whose_process_is_gone_is_marked_as_killed(
+    folder: Path, project: Path, params: ProfileParams
+) -> None:
+    params_file = str(project / "params.yaml")
+    script = project / "tests" / "hanging_training.py"
+    process = subprocess.Popen([sys.executable, str(script), params_file], cwd=folder)
+    arguments = ["reconcile", "--profile", "tiny", "--params", params_file]
+    try:
+        deadline_s = time.monotonic() + 30
+        while not started() and process.poll() is None and time.monotonic() < deadline_s:
+            time.sleep(0.2)
+        assert main(arguments) == 0
+        assert {run.info.status for run in runs()} == {"RUNNING"}  # it lives
+    finally:
+        process.kill()
+        process.wait()
+    assert main(arguments) == 0
+    assert {run.info.status for run in runs()} == {"KILLED"}
+
+
+def started() -> bool:
+    if client().get_experiment_by_name("figure4-tiny") is None:
+        return False
+    return len(runs("attributes.status = 'RUNNING'")) == 2
+
+
+def test_reconcile_makes_no_database(folder: Path, project: Path) -> None:
+    Path("mlflow.db").unlink()
+    assert main(["reconcile", "--params", str(project / "params.yaml")]) == 0
+    assert not Path("mlflow.db").exists()
+
+
+def test_a_process_is_told_from_a_later_one_of_the_same_number() -> None:
+    assert process_start(os.getpid()) == process_start(os.getpid()) != ""
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    assert process_start(process.pid) == ""
+
+
+def test_hardware_does_not_make_another_study(params: ProfileParams) -> None:
+    more = params.compute.model_copy(update={"workers": 64})
+    assert settings_hash(params.model_copy(update={"compute": more})) == settings_hash(params)
+    seeds = params.seeds.model_copy(update={"order": 2})
+    assert settings_hash(params.model_copy(update={"seeds": seeds})) != settings_hash(params)
+
+
+def test_durations_do_not_make_another_study(tmp_path: Path, params: ProfileParams) -> None:
+    write_study(tmp_path, losses=LOSSES)
+    first = read_study("tiny", params, tmp_path)
+    path = tmp_path / "train" / "xl" / "metrics.json"
+    path.write_text(path.read_text().replace("1.5", "99.5"))
+    assert read_study("tiny", params, tmp_path).identity == first.identity
+
+
+def test_a_metric_name_holds_only_what_mlflow_takes() -> None:
+    assert metric_name("cbt_cn", "accuracy@n=10 %") == "cbt_cn/accuracy.n_10 _"
