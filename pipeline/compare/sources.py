@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipeline.shared.errors import UserError
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 
 _RECORDS = ("params.yaml", "dvc.lock")
 READS = (("train", "metrics.json"), ("evaluate", ".json"), ("evaluate", ".examples.parquet"))
@@ -112,16 +112,21 @@ def settings(place: Place) -> dict[str, Any]:
     memory, and its page's title.
     """
     root, profile = place.folder.parent.parent, place.folder.name
-    prefix = f"profiles.{profile}."
     found: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     for stage_name, stage in _read(root / "dvc.lock").get("stages", {}).items():
         if stage_name in _LATER:
             continue
         for name, value in stage.get("params", {}).get("params.yaml", {}).items():
-            if name.startswith(prefix):
-                found |= _flatten(name.removeprefix(prefix), value)
-    if not found:
-        found = _flatten("", _read(root / "params.yaml").get("profiles", {}).get(profile, {}))
+            if name.startswith("defaults."):
+                found |= _flatten(name.removeprefix("defaults."), value)
+            if name.startswith(f"profiles.{profile}."):
+                own |= _flatten(name.removeprefix(f"profiles.{profile}."), value)
+    if not own:
+        params = _read(root / "params.yaml")
+        found = _flatten("", params.get("defaults", {}))
+        own = _flatten("", params.get("profiles", {}).get(profile, {}))
+    found |= own
     return {key: v for key, v in found.items() if key.split(".")[0] not in {"compute", *_LATER}}
 
 

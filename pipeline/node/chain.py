@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.shared.params.file import Study
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.work_folder import METRICS
 
 STAGES = ("tune", "train", "evaluate")

@@ -36,7 +36,8 @@ ABSENT = (
 )
 SMALLER: dict[str, dict[str, Any]] = {
     "tune": {"learning_rates": [0.003, 0.01], "compare_at": [0.5], "keep": [], "max_extensions": 0},
-    "train": {**TRAIN, "tokens": 12_000, "checkpoint_every_s": 1e6},
+    "compute": {"checkpoint_every_s": 1e6},
+    "train": {**TRAIN, "tokens": 12_000},
     "evaluate": {
         **EVALUATE,
         **{"train_documents": 5, "test_documents": 5, "bootstrap_samples": 20},
