@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.gpt2 import GPT2, KVCache
+from models.gpt2 import GPT2
+from models.kv_cache import KVCache
 
 
 class Generated(NamedTuple):

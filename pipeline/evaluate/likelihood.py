@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.gpt2 import Branches, KVCache
 from models.head_loss import IGNORED, token_losses
+from models.kv_cache import Branches, KVCache
 from pipeline.evaluate.session import Session
 
 Losses = npt.NDArray[np.float32]
