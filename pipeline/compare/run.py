@@ -15,13 +15,13 @@ from pipeline.compare.budget_law import BudgetLaw
 from pipeline.compare.budgets import fit_runs
 from pipeline.compare.command import Asked
 from pipeline.compare.figure import draw
-from pipeline.compare.measure import Draws
 from pipeline.compare.page import render
 from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, group, read_study
 from pipeline.compare.tables import Figure4, comparison, measure_figure4, slopes
 from pipeline.compare.terminal import as_text
 from pipeline.shared.files import open_atomic, write_json
+from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.tracking.record import record_comparison
 
 

@@ -16,12 +16,14 @@ from made_studies import change_training, copy_study, scale, write_params
 from shipped_sizes import SIZES
 
 from pipeline.compare.command import Asked, Named
-from pipeline.compare.measure import Draws, Metric, measure
+from pipeline.compare.measure import measure
 from pipeline.compare.run import Compared, compare
 from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, read_study
 from pipeline.shared.errors import CorruptDataError, UserError
 from pipeline.shared.files import read_json, write_json
+from pipeline.shared.scores.bootstrap import Draws
+from pipeline.shared.scores.metrics import RatioMetric
 
 _LOG = logging.getLogger("test")
 DRAWS = Draws(2000, 1)
@@ -275,7 +277,9 @@ def test_rates_of_replicates_that_differ_are_all_told(
 def test_questions_about_one_story_are_drawn_together(made: Path, tmp_path: Path) -> None:
     ours = copy_study(made, tmp_path / "ours")
     group = read_study(find(str(ours), tmp_path, tmp_path))
-    measured = measure(Group("ours", [group], ["xl"]), "coqa", Metric("f1", "", np.asarray), DRAWS)
+    measured = measure(
+        Group("ours", [group], ["xl"]), "coqa", RatioMetric("f1", "", np.asarray), DRAWS
+    )
     assert measured is not None
     table = _scores(ours, "xl", "coqa").sort_values("id")
     stories: dict[object, list[float]] = {}
