@@ -9,13 +9,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from models.gpt2 import GPT2Config
+CacheShape = tuple[int, int, int]
+"""Layers, heads, width of a head."""
 
 
 class KVCache:
@@ -27,7 +26,7 @@ class KVCache:
 
     def __init__(
         self,
-        config: GPT2Config,
+        shape: CacheShape,
         batch_size: int,
         max_tokens: int,
         *,
@@ -35,11 +34,11 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Room for `max_tokens` a sequence; `dtype` is that of attention (bfloat16 in autocast)."""
-        head_width = config.n_embd // config.n_head
-        shape = (config.n_layer, batch_size, config.n_head, max_tokens, head_width)
+        n_layer, n_head, head_width = shape
+        full = (n_layer, batch_size, n_head, max_tokens, head_width)
         # Zeros, not empty: a masked weight of 0 times a NaN would be a NaN.
-        self.keys_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
-        self.values_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
+        self.keys_LBHSK = torch.zeros(full, device=device, dtype=dtype)
+        self.values_LBHSK = torch.zeros(full, device=device, dtype=dtype)
         self.lengths_B = torch.zeros(batch_size, dtype=torch.long, device=device)
         self.max_length = 0
         """Of the longest sequence; kept here so that no step waits for the device."""

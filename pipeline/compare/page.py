@@ -14,7 +14,7 @@ from pipeline.report import markup
 from pipeline.report.tables import factor
 
 if TYPE_CHECKING:
-    from pipeline.compare.run import Compared
+    from pipeline.compare.compared import Compared
 
 _HEADINGS = {"size": "model", "num_examples": "examples", "parameters_counted": "counted"}
 

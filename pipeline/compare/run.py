@@ -5,35 +5,24 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.compare.against import against_first
-from pipeline.compare.budget_law import BudgetLaw
 from pipeline.compare.budgets import fit_runs
 from pipeline.compare.command import Asked
+from pipeline.compare.compared import Compared
 from pipeline.compare.figure import draw
 from pipeline.compare.page import render
 from pipeline.compare.sources import find
-from pipeline.compare.studies import Group, group, read_study
-from pipeline.compare.tables import Figure4, comparison, measure_figure4, slopes
+from pipeline.compare.studies import group, read_study
+from pipeline.compare.tables import comparison, measure_figure4, slopes
 from pipeline.compare.terminal import as_text
 from pipeline.shared.files import open_atomic, write_json
 from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.tracking.record import record_comparison
-
-
-class Compared(NamedTuple):
-    """All that a comparison found."""
-
-    groups: list[Group]
-    figure4: Figure4
-    tables: dict[str, pd.DataFrame]
-    """compare, ratios and slopes."""
-    budgets: dict[str, BudgetLaw | str]
-    """L(N, D) by the way to count parameters, or why it cannot be told."""
 
 
 def run(asked: Asked, log: logging.Logger) -> None:

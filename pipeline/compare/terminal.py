@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.compare.words import limits, summary
 
 if TYPE_CHECKING:
-    from pipeline.compare.run import Compared
+    from pipeline.compare.compared import Compared
 
 WIDTH = 100
 

@@ -205,7 +205,7 @@ def _read_prefixes(session: Session, prefixes: Sequence[Tokens], room: int) -> K
     lengths = [len(prefix) for prefix in prefixes]
     dtype = torch.float32 if session.params.precision == "float32" else torch.bfloat16
     cache = KVCache(
-        session.model.config,
+        session.model.config.cache_shape,
         len(prefixes),
         max(lengths) + room,
         device=session.device,

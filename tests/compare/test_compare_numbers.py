@@ -16,8 +16,9 @@ from made_studies import change_training, copy_study, scale, write_params
 from shipped_sizes import SIZES
 
 from pipeline.compare.command import Asked, Named
+from pipeline.compare.compared import Compared
 from pipeline.compare.measure import measure
-from pipeline.compare.run import Compared, compare
+from pipeline.compare.run import compare
 from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, read_study
 from pipeline.shared.errors import CorruptDataError, UserError
