@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.compare.against import against_first
+from pipeline.compare.budget_law import BudgetLaw
 from pipeline.compare.budgets import fit_runs
 from pipeline.compare.command import Asked
 from pipeline.compare.compared import Compared
