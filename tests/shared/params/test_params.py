@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import parse_yaml
 
 from pipeline.shared.errors import EXIT_FATAL, UserError
@@ -41,6 +42,17 @@ def test_a_scalar_means_the_same_to_dvc_and_to_the_code(tmp_path: Path, text: st
     assert (type(ours), ours) == (type(dvcs), dvcs)
 
 
+def test_an_override_of_dvcs_changes_one_line(project: Path, tmp_path: Path) -> None:
+    """What `dvc exp run -S` does to the file: it writes all of it anew."""
+    path = tmp_path / "params.yaml"
+    before = (project / "params.yaml").read_text()
+    path.write_text(before)
+    apply_overrides(str(path), ["profiles.tiny.train.tokens=300000"])
+    pairs = zip(before.splitlines(), path.read_text().splitlines(), strict=True)
+    changed = [pair for pair in pairs if pair[0] != pair[1]]
+    assert changed == [("      tokens: 350_000", "      tokens: 300000")]
+
+
 def test_json_is_read_where_no_library_for_yaml_is(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +76,7 @@ def test_what_a_profile_says_wins_over_the_defaults(project: Path, tmp_path: Pat
     assert other.dedup.shingle_words == content["defaults"]["dedup"]["shingle_words"]
 
 
+SIZES_TEXT = "sizes:\n- small\n- medium\n- large\n- xl\n"
 MISTAKES = [
     (
         "gradient_clip_norm: 1.0",
@@ -81,25 +94,25 @@ MISTAKES = [
     ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
     ("profile: tiny", "profil: tiny", r"profile is missing; add it"),
     (
-        "sizes: [small, medium,",
-        "sizes: [small, mediun,",
+        "- medium\n",
+        "- mediun\n",
         r"profiles\.tiny\.models\.mediun is missing, and sizes names it; did you mean medium\?",
     ),
     (
-        "sizes: [small, medium,",
-        "sizes: [small, rung2,",
+        "- medium\n",
+        "- rung2\n",
         r"profiles\.tiny\.models\.rung2 is missing, and sizes names it; add its shape",
     ),
     (
-        "sizes: [small, medium,",
-        "sizes: [medium, small,",
+        "- small\n- medium\n",
+        "- medium\n- small\n",
         r"has medium with 75,456 parameters before small with 25,440; put the smallest first",
     ),
-    ("sizes: [small,", "sizes: [small, small,", r"sizes has 'small' more than once; remove one"),
-    ("sizes: [small,", "sizes: [117, small,", r"sizes has 117, .* \(a number in quotes is text\)"),
-    ("sizes: [small,", "sizes: [a/b, small,", r"sizes has 'a/b', and a name is text of letters"),
-    ("sizes: [small, medium, large, xl]", "sizes: []", r"sizes = \[\] must list the rungs"),
-    ("sizes: [small, medium, large, xl]", "sizes: small", r"sizes = 'small' must list the rungs"),
+    ("- medium\n", "- small\n", r"sizes has 'small' more than once; remove one"),
+    ("- medium\n", "- 117\n", r"sizes has 117, .* \(a number in quotes is text\)"),
+    ("- medium\n", "- a/b\n", r"sizes has 'a/b', and a name is text of letters"),
+    (SIZES_TEXT, "sizes: []\n", r"sizes = \[\] must list the rungs"),
+    (SIZES_TEXT, "sizes: small\n", r"sizes = 'small' must list the rungs"),
     (
         "      small: {label: 4x16, n_layer: 4,",
         "      small: {label: 4x16, n_layers: 4,",
@@ -188,7 +201,7 @@ def test_a_study_has_the_sizes_that_params_yaml_lists_in_its_order_and_no_other_
 ) -> None:
     text = (project / "params.yaml").read_text()
     path = tmp_path / "params.yaml"
-    path.write_text(text.replace("sizes: [small, medium, large, xl]", "sizes: [medium, xl]"))
+    path.write_text(text.replace(SIZES_TEXT, "sizes: [medium, xl]\n"))
     study = load_params(path, "tiny").params
     assert study.sizes == ("medium", "xl")
     assert study.models["xl"].n_embd == 96
@@ -206,7 +219,7 @@ def test_shapes_are_put_in_order_by_the_counts_of_the_released_checkpoints(
 ) -> None:
     text = (project / "params.yaml").read_text()
     path = tmp_path / "params.yaml"
-    path.write_text(text.replace("sizes: [small, medium, large, xl]", f"sizes: {sizes}"))
+    path.write_text(text.replace(SIZES_TEXT, f"sizes: {sizes}\n"))
     with pytest.raises(ParamsError, match=f"with {counts[0]} parameters before .* {counts[1]};"):
         load_params(path, "paper")
 
