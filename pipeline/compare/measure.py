@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.compare.studies import Group, Study
+from pipeline.compare.studies import ComparedStudy, Group
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.scores.bootstrap import Draws, sum_by_cluster
 from pipeline.shared.scores.metrics import RatioMetric
@@ -99,7 +99,9 @@ def _has(group: Group, size: str, eval_set: str, metric: RatioMetric) -> bool:
     return True
 
 
-def _columns(study: Study, sizes: Sequence[str], eval_set: str, metric: RatioMetric) -> _Columns:
+def _columns(
+    study: ComparedStudy, sizes: Sequence[str], eval_set: str, metric: RatioMetric
+) -> _Columns:
     tables = [study.sizes[size].scores(eval_set) for size in sizes]
     ids = tables[0]["id"].astype(str).tolist()
     ones = np.ones(len(ids))

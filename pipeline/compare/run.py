@@ -13,7 +13,7 @@ import pandas as pd
 from pipeline.compare.against import against_first
 from pipeline.compare.budget_law import BudgetLaw
 from pipeline.compare.budgets import fit_runs
-from pipeline.compare.command import Asked
+from pipeline.compare.command import CompareOptions
 from pipeline.compare.compared import Compared
 from pipeline.compare.figure import draw
 from pipeline.compare.page import render
@@ -26,7 +26,7 @@ from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.tracking.record import record_comparison
 
 
-def run(asked: Asked, log: logging.Logger) -> None:
+def run(asked: CompareOptions, log: logging.Logger) -> None:
     """Compare what was asked for; prints a table.
 
     Raises:
@@ -50,7 +50,7 @@ def run(asked: Asked, log: logging.Logger) -> None:
     print(f"\nFigure, tables and what the intervals mean: {asked.out / 'index.html'}")
 
 
-def compare(asked: Asked, scratch: Path, log: logging.Logger) -> Compared:
+def compare(asked: CompareOptions, scratch: Path, log: logging.Logger) -> Compared:
     """Read and compare; studies of a revision are copied to folders in `scratch`."""
     studies = []
     for number, named in enumerate(asked.studies):

@@ -18,7 +18,7 @@ from pipeline.node.identity import CODE, hash_code, identify
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import link_or_copy, open_folder, write_json
 from pipeline.shared.formats.token_shards import TokenSplit, open_split, write_head
-from pipeline.shared.params.file import Study
+from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.params.profile import TrainParams
 from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.package_pins import PINS
@@ -27,7 +27,7 @@ PAYLOAD = "payload.json"
 DATA = "data.tar.xz"
 
 
-def pack(study: Study, out: Path, log: logging.Logger) -> None:
+def pack(study: ActiveStudy, out: Path, log: logging.Logger) -> None:
     """Write the folder `out`, ready to be copied to a node.
 
     Raises:

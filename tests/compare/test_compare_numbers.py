@@ -15,7 +15,7 @@ import pytest
 from made_studies import change_training, copy_study, scale, write_params
 from shipped_sizes import SIZES
 
-from pipeline.compare.command import Asked, Named
+from pipeline.compare.command import CompareOptions, Named
 from pipeline.compare.compared import Compared
 from pipeline.compare.measure import measure
 from pipeline.compare.run import compare
@@ -37,7 +37,7 @@ def _compare(tmp_path: Path, *studies: Path | tuple[str, Path]) -> Compared:
     ]
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return compare(Asked(named, tmp_path / "out"), scratch, _LOG)
+    return compare(CompareOptions(named, tmp_path / "out"), scratch, _LOG)
 
 
 def _scores(folder: Path, size: str, name: str = "webtext_test") -> pd.DataFrame:

@@ -23,7 +23,7 @@ class ParamsError(UserError):
     """params.yaml does not say what a study needs; names file, key, value and remedy."""
 
 
-class Study(NamedTuple):
+class ActiveStudy(NamedTuple):
     """The active study: its profile's name and parameters."""
 
     profile: str
@@ -36,7 +36,7 @@ Overrides = Mapping[str, Mapping[str, Any]]
 
 def load_params(
     path: Path, profile: str | None = None, overrides: Overrides | None = None
-) -> Study:
+) -> ActiveStudy:
     """Read and check `path`; `profile` overrides the file's own choice.
 
     Raises:
@@ -63,7 +63,7 @@ def load_params(
     if isinstance(values.get("models"), dict):
         values["models"] = _choose(path, name, sizes, values["models"])
     try:
-        return Study(name, ProfileParams.model_validate(values))
+        return ActiveStudy(name, ProfileParams.model_validate(values))
     except ValidationError as error:
         lines = [_explain(path, data, name, detail) for detail in error.errors()]
         raise ParamsError("\n".join(lines)) from None
