@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.gpt2 import GPT2, KVCache
+from models.cache import KVCache
+from models.gpt2 import GPT2
 
 
 class Generated(NamedTuple):

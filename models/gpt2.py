@@ -1,7 +1,9 @@
-"""GPT-2, the whole architecture as released: config, blocks, KV cache, initialisation.
+"""GPT-2, the whole architecture as released: config, blocks, initialisation.
+
+What others who trained a GPT-2 set differently (`GPT2Config`, from `n_inner` on) is honoured too.
 
 Vector names end in their shape: B sequences, T new tokens, S tokens in reach of attention (cached
-and new), D width (n_embd), H heads, K width of a head, L layers, V vocabulary, N = B * T.
+and new), D width (n_embd), H heads, K width of a head, V vocabulary, N = B * T.
 
 The embedding is exactly [V, D]; where a multiple of 64 is faster, the head pads it at the moment
 of use (`models.head_loss`), so that no parameter, count or file ever shows the padding.
@@ -9,21 +11,28 @@ of use (`models.head_loss`), so that no parameter, count or file ever shows the 
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.cache import Branches, KVCache, Reading, begin_reading
 from models.head_loss import mean_loss, token_losses
 
 ResidualInit = Literal["layers", "twice_layers", "none"]
+Activation = Literal["gelu_tanh", "gelu", "relu", "silu"]
 
-_LAYER_NORM_EPSILON = 1e-5
+_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "silu": F.silu,
+}
 _WEIGHT_STD = 0.02  # released code: `w_init_stdev=0.02`, `wte` 0.02
 _POSITION_STD = 0.01  # released code: `wpe`
 
@@ -41,102 +50,27 @@ class GPT2Config:
     n_head: int
     dropout: float = 0.0
     """Probability after embeddings, attention weights and residual projections, in training."""
+    n_inner: int | None = None
+    """Width between an MLP's matrices; None is 4 n_embd, as released."""
+    activation: Activation = "gelu_tanh"
+    layer_norm_epsilon: float = 1e-5
+    scale_attn_weights: bool = True
+    """Divide the scores of attention by the root of a head's width."""
+    scale_attn_by_inverse_layer_idx: bool = False
+    """Divide them by the number of the layer, too, from 1."""
+    tied: bool = True
+    """The head is the token embedding; else it is a matrix of its own, `lm_head`."""
+
+    @property
+    def mlp_width(self) -> int:
+        """Between an MLP's matrices."""
+        return 4 * self.n_embd if self.n_inner is None else self.n_inner
 
     def __post_init__(self) -> None:
         if self.n_embd % self.n_head:
             raise ValueError(
                 f"n_embd = {self.n_embd} is no multiple of n_head = {self.n_head}; change either"
             )
-
-
-class KVCache:
-    """Keys and values of the tokens read so far; each sequence has its own length.
-
-    Sequences stand at the left. Shorter ones end in padding, which causal attention never sees
-    and which `truncate` makes the next tokens overwrite.
-    """
-
-    def __init__(
-        self,
-        config: GPT2Config,
-        batch_size: int,
-        max_tokens: int,
-        *,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        """Room for `max_tokens` a sequence; `dtype` is that of attention (bfloat16 in autocast)."""
-        head_width = config.n_embd // config.n_head
-        shape = (config.n_layer, batch_size, config.n_head, max_tokens, head_width)
-        # Zeros, not empty: a masked weight of 0 times a NaN would be a NaN.
-        self.keys_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
-        self.values_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
-        self.lengths_B = torch.zeros(batch_size, dtype=torch.long, device=device)
-        self.max_length = 0
-        """Of the longest sequence; kept here so that no step waits for the device."""
-
-    def truncate(self, lengths: Sequence[int]) -> None:
-        """Forget what follows the first `lengths[b]` tokens of sequence b (its padding)."""
-        self.lengths_B = torch.tensor(lengths, device=self.lengths_B.device)
-        self.max_length = max(lengths)
-
-    def fork(self) -> KVCache:
-        """The same tokens, to go on with in another way; nothing is copied.
-
-        What the fork adds lies beyond the lengths of this cache, which overwrites it.
-        """
-        return copy.copy(self)
-
-    def select(self, rows: Tensor) -> None:
-        """Keep only these sequences, in this order."""
-        self.keys_LBHSK = self.keys_LBHSK[:, rows]
-        self.values_LBHSK = self.values_LBHSK[:, rows]
-        self.lengths_B = self.lengths_B[rows]
-
-    def append(
-        self, layer: int, keys_BHTK: Tensor, values_BHTK: Tensor, places_BT: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Store one layer's new keys and values; returns all of it, [B, H, S, K] each."""
-        rows_B1 = torch.arange(places_BT.shape[0], device=places_BT.device)[:, None]
-        reach = self.max_length + places_BT.shape[1]
-        stored = []
-        for cache_LBHSK, new_BHTK in (
-            (self.keys_LBHSK, keys_BHTK),
-            (self.values_LBHSK, values_BHTK),
-        ):
-            cache_BHSK = cache_LBHSK[layer]
-            cache_BHSK[rows_B1, :, places_BT] = new_BHTK.transpose(1, 2).to(cache_BHSK.dtype)
-            stored.append(cache_BHSK[:, :, :reach])
-        return stored[0], stored[1]
-
-    def advance(self, tokens: int) -> None:
-        """Count `tokens` more in every sequence, once all layers have stored them."""
-        self.lengths_B = self.lengths_B + tokens
-        self.max_length += tokens
-
-
-@dataclass(frozen=True)
-class Branches:
-    """New tokens that are not one line but go on from a cache in several ways."""
-
-    depths_BT: Tensor
-    """How many positions after the cached tokens each one stands."""
-    sees_BTT: Tensor
-    """True where a new token (second axis) may look at another or itself (third)."""
-    reach: int
-    """The greatest depth, and one."""
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """Where the new tokens stand in a cache: shared by all layers of one forward pass."""
-
-    cache: KVCache
-    positions_BT: Tensor
-    places_BT: Tensor
-    """Where they are stored; the positions, but for branches."""
-    mask_B1TS: Tensor | None
-    """True where a token may look; None for the first tokens, where plain causality says it."""
 
 
 class Attention(nn.Module):
@@ -147,8 +81,9 @@ class Attention(nn.Module):
         self.n_head, self.layer, self.dropout = config.n_head, layer, config.dropout
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
+        self.scale = _attention_scale(config, layer)
 
-    def forward(self, x_BTD: Tensor, reading: _Reading | None = None) -> Tensor:
+    def forward(self, x_BTD: Tensor, reading: Reading | None = None) -> Tensor:
         """Mix each token with those before it; returns [B, T, D]."""
         shape = (*x_BTD.shape[:2], self.n_head, -1)
         q_BHTK, k_BHTK, v_BHTK = (
@@ -168,22 +103,32 @@ class Attention(nn.Module):
             attn_mask=mask_B1TS,
             is_causal=mask_B1TS is None,
             dropout_p=self.dropout if self.training else 0.0,
+            scale=self.scale,
         )
         y_BTD: Tensor = self.c_proj(y_BHTK.transpose(1, 2).reshape(x_BTD.shape))
         return y_BTD
 
 
+def _attention_scale(config: GPT2Config, layer: int) -> float | None:
+    """Factor of attention's scores; None is torch's own, GPT-2's as released."""
+    if config.scale_attn_weights and not config.scale_attn_by_inverse_layer_idx:
+        return None
+    scale = (config.n_embd // config.n_head) ** -0.5 if config.scale_attn_weights else 1.0
+    return scale / (layer + 1) if config.scale_attn_by_inverse_layer_idx else scale
+
+
 class MLP(nn.Module):
-    """Two matrices around a GELU in its tanh form."""
+    """Two matrices around a GELU, in its tanh form as released."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
-        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
+        self.c_fc = nn.Linear(config.n_embd, config.mlp_width)
+        self.c_proj = nn.Linear(config.mlp_width, config.n_embd)
+        self.activation = _ACTIVATIONS[config.activation]
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Transform each token by itself; returns [B, T, D]."""
-        y_BTD: Tensor = self.c_proj(F.gelu(self.c_fc(x_BTD), approximate="tanh"))
+        y_BTD: Tensor = self.c_proj(self.activation(self.c_fc(x_BTD)))
         return y_BTD
 
 
@@ -192,14 +137,14 @@ class Block(nn.Module):
 
     def __init__(self, config: GPT2Config, layer: int) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.ln_1 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.attn = Attention(config, layer)
-        self.ln_2 = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.mlp = MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x_BTD: Tensor, reading: _Reading | None = None, wanted_BT: Tensor | None = None
+        self, x_BTD: Tensor, reading: Reading | None = None, wanted_BT: Tensor | None = None
     ) -> Tensor:
         """The residual stream after this block: [B, T, D], or of the wanted positions, [W, D]."""
         x_BTD = x_BTD + self.drop(self.attn(self.ln_1(x_BTD), reading))
@@ -218,8 +163,15 @@ class GPT2(nn.Module):
         self.wpe = nn.Embedding(config.n_positions, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        if not config.tied:
+            self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         self._compiled = False
+
+    @property
+    def head_VD(self) -> Tensor:
+        """What makes scores of hidden states: the token embedding, or a matrix of its own."""
+        return self.wte.weight if self.config.tied else self.lm_head.weight
 
     def compile_parts(self) -> None:
         """Have `torch.compile` fuse each block and the head's loss, in place: names stay.
@@ -259,7 +211,7 @@ class GPT2(nn.Module):
         if cache is None:
             positions = torch.arange(tokens_BT.shape[1], device=tokens_BT.device)
         else:
-            reading = _begin_reading(cache, tokens_BT.shape[1], branches)
+            reading = begin_reading(cache, tokens_BT.shape[1], branches)
             positions = reading.positions_BT
         x_BTD = self.drop(self.wte(tokens_BT) + self.wpe(positions))
         *blocks, last = self.h
@@ -272,8 +224,8 @@ class GPT2(nn.Module):
         return hidden
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
-        """Scores of every token of the vocabulary, [..., V]; the head is the embedding."""
-        return F.linear(hidden_BTD, self.wte.weight)
+        """Scores of every token of the vocabulary, [..., V]."""
+        return F.linear(hidden_BTD, self.head_VD)
 
     def token_losses(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
         """-log p(target) of each position in nats, [B, T] float32, without gradients.
@@ -283,13 +235,13 @@ class GPT2(nn.Module):
         """
         with torch.no_grad():
             hidden_ND = self(tokens_BT).flatten(0, 1)
-            losses_N = token_losses(hidden_ND, self.wte.weight, targets_BT.flatten())
+            losses_N = token_losses(hidden_ND, self.head_VD, targets_BT.flatten())
         return losses_N.view(targets_BT.shape)
 
     def mean_loss(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
         """Mean of -log p(target) in nats, a scalar with gradients: what training minimises."""
         hidden_ND = self(tokens_BT).flatten(0, 1)
-        return mean_loss(hidden_ND, self.wte.weight, targets_BT.flatten(), compiled=self._compiled)
+        return mean_loss(hidden_ND, self.head_VD, targets_BT.flatten(), compiled=self._compiled)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator, residual_init: ResidualInit) -> None:
@@ -310,21 +262,6 @@ class GPT2(nn.Module):
                 if name.endswith("c_proj.weight"):
                     std /= math.sqrt(num_residual)
                 parameter.normal_(0.0, std, generator=generator)
-
-
-def _begin_reading(cache: KVCache, num_tokens: int, branches: Branches | None) -> _Reading:
-    device = cache.lengths_B.device
-    places_BT = cache.lengths_B[:, None] + torch.arange(num_tokens, device=device)
-    reach_S = torch.arange(cache.max_length + num_tokens, device=device)
-    if branches is not None:
-        positions_BT = cache.lengths_B[:, None] + branches.depths_BT
-        mask_BTS = (reach_S < cache.lengths_B[:, None, None]).repeat(1, num_tokens, 1)
-        places_BTT = places_BT[:, None, :].expand(branches.sees_BTT.shape)
-        mask_B1TS = mask_BTS.scatter(2, places_BTT, branches.sees_BTT)[:, None]
-        return _Reading(cache, positions_BT, places_BT, mask_B1TS)
-    if cache.max_length == 0:
-        return _Reading(cache, places_BT, places_BT, None)
-    return _Reading(cache, places_BT, places_BT, reach_S <= places_BT[:, None, :, None])
 
 
 def empty_model(config: GPT2Config, device: torch.device | str = "cpu") -> GPT2:

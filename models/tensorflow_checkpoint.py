@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.checkpoints import CheckpointError, save_pretrained
+from models.checkpoints import save_pretrained
+from models.errors import CheckpointError
 from models.gpt2 import GPT2, GPT2Config, empty_model
 
 _HPARAMS, _INDEX = "hparams.json", "model.ckpt.index"

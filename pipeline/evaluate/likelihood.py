@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.gpt2 import Branches, KVCache
+from models.cache import Branches, KVCache
 from models.head_loss import IGNORED, token_losses
 from pipeline.evaluate.session import Session
 
@@ -160,7 +160,7 @@ def _score_group(session: Session, group: Sequence[Choices]) -> list[list[Losses
         hidden_ND = session.model(
             tokens_BT, cache, branches=_branches(trees, width, session.device)
         ).flatten(0, 1)[torch.tensor(places, device=session.device)]
-        losses_N = token_losses(hidden_ND, session.model.wte.weight, targets_N.to(session.device))
+        losses_N = token_losses(hidden_ND, session.model.head_VD, targets_N.to(session.device))
     session.tick(tokens_BT.numel())
     lengths = [len(tokens) for question in group for tokens in question.continuations]
     pieces = iter(np.split(losses_N.cpu().numpy(), np.cumsum(lengths)[:-1]))

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.checkpoints import CheckpointError, load_pretrained
+from models.checkpoints import load_pretrained
+from models.errors import CheckpointError
 from models.gpt2 import GPT2
 from pipeline.shared.errors import CorruptDataError, UserError
 from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer

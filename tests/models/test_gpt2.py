@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models import head_loss
+from models.cache import KVCache
 from models.checkpoints import load_pretrained, save_pretrained
 from models.compute import num_non_embedding_parameters, num_parameters
-from models.gpt2 import GPT2, GPT2Config, KVCache, ResidualInit, empty_model
+from models.gpt2 import GPT2, GPT2Config, ResidualInit, empty_model
 
 TINY = GPT2Config(vocab_size=101, n_positions=32, n_embd=24, n_layer=3, n_head=3)
 
