@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from models.errors import CheckpointError
@@ -131,7 +132,7 @@ def _where_it_is(folder: Path) -> str:
     if (folder / "hparams.json").is_file():
         return (
             "this looks like OpenAI's own checkpoint, which is converted by "
-            f"`python -m models.tensorflow_checkpoint '{folder}' OUT`"
+            f"`python -m models.tensorflow_checkpoint {quote(str(folder))} OUT`"
         )
     return "a model is a folder with config.json and its weights; make or fetch it"
 

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import torch
@@ -228,7 +229,7 @@ def _what_is_there(folder: Path) -> str:
     if pickles:
         return (
             f"{pickles[0]} is pickled, and reading a pickle can run code; "
-            f"`python -m models.pickled_checkpoint '{folder}'` converts it without running any"
+            f"`python -m models.pickled_checkpoint {quote(str(folder))}` converts it and runs none"
         )
     kinds = (".safetensors", ".h5", ".msgpack", ".gguf", ".onnx")
     if others := [name for name in names if name.endswith(kinds)]:

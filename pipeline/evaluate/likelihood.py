@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.cache import Branches, KVCache
 from models.head_loss import IGNORED, token_losses
+from pipeline.evaluate.finite import require_finite
 from pipeline.evaluate.session import Session
 
 Losses = npt.NDArray[np.float32]
@@ -73,6 +74,7 @@ def score(session: Session, sequences: Sequence[Scored]) -> list[Losses]:
         for row, sequence, losses_T in zip(rows, batch, losses_BT.cpu().numpy(), strict=True):
             end = len(sequence.tokens) - 1
             results[row] = losses_T[end - sequence.num_scored : end].copy()
+            require_finite(session, results[row], sequence.tokens[:-1])
         session.tick(tokens_BT.numel())
     return results
 
@@ -106,6 +108,7 @@ def guess(
             *(np.split(column, ends[:-1]) for column in (*of_all, *of_allowed)), strict=True
         )
         for row, (losses, best, allowed_losses, allowed_best) in zip(rows, pieces, strict=True):
+            require_finite(session, losses, sequences[row].tokens[:-1])
             results[row] = Guess(losses, best, Allowed(allowed_losses, allowed_best))
         session.tick(tokens_BT.numel())
     return [result for result in results if result is not None]
@@ -137,6 +140,7 @@ def score_choices(session: Session, questions: Sequence[Choices]) -> list[list[L
     for rows in _pack_choices(session, questions):
         group = [questions[row] for row in rows]
         for row, losses in zip(rows, _score_group(session, group), strict=True):
+            require_finite(session, np.concatenate(losses), questions[row].prefix)
             results[row] = losses
     return results
 
