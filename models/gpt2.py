@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.cache import Branches, KVCache, Reading, begin_reading
 from models.head_loss import mean_loss, token_losses
+from models.kv_cache import Branches, CacheShape, KVCache, Reading, begin_reading
 
 ResidualInit = Literal["layers", "twice_layers", "none"]
 Activation = Literal["gelu_tanh", "gelu", "relu", "silu"]
@@ -71,6 +71,11 @@ class GPT2Config:
             raise ValueError(
                 f"n_embd = {self.n_embd} is no multiple of n_head = {self.n_head}; change either"
             )
+
+    @property
+    def cache_shape(self) -> CacheShape:
+        """What a `KVCache` needs to know."""
+        return self.n_layer, self.n_head, self.n_embd // self.n_head
 
 
 class Attention(nn.Module):

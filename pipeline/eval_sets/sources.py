@@ -70,7 +70,7 @@ class Source(Protocol):
         ...
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line of a file, without its newline; numbered from 1."""
 
     number: int
@@ -104,7 +104,7 @@ class SourceFile:
         """The whole uncompressed content."""
         return b"".join(self.chunks())
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[TextLine]:
         """The lines, split at newlines alone.
 
         Raises:
@@ -115,9 +115,9 @@ class SourceFile:
             *whole, rest = (rest + chunk).split(b"\n")
             for raw in whole:
                 number += 1
-                yield Line(number, self._decode(number, raw))
+                yield TextLine(number, self._decode(number, raw))
         if rest:
-            yield Line(number + 1, self._decode(number + 1, rest))
+            yield TextLine(number + 1, self._decode(number + 1, rest))
 
     def records(self, *keys: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """The objects of a JSONL file with their line numbers; each must have `keys`.

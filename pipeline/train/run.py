@@ -36,7 +36,14 @@ from pipeline.shared.formats.training_documents import write_training_documents
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.tracking.record import open_run
-from pipeline.shared.training.job import Job, Outcome, Point, TrainingData, make_job, open_data
+from pipeline.shared.training.job import (
+    Job,
+    Point,
+    TrainingData,
+    TrainingOutcome,
+    make_job,
+    open_data,
+)
 from pipeline.shared.training.run import train_to
 from pipeline.shared.training.state import (
     ForeignCheckpointError,
@@ -66,7 +73,7 @@ def _read_rates(path: Path) -> list[float]:
     return rates
 
 
-def _train_best(stage: Stage, data: TrainingData) -> tuple[Job, Outcome, list[float]]:
+def _train_best(stage: Stage, data: TrainingData) -> tuple[Job, TrainingOutcome, list[float]]:
     """The training at the chosen rate or, should it diverge, at the next best; which diverged.
 
     Raises:
@@ -108,7 +115,7 @@ def _take_over(state: Path, job: Job) -> None:
     replace_path(checkpoint, job.folder / checkpoint.name)
 
 
-def _train(stage: Stage, job: Job) -> Outcome:
+def _train(stage: Stage, job: Job) -> TrainingOutcome:
     """Train to the end of the budget, each point of the curve told to MLflow."""
     with open_run(stage, stage.params.train.model_dump() | job.identity) as tracked:
 
@@ -132,7 +139,7 @@ def _write_curve(stage: Stage, curve: list[Point]) -> None:
         writer.writerows(curve)
 
 
-def describe(stage: Stage, job: Job, outcome: Outcome) -> dict[str, Any]:
+def describe(stage: Stage, job: Job, outcome: TrainingOutcome) -> dict[str, Any]:
     """What metrics.json says of a training; losses in nats per token."""
     last = outcome.curve[-1]
     flops_per_token = training_flops_per_token(job.config)

@@ -128,7 +128,7 @@ class Listeners:
     """Each leap of the loss."""
 
 
-class Outcome(NamedTuple):
+class TrainingOutcome(NamedTuple):
     """A finished training."""
 
     model: GPT2

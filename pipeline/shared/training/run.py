@@ -29,7 +29,7 @@ from pipeline.shared.running.executor import end_with_parent
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.training.batches import MicroBatches, held_out_windows
 from pipeline.shared.training.group import check_start, joined_group
-from pipeline.shared.training.job import Job, Listeners, Outcome, Point
+from pipeline.shared.training.job import Job, Listeners, Point, TrainingOutcome
 from pipeline.shared.training.ranks import run_ranks
 from pipeline.shared.training.state import load_state, newest_step
 from pipeline.shared.training.watch import TrainingWatch
@@ -43,7 +43,7 @@ _PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
 
 def train_to(
     stage: Stage, job: Job, name: str, on_point: Callable[[Point], None] = lambda point: None
-) -> Outcome:
+) -> TrainingOutcome:
     """Train up to `job.until_step`, going on from the newest checkpoint in `job.folder`.
 
     `on_point` gets new points. A training that has gone farther already is left as it is.
@@ -61,7 +61,7 @@ def train_to(
     state = found[1]
     model = empty_model(job.config)
     model.load_state_dict(state["model"])
-    return Outcome(
+    return TrainingOutcome(
         model=model.eval(),
         curve=[Point(int(row[0]), *row[1:]) for row in state["curve"]],
         spikes=[Spike(int(row[0]), *row[1:]) for row in state["spikes"]],

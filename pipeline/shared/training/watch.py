@@ -113,7 +113,7 @@ class TrainingWatch(pl.Callback):
 
     @property
     def _late(self) -> bool:
-        return time.monotonic() - self._saved_s >= self._job.params.checkpoint_every_s
+        return time.monotonic() - self._saved_s >= self._job.compute.checkpoint_every_s
 
     @staticmethod
     def _agree(trainer: pl.Trainer, wish: bool) -> bool:

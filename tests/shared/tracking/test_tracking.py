@@ -27,7 +27,7 @@ from pipeline.shared.tracking.__main__ import main
 from pipeline.shared.tracking.live import TrackedRun
 from pipeline.shared.tracking.record import open_run, record_study
 from pipeline.shared.tracking.store import process_start
-from pipeline.shared.tracking.study import Point, metric_name, read_study, settings_hash
+from pipeline.shared.tracking.study import LoggedValue, metric_name, read_study, settings_hash
 
 LOG = logging.getLogger("test_tracking")
 # MLflow's own use of SQLAlchemy, which a newer SQLAlchemy frowns at.
@@ -253,10 +253,10 @@ def test_logging_does_not_wait_for_a_slow_store(tmp_path: Path) -> None:
     class SlowSink:
         def __init__(self) -> None:
             time.sleep(0.5)
-            self.points: list[Point] = []
+            self.points: list[LoggedValue] = []
             self.status = ""
 
-        def send(self, points: Iterable[Point]) -> None:
+        def send(self, points: Iterable[LoggedValue]) -> None:
             self.points += points
 
         def end(self, status: str) -> None:

@@ -1,4 +1,4 @@
-"""What a GPT-2 has read so far, and where new tokens stand in it.
+"""What a GPT-2 has read: keys and values, so that text goes on without being read again.
 
 Vector names end in their shape: B sequences, T new tokens, S tokens in reach of attention (cached
 and new), H heads, K width of a head, L layers.
@@ -9,13 +9,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from models.gpt2 import GPT2Config
+CacheShape = tuple[int, int, int]
+"""Layers, heads, width of a head."""
 
 
 class KVCache:
@@ -27,7 +26,7 @@ class KVCache:
 
     def __init__(
         self,
-        config: GPT2Config,
+        shape: CacheShape,
         batch_size: int,
         max_tokens: int,
         *,
@@ -35,11 +34,11 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Room for `max_tokens` a sequence; `dtype` is that of attention (bfloat16 in autocast)."""
-        head_width = config.n_embd // config.n_head
-        shape = (config.n_layer, batch_size, config.n_head, max_tokens, head_width)
+        n_layer, n_head, head_width = shape
+        full = (n_layer, batch_size, n_head, max_tokens, head_width)
         # Zeros, not empty: a masked weight of 0 times a NaN would be a NaN.
-        self.keys_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
-        self.values_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
+        self.keys_LBHSK = torch.zeros(full, device=device, dtype=dtype)
+        self.values_LBHSK = torch.zeros(full, device=device, dtype=dtype)
         self.lengths_B = torch.zeros(batch_size, dtype=torch.long, device=device)
         self.max_length = 0
         """Of the longest sequence; kept here so that no step waits for the device."""
@@ -109,7 +108,7 @@ class Reading:
 
 
 def begin_reading(cache: KVCache, num_tokens: int, branches: Branches | None) -> Reading:
-    """Where `num_tokens` new tokens a sequence stand after what the cache holds."""
+    """Where `num_tokens` new tokens of each sequence stand, and what they may look at."""
     device = cache.lengths_B.device
     places_BT = cache.lengths_B[:, None] + torch.arange(num_tokens, device=device)
     reach_S = torch.arange(cache.max_length + num_tokens, device=device)
