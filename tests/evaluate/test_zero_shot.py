@@ -172,6 +172,8 @@ def test_a_stride_longer_than_the_context_is_one_clear_error(
     ("arguments", "message"),
     [
         (["--max-examples=0"], "argument --max-examples: '0' is no number of at least 1"),
+        (["--max-examples=1.5"], "argument --max-examples: '1.5' is no number of at least 1"),
+        (["--max-examples=inf"], "argument --max-examples: 'inf' is no number of at least 1"),
         (["--strides", "many"], "argument --strides: 'many' is no number of at least 1"),
     ],
 )
@@ -181,6 +183,12 @@ def test_a_number_that_cannot_be_meant_is_named_with_its_option(
     with pytest.raises(SystemExit):
         parse(["model", *arguments])
     assert message in capsys.readouterr().err
+
+
+def test_a_count_may_be_written_with_an_exponent() -> None:
+    asked = parse(["model", "--max-text-bytes=1e6", "--max-examples", "1_000", "--profile=tiny"])
+    sets = asked.study.params.eval_sets
+    assert (sets.max_text_bytes, sets.max_examples) == (1_000_000, 1000)
 
 
 @pytest.mark.slow
