@@ -237,10 +237,8 @@ class Folder:
 
     def locate(self, file: PublishedFile) -> SourceFile:
         """See `Source.locate`; the first form that is there is taken."""
-        for form in file.forms:
-            path = self._find(self.root / file.folder / form.name)
-            if path is None:
-                continue
+        if found := self.find(file):
+            form, path = found
             if not self.check_digests:
                 return verified(SourceFile(path), Form(form.name), "")
             again = f"delete it and fetch it again: {command_for(file, path.with_name(form.name))}"
@@ -250,10 +248,14 @@ class Folder:
             raise NotAvailable(f"{place}: the built-in web made none; run its stage again")
         raise NotAvailable(f"{place}: no such file; this gets it: {command_for(file, place)}")
 
-    @staticmethod
-    def _find(path: Path) -> Path | None:
-        candidates = [path.with_name(path.name + suffix) for suffix in _COMPRESSIONS]
-        return next((candidate for candidate in candidates if candidate.is_file()), None)
+    def find(self, file: PublishedFile) -> tuple[Form, Path] | None:
+        """The first form of a file that is there, whatever it holds."""
+        for form in file.forms:
+            for suffix in _COMPRESSIONS:
+                path = self.root / file.folder / f"{form.name}{suffix}"
+                if path.is_file():
+                    return form, path
+        return None
 
 
 def command_for(file: PublishedFile, place: Path) -> str:
