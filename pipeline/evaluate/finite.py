@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipeline.evaluate.session import Session
 from pipeline.shared.errors import UserError
 
 
-def require_finite(session: Session, losses: npt.ArrayLike, tokens: Sequence[int]) -> None:
+def require_finite(session: Session, losses: npt.ArrayLike, tokens: npt.ArrayLike) -> None:
     """Stop at a loss that is infinite or NaN; `tokens` are what the model was given.
 
     Raises:
@@ -24,13 +24,13 @@ def require_finite(session: Session, losses: npt.ArrayLike, tokens: Sequence[int
         return
     raise UserError(
         f"the model's losses are not finite: {_first_module(session, tokens)} is the first whose "
-        f"result is infinite or NaN, on a text of {len(tokens):,} tokens; give weights from before "
-        "the training diverged"
+        f"result is infinite or NaN, on a text of {np.size(tokens):,} tokens; give weights from "
+        "before the training diverged"
     )
 
 
 @torch.inference_mode()
-def _first_module(session: Session, tokens: Sequence[int]) -> str:
+def _first_module(session: Session, tokens: npt.ArrayLike) -> str:
     found: list[str] = []
 
     def watch(name: str) -> Callable[[Any, Any, Any], None]:
@@ -44,7 +44,7 @@ def _first_module(session: Session, tokens: Sequence[int]) -> str:
     hooks = [module.register_forward_hook(watch(name)) for name, module in modules]
     try:
         with session.autocast():
-            session.model(torch.tensor([list(tokens)], device=session.device))
+            session.model(torch.tensor(np.asarray(tokens)[None], device=session.device))
     finally:
         for hook in hooks:
             hook.remove()
