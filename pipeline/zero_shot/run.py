@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -93,13 +94,10 @@ def run(asked: Asked, log: logging.Logger) -> None:
     if ready:
         sets = asked.out / "eval_sets"
         run_stage(EVAL_SETS, asked.study, log, inputs={}, out=sets, work=asked.work)
-        scored = [
-            one.model
-            for one in ready
-            if failures.attempt(
-                one.model.name, lambda one=one: _score(one, asked, sets / "test", log)
-            )
-        ]
+        scored = []
+        for one in ready:
+            if failures.attempt(one.model.name, partial(_score, one, asked, sets / "test", log)):
+                scored.append(one.model)
         if scored:
             _compare(scored, asked, sets / "test")
     failures.tell()
@@ -111,14 +109,13 @@ def _prepare(names: list[str], params: EvaluateParams, failures: _Failures) -> l
     Raises:
         UserError: two of them have one name.
     """
-    opened = [found for n in names if (found := failures.attempt(n, lambda n=n: open_weights(n)))]
+    opened = [found for n in names if (found := failures.attempt(n, partial(open_weights, n)))]
     _refuse_same_names(opened)
-    ready = []
+    ready: list[Ready] = []
     for model in sorted(opened, key=lambda weights: weights.parameters):
-        found = failures.attempt(
-            model.name, lambda model=model: _check(model, params, failures.log)
-        )
-        ready += [found] if found is not None else []
+        checked = failures.attempt(model.name, partial(_check, model, params, failures.log))
+        if checked is not None:
+            ready.append(checked)
     return ready
 
 

@@ -65,7 +65,7 @@ def make(
     if digits:
         pre = pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre])
     train(pre, end).save_pretrained(folder)
-    shape = {"n_positions": CONTEXT * 2, "n_embd": 32, "n_layer": 2, "n_head": 2}
+    shape: dict[str, Any] = {"n_positions": CONTEXT * 2, "n_embd": 32, "n_layer": 2, "n_head": 2}
     torch.manual_seed(3)
     theirs = GPT2LMHeadModel(TheirConfig(vocab_size=rows, **shape, **more))
     with torch.no_grad():
@@ -91,7 +91,7 @@ def test_a_text_has_the_losses_that_transformers_gives(
 ) -> None:
     folder = make(tmp_path, **kind)
     own = session_of(folder, session)
-    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
+    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()  # type: ignore[no-untyped-call]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = [tokenizer.eos_token_id, *tokenizer(TEXT, add_special_tokens=False)["input_ids"]]
     assert len(ids) <= own.context
