@@ -91,7 +91,7 @@ def test_a_text_has_the_losses_that_transformers_gives(
 ) -> None:
     folder = make(tmp_path, **kind)
     own = session_of(folder, session)
-    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()  # type: ignore[no-untyped-call]
+    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = [tokenizer.eos_token_id, *tokenizer(TEXT, add_special_tokens=False)["input_ids"]]
     assert len(ids) <= own.context
