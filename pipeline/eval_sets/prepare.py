@@ -37,8 +37,6 @@ def run(stage: Stage) -> dict[str, Any]:
         for eval_set in published:
             done = stage.work / "sets" / f"{eval_set.name}.json"
             records[eval_set.name] = once(done, partial(_prepare, eval_set, source, stage))
-            if reason := records[eval_set.name].get("not_available"):
-                stage.log.warning("%s: not available: %s", eval_set.name, reason)
             progress.update(note=eval_set.name)
     _write_manifests(stage.staging, records)
     counts = {
@@ -50,6 +48,9 @@ def run(stage: Stage) -> dict[str, Any]:
         for name, record in records.items()
         if "not_available" in record
     }
+    if missing:
+        reasons = (f"{name} ({why.partition(';')[0]})" for name, why in missing.items())
+        stage.log.warning("not available: %s; what gets them: metrics.json", ", ".join(reasons))
     if len(missing) == len(records):
         first = next(iter(missing.values()))
         raise UserError(f"no evaluation set is to be had; the first: {first}")

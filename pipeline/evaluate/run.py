@@ -104,7 +104,8 @@ def _score_set(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict
         with stage.progress(eval_set.name, total=None, unit="tokens") as progress:
             outcome = _score(stage, replace(session, tick=progress.update), eval_set, manifest)
     except CannotRun as reason:
-        stage.log.warning("%s: not run: %s", eval_set.name, reason)
+        if eval_set.name in manifest["sets"]:  # of the others, the eval_sets stage has told
+            stage.log.warning("%s: not run: %s", eval_set.name, reason)
         write_result(stage.staging, Result(set=eval_set.name, not_run=str(reason)))
         return
     result = Result(

@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.shared.params.types import Count, Days, Place, PositiveCount, Seconds, Section
+from pipeline.shared.params.types import (
+    Count,
+    Days,
+    Integer,
+    Place,
+    PositiveCount,
+    Seconds,
+    Section,
+)
 
 
 class LinksParams(Section):
@@ -17,7 +25,7 @@ class LinksParams(Section):
     """`none`: there are none, since `extract.source` is a ready corpus."""
     location: Place | list[Place] | None
     """Folders, files or URLs of submission dumps, for `reddit`."""
-    min_score: int
+    min_score: Integer
     """Least karma of a submission whose link is followed (the paper: 3)."""
     cut_off: Annotated[dt.date, Field(strict=False)]
     """Links made on this day or later are left out; quoted in YAML, since DVC knows no dates."""

@@ -163,6 +163,45 @@ def test_a_warm_up_longer_than_the_training_is_a_contradiction(
         load_params(path)
 
 
+def test_a_count_may_be_written_with_an_exponent(project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (project / "params.yaml").read_text()
+    path.write_text(
+        text.replace("tokens: 350_000", "tokens: 4e5").replace("order: 1", "order: 3e0")
+    )
+    params = load_params(path, "tiny").params
+    assert (params.train.tokens, type(params.train.tokens)) == (400_000, int)
+    assert (params.seeds.order, type(params.seeds.order)) == (3, int)
+
+
+@pytest.mark.parametrize("value", ["1.5", "350_000.5", ".inf", "true"])
+def test_a_count_that_is_not_whole_is_refused(project: Path, tmp_path: Path, value: str) -> None:
+    path = tmp_path / "params.yaml"
+    text = (project / "params.yaml").read_text()
+    path.write_text(text.replace("tokens: 350_000", f"tokens: {value}"))
+    with pytest.raises(ParamsError, match=r"profiles\.tiny\.train\.tokens = .* valid integer"):
+        load_params(path, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("batch_tokens", "400_000", r"batch_tokens = 400000 exceeds tokens = 350000; lower it"),
+        ("compare_at", "[0.001, 0.6]", r"compare_at = .* begins before the first step: 0.001 of"),
+    ],
+)
+def test_a_budget_that_trains_no_step_is_refused(
+    project: Path, tmp_path: Path, key: str, value: str, match: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    content = load_yaml(project / "params.yaml")
+    section = "train" if key == "batch_tokens" else "tune"
+    content["profiles"]["tiny"][section][key] = yaml.safe_load(value)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ParamsError, match=match):
+        load_params(path, "tiny")
+
+
 def test_a_stride_longer_than_the_context_is_a_contradiction(project: Path, tmp_path: Path) -> None:
     path = _with(project, tmp_path, "strides", "[4096]")
     with pytest.raises(ParamsError, match=r"strides = \[4096\] exceeds the context"):
