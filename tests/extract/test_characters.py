@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.extract.characters import decode
-from pipeline.extract.main_text import extract, looks_binary
+from pipeline.extract.main_text import extract
+from pipeline.shared.web.media_types import page_type
 
 FRENCH = "L'été à la mer coûte 12\u00a0€, déjà. Où étiez-vous ? Ça va être très agréable. "
 RUSSIAN = "Городской совет вчера вечером утвердил бюджет города на следующий год. "
@@ -74,7 +75,7 @@ def test_bytes_without_any_charset_are_told_by_their_look(text: str, codec: str)
 def test_a_byte_order_mark_is_stronger_than_the_header(codec: str) -> None:
     body = page(FRENCH + JAPANESE).encode(codec)
     assert decode(body, "text/html; charset=windows-1251") == page(FRENCH + JAPANESE)
-    assert not looks_binary(body, "text/html")
+    assert page_type("text/html", body) is not None
 
 
 @pytest.mark.parametrize("wrong", ["iso-8859-1", "windows-1251", "utf-16", "shift_jis", "us-ascii"])
