@@ -54,7 +54,7 @@ def crawl_all(
             test_server=("127.0.0.1", server.port),
         ) as client:
             fetcher = Fetcher(client, HostGates(0.0, 1.0), Policy(AGENT, attempts, 5))
-            ledger = Ledger(share, warc, finished.append)
+            ledger = Ledger(share, warc, finished.append, client.network)
             pace = Pace(hosts_at_once=8, max_attempts=attempts)
             assert await crawl(share, fetcher, ledger, pace=pace, log=LOG)
             fetcher.close()

@@ -1,4 +1,4 @@
-"""Media types as browsers read them: Content-Type by the WHATWG's Fetch and MIME Sniffing standards.
+"""Media types as browsers read them: Content-Type by the WHATWG's Fetch and MIME Sniffing.
 
 Servers send two values, none, junk or `*/*`. The standards say which of them counts, and that a
 body whose header says nothing is told by its first bytes (`pipeline.shared.web.sniffing`).
@@ -103,6 +103,12 @@ def may_be_page(header: str) -> bool:
     """Whether a body of this Content-Type can be a page; for some, only the body can tell."""
     found = extract_media_type(header)
     return found is None or found.essence in _PAGES | _UNKNOWN or _is_told_by_body(found.essence)
+
+
+def says_page(header: str) -> bool:
+    """Whether a Content-Type is that of a page, whatever the body may be."""
+    found = extract_media_type(header)
+    return found is not None and found.essence in _PAGES
 
 
 def page_type(header: str, body: bytes) -> MediaType | None:

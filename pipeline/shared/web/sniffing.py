@@ -16,7 +16,10 @@ _TAGS = re.compile(
 )
 _HTML_ROOT = re.compile(rb"<html[\s>]", re.IGNORECASE)
 _UTF_16_MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_UTF_16 = ((re.compile(rb"(?:[^\0]\0){4}"), "utf-16-le"), (re.compile(rb"(?:\0[^\0]){4}"), "utf-16-be"))
+_UTF_16 = (
+    (re.compile(rb"(?:[^\0]\0){4}"), "utf-16-le"),
+    (re.compile(rb"(?:\0[^\0]){4}"), "utf-16-be"),
+)
 # The standard's "binary data bytes".
 _BINARY_BYTES = bytes([*range(9), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
 _MARKS = (
@@ -49,7 +52,7 @@ _WORDS = frozenset({b"BM", b"RIFF", b"FORM", b"ID3", b"OTTO", b"wOFF", b"wOF2"})
 
 
 def sniff(body: bytes) -> str:
-    """The type of a body of which nothing is said.
+    r"""The type of a body of which nothing is said.
 
     >>> sniff(b" <HTML><p>x"), sniff(b"plain words"), sniff(b"GIF89a..."), sniff(b"\\0\\1\\2")
     ('text/html', 'text/plain', 'image/gif', 'application/octet-stream')
