@@ -36,7 +36,7 @@ _WIDER = {"gbk": "gb18030", "euc_jp": "euc_jis_2004", "x-user-defined": _LATIN}
 _ISO_2022_JP = "iso2022_jp"  # made of ASCII alone, and so valid UTF-8
 _INTO_JAPANESE = b"\x1b$B"
 _MOST_BROKEN = 0.1  # of the characters beyond ASCII: more, and the encoding is another
-_MOST_BROKEN_UTF_8 = 1 / 3  # text in other encodings breaks it three times in four or more
+_MOST_BROKEN_UTF_8 = 0.5  # pages in other encodings break it by 0.7 or more
 _SURE_BYTES = 50  # beyond ASCII, from which the bytes may contradict a server's default
 
 
@@ -95,7 +95,8 @@ _WESTERN = frozenset({_LATIN, "cp1254", "cp1257", "cp1258", "iso8859-4", "mac-ro
 
 
 def _detected(body: bytes) -> str:
-    return _python_name(detect(body)) or _LATIN
+    name = detect(body)  # by Python's names, most of which are labels
+    return _python_name(name) or _WIDER.get(name, name)
 
 
 def _python_name(label: str) -> str:

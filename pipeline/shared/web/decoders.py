@@ -124,11 +124,13 @@ class _Brotli:
         self._brotli = brotli.Decompressor()
 
     def feed(self, data: bytes) -> Iterable[bytes]:
-        if self._brotli.is_finished():
-            return
-        yield self._brotli.process(data, output_buffer_limit=_STEP_BYTES)
-        while not self._brotli.can_accept_more_data() and not self._brotli.is_finished():
-            yield self._brotli.process(b"", output_buffer_limit=_STEP_BYTES)
+        # It says that it takes more data while it still holds some that came out of the last.
+        while not self._brotli.is_finished():
+            piece = self._brotli.process(data, output_buffer_limit=_STEP_BYTES)
+            if not piece and not data:
+                return
+            yield piece
+            data = b""
 
 
 class _Zstd:
