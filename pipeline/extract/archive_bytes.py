@@ -8,9 +8,11 @@ not (IIPC's WARC-Zstandard, as Archive Team writes it), and hold frames that are
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
@@ -81,11 +83,14 @@ def read_pieces(file: BinaryIO, magic: bytes, place: Place) -> Iterator[tuple[in
 
 def _decompress(file: BinaryIO, magic: bytes, start: int) -> Iterator[tuple[int, bytes]]:
     dictionary = _read_dictionary(file) if magic == _ZSTD else None
+    end = file.seek(0, io.SEEK_END)
     file.seek(start)
     packed = b""
     while packed := packed or file.read(_PIECE_BYTES):
         member = file.tell() - len(packed)
         if magic == _ZSTD and (size := _skippable_bytes(file, packed)):
+            if member + size > end:
+                raise BrokenArchiveError(member, "the file breaks off")
             file.seek(member + size)
             packed = b""
             continue
@@ -117,26 +122,21 @@ def _skippable_bytes(file: BinaryIO, packed: bytes) -> int:
 
 
 def _read_dictionary(file: BinaryIO) -> zstandard.ZstdCompressionDict | None:
-    """The dictionary at the beginning of a zstd file, if there is one.
+    """The dictionary at the beginning of a zstd file; None if there is none that can be read.
 
-    Raises:
-        BrokenArchiveError: it cannot be read, and so nothing else.
+    Frames that need it then cannot be decompressed, as theirs tell; others can.
     """
     file.seek(0)
     head = file.read(_SKIPPED_HEAD_BYTES)
     if not head.startswith(_DICTIONARY) or len(head) < _SKIPPED_HEAD_BYTES:
         return None
-    size = int.from_bytes(head[4:], "little")
-    data = file.read(min(size, _MOST_DICTIONARY_BYTES))
-    if len(data) < size:
-        raise BrokenArchiveError(0, f"a dictionary of {size} bytes")
-    try:
+    data = file.read(min(int.from_bytes(head[4:], "little"), _MOST_DICTIONARY_BYTES))
+    with suppress(zstandard.ZstdError):
         if data.startswith(_ZSTD):
             reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).stream_reader(data)
             data = reader.read(_MOST_DICTIONARY_BYTES)
-        return zstandard.ZstdCompressionDict(data)
-    except zstandard.ZstdError as error:
-        raise BrokenArchiveError(0, f"its dictionary: {error}") from None
+        return zstandard.ZstdCompressionDict(data) if data else None
+    return None
 
 
 class _Gzip:
