@@ -27,7 +27,7 @@ class ForgivingConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = functools.partial(_Handler, loop=self._loop)
+        self._factory = functools.partial[ResponseHandler](_Handler, loop=self._loop)
 
 
 class _Handler(ResponseHandler):

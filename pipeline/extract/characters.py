@@ -35,8 +35,11 @@ _LATIN = "cp1252"
 _WIDER = {"gbk": "gb18030", "euc_jp": "euc_jis_2004", "x-user-defined": _LATIN}
 _ISO_2022_JP = "iso2022_jp"  # made of ASCII alone, and so valid UTF-8
 _INTO_JAPANESE = b"\x1b$B"
+_OF_TWO_BYTES = frozenset({"big5hkscs", "gb18030", "cp949", "cp932", "euc_jis_2004"})
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _MOST_BROKEN = 0.1  # of the characters beyond ASCII: more, and the encoding is another
 _MOST_BROKEN_UTF_8 = 0.5  # pages in other encodings break it by 0.7 or more
+_FEW_BYTES = 4  # beyond ASCII, which tell nothing: then it is what the standard falls back to
 _SURE_BYTES = 50  # beyond ASCII, from which the bytes may contradict a server's default
 
 
@@ -82,21 +85,36 @@ def _read_by(body: bytes, declared: list[str], best: str, least: float) -> str:
     return best
 
 
+def _num_beyond_ascii(body: bytes) -> int:
+    return len(body) - len(body.translate(None, bytes(range(0x80, 0x100))))
+
+
 def _is_surely_other(body: bytes) -> bool:
     """Whether what a server calls Latin 1, as many call everything, is not even of Europe's West.
 
     Every byte is a character of Latin 1, so none can contradict it.
     """
-    letters = len(body) - len(body.translate(None, bytes(range(0x80, 0x100))))
-    return letters >= _SURE_BYTES and _detected(body) not in _WESTERN
+    return _num_beyond_ascii(body) >= _SURE_BYTES and _detected(body) not in _WESTERN
 
 
 _WESTERN = frozenset({_LATIN, "cp1254", "cp1257", "cp1258", "iso8859-4", "mac-roman"})
 
 
 def _detected(body: bytes) -> str:
+    if _num_beyond_ascii(body) <= _FEW_BYTES:
+        return _LATIN
     name = detect(body)  # by Python's names, most of which are labels
-    return _python_name(name) or _WIDER.get(name, name)
+    encoding = _python_name(name) or _WIDER.get(name, name)
+    return _LATIN if encoding in _OF_TWO_BYTES and _is_scattered(body, encoding) else encoding
+
+
+def _is_scattered(body: bytes, encoding: str) -> bool:
+    """Whether characters of East Asia would stand alone among Latin ones, as no writing has them.
+
+    The detector makes one out of a lone accent and the letter behind it.
+    """
+    runs = _BEYOND_ASCII.findall(body.decode(encoding, "replace"))
+    return sum(len(run) for run in runs if len(run) > 1) < sum(map(len, runs)) / 2
 
 
 def _python_name(label: str) -> str:

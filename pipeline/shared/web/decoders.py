@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import brotli
@@ -31,14 +31,16 @@ class Decoder(Protocol):
 
 def make_decoder(coding: str) -> Decoder | None:
     """The decoder of a coding; None for one that leaves the body as it is, or is unknown."""
-    make: Callable[[], Decoder] | None = {
-        "gzip": _Gzip,
-        "x-gzip": _Gzip,
-        "deflate": _Deflate,
-        "br": _Brotli,
-        "zstd": _Zstd,
-    }.get(coding)
-    return make() if make else None
+    match coding:
+        case "gzip" | "x-gzip":
+            return _Gzip()
+        case "deflate":
+            return _Deflate()
+        case "br":
+            return _Brotli()
+        case "zstd":
+            return _Zstd()
+    return None
 
 
 def _inflate(decompressor: Any, data: bytes) -> Iterable[bytes]:
