@@ -27,7 +27,8 @@ class ForgivingConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = functools.partial[ResponseHandler](_Handler, loop=self._loop)
+        handler: type[ResponseHandler] = _Handler
+        self._factory = functools.partial(handler, loop=self._loop)
 
 
 class _Handler(ResponseHandler):
