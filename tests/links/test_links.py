@@ -98,6 +98,14 @@ def test_a_page_is_kept_once_however_it_is_spelt_and_its_first_link_stays(tmp_pa
     assert urls == ["http://example.com/a"]
 
 
+@pytest.mark.parametrize("name", ["gid", "msid", "ref"])
+def test_pages_that_a_parameter_tells_apart_stay_two_links(tmp_path: Path, name: str) -> None:
+    urls = [f"http://forum.example.org/show.php?{name}={n}&utm_source=x" for n in (1001, 1002)]
+    counts, kept = collect(dump(tmp_path / "dumps", *(GOOD | {"url": url} for url in urls)))
+    assert counts == {"submissions": 2, "kept": 2}
+    assert kept == [url.partition("&")[0] for url in urls]
+
+
 def test_bad_lines_are_counted_and_their_places_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
