@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from crawling import AGENT, links_to, want
+from crawling import AGENT, links_to, never, want
 from hostile_server import HostileServer, answer, silence
 
 from pipeline.crawl import crawler
@@ -122,7 +122,7 @@ def test_a_page_is_asked_for_as_its_link_was_posted(server: HostileServer, tmp_p
     link = Link("http://a.test/page?gid=1&ref=2", posted, 3, 0, "")
     archive = Archive(tmp_path)
     archive.begin_list("one")
-    archive.want("one", [link], lambda state, asked_utc: False)
+    archive.want("its links", [link], never)
     archive.close()
     assert crawl_all(server, tmp_path, [], wanted="one") == {}
     assert [request.path for request in server.asked("a.test")][1:] == [
