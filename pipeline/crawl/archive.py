@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from pipeline.shared.formats.fates import FETCHED
 from pipeline.shared.formats.links import Link, target_of
 from pipeline.shared.running.database import open_database, transaction
 from pipeline.shared.running.work_folder import locked
-from pipeline.shared.web.canonical import host_of
+from pipeline.shared.web.canonical import BadUrlError, host_of, requested_url
 
 PENDING = "pending"
 MOVED = "moved"
@@ -121,7 +121,7 @@ class Archive:
                 " ON CONFLICT (target) DO UPDATE SET state = 'pending', trail = NULL,"
                 " url = excluded.url, host = excluded.host"
                 " WHERE state != 'pending' AND is_due(state, asked_utc)",
-                ((target_of(link.url), link.url, host_of(link.url)) for link in links),
+                map(_row_of, links),
             )
             self._database.execute("INSERT INTO listed VALUES (?)", (part,))
 
@@ -166,6 +166,15 @@ class Archive:
         """Have nothing more written to the WARC files that there are: studies will hold them."""
         with transaction(self._database, self.path):
             self._database.execute("UPDATE warc_files SET sealed = 1")
+
+
+def _row_of(link: Link) -> tuple[bytes, str, str]:
+    """Of a page that is wanted: what it is known by, what is asked for, and of whom."""
+    url = link.url
+    if link.original_url != url:
+        with suppress(BadUrlError):
+            url = requested_url(link.original_url)
+    return target_of(link.url), url, host_of(url)
 
 
 # A page that was had stays until another takes its place, whatever its host says today.

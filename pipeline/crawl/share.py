@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS results (
     moved_to TEXT
 );
 """
+_KNOWN = 5  # hosts, of which one should be there
 _WAIT_S = 60.0  # for the other thread's commit
 
 
@@ -111,6 +112,19 @@ class Share:
                 return tasks
             after = rows[-1][0]
         return []
+
+    def known_urls(self) -> list[str]:
+        """A few pages that were had before, whose hosts so are there."""
+        rows = self._list.execute(
+            "SELECT url FROM pages WHERE warc IS NOT NULL ORDER BY position DESC LIMIT ?", (_KNOWN,)
+        ).fetchall()
+        own = self._read.execute(
+            "SELECT position FROM results WHERE warc IS NOT NULL ORDER BY position DESC LIMIT ?",
+            (_KNOWN,),
+        ).fetchall()
+        for (position,) in own:
+            rows += self._list.execute("SELECT url FROM pages WHERE position = ?", (position,))
+        return [url for (url,) in rows]
 
     def _done(self, first: int, last: int) -> frozenset[int]:
         rows = self._read.execute(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pipeline.extract.html_limits import TooComplexError
-from pipeline.extract.main_text import extract, looks_binary
+from pipeline.extract.main_text import extract
 from pipeline.extract.rules import Page, check_rules_off, reject
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.web.bodies import BrokenBodyError, TooLargeError, decode_body
+from pipeline.shared.web.media_types import page_type
 
 NO_PAGE = Page("", "")
 
@@ -51,10 +52,11 @@ def judge_body(
         return NO_PAGE, "too_large"
     except BrokenBodyError:
         return NO_PAGE, "broken"
-    if looks_binary(body, content_type):
+    kind = page_type(content_type, body)
+    if kind is None:
         return NO_PAGE, "not_text"
     try:
-        page = extract(body, content_type, careful=caps.careful)
+        page = extract(body, str(kind), careful=caps.careful)
     except TooComplexError:
         return NO_PAGE, "too_complex"
     except ImportError:  # the environment's fault and no page's

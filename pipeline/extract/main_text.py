@@ -13,7 +13,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
 from pipeline.extract.boilerplate import ELEMENTS, is_boilerplate, trim_tail
-from pipeline.extract.characters import decode, has_unicode_mark
+from pipeline.extract.characters import decode
 from pipeline.extract.html_limits import check_html, check_tree, suits_trafilatura
 from pipeline.extract.rules import Page
 
@@ -89,10 +89,3 @@ def _tidy_lines(text: str) -> list[str]:
 
 _BLANK_LINES = re.compile(r"\n{3,}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\ufeff]")
-
-
-def looks_binary(body: bytes, content_type: str) -> bool:
-    """Whether a body that was called text is none: a picture, an archive, a PDF."""
-    if has_unicode_mark(body) or "utf-16" in content_type.lower():
-        return False
-    return b"\0" in body[:4096] or body.startswith((b"%PDF-", b"PK\x03\x04", b"\x1f\x8b"))

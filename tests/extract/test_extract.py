@@ -17,7 +17,7 @@ import zstandard
 
 from pipeline.extract.boilerplate import is_boilerplate
 from pipeline.extract.judge import Caps, judge_body
-from pipeline.extract.main_text import extract, looks_binary
+from pipeline.extract.main_text import extract
 from pipeline.extract.rules import Page
 
 ARTICLE = "The clock struck thirteen and nobody in the room was surprised at all. " * 12
@@ -70,12 +70,6 @@ def test_sentences_that_begin_like_boilerplate_stay() -> None:
         assert not is_boilerplate(line), line
     for line in ("Leave a Reply", "3 comments", "By Jane Doe", "READ MORE", "Accept all cookies"):
         assert is_boilerplate(line), line
-
-
-def test_pictures_and_archives_that_call_themselves_html_are_no_text() -> None:
-    assert looks_binary(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "text/html")
-    assert looks_binary(b"%PDF-1.4 words", "text/html")
-    assert not looks_binary(b"\xff\xfe" + "<p>".encode("utf-16-le"), "text/html")
 
 
 def test_a_page_made_to_cost_too_much_is_refused_at_once() -> None:
