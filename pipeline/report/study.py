@@ -10,8 +10,8 @@ import pandas as pd
 
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.listing import METRICS
 from pipeline.shared.running.stage import read_metrics
-from pipeline.shared.running.work_folder import METRICS
 from pipeline.shared.scores.results import Result, read_results
 
 STAGES = ("sample_web", "eval_sets", "links", "crawl", "extract", "dedup", "tokenize")

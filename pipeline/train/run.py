@@ -33,8 +33,8 @@ from pipeline.shared.files import (
 from pipeline.shared.formats.tokenizer import write_hugging_face_files
 from pipeline.shared.formats.training_documents import NAME as DOCUMENTS
 from pipeline.shared.formats.training_documents import write_training_documents
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.tracking.record import open_run
 from pipeline.shared.training.job import Job, Outcome, Point, TrainingData, make_job, open_data
 from pipeline.shared.training.run import train_to

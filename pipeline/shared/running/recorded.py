@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.shared.files import read_json
 from pipeline.shared.params.yaml12 import load_yaml
-from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.running.listing import METRICS
 
 _LOCK = Path("dvc.lock")
 _CACHE = Path(".dvc/cache/files/md5")

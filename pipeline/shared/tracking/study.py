@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pipeline.shared.files import read_json, sha256_file
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.params.yaml12 import load_yaml
-from pipeline.shared.running.work_folder import MANIFEST, METRICS
+from pipeline.shared.running.listing import MANIFEST, METRICS
 
 _NOTED = {"train_perplexity": ".2f", "test_perplexity": ".2f", "gap_nats": "+.3f"}
 _FIGURES = ("*.png", "*.svg", "*.csv", "index.html")
