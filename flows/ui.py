@@ -19,7 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from flows.checkout import CheckoutError, read_params
+from flows.checkout import read_params
+from flows.leavings import CheckoutError
 from flows.servers import (
     LOOPBACK,
     STATE,
