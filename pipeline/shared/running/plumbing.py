@@ -17,6 +17,7 @@ _REASONS: Mapping[str, str] = {
     "running.deciders": "puts together what the modules beside it find",
     "errors": "words and exit codes of an attempt that makes no result",
     "running.executor": "how many processes; results come back in their order",
+    "running.faults": "words for faults of the machine",
     "running.listing": "hashes of inputs and outs, which count as inputs",
     "tracking.view": "how MLflow's page looks",
     "running.outside": "lists places that a profile names; the list itself counts",

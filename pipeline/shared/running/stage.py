@@ -114,7 +114,9 @@ def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
             size=arguments.size,
         )
 
-    run_command(definition.name + (f"@{arguments.size}" if definition.sized else ""), run)
+    title = definition.name + (f"@{arguments.size}" if definition.sized else "")
+    out = Path(arguments.out)
+    run_command(title, run, places=[arguments.work] if is_url(out) else [arguments.work, out])
 
 
 def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Namespace:
