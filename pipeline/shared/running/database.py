@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from pipeline.shared.errors import CorruptDataError
 
@@ -58,28 +58,28 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 class _Database(sqlite3.Connection):
     path: Path
 
-    def execute(self, *args: Any) -> _Cursor:
+    def execute(self, *args: Any) -> sqlite3.Cursor:
         return self.cursor(_Cursor).execute(*args)
 
-    def executemany(self, *args: Any) -> _Cursor:
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
         return self.cursor(_Cursor).executemany(*args)
 
-    def executescript(self, *args: Any) -> _Cursor:
+    def executescript(self, *args: Any) -> sqlite3.Cursor:
         return self.cursor(_Cursor).executescript(*args)
 
 
 class _Cursor(sqlite3.Cursor):
     """Every way in which SQLite's faults come out."""
 
-    def execute(self, *args: Any) -> _Cursor:
+    def execute(self, *args: Any) -> Self:
         with _faults_told(self):
             return super().execute(*args)
 
-    def executemany(self, *args: Any) -> _Cursor:
+    def executemany(self, *args: Any) -> Self:
         with _faults_told(self):
             return super().executemany(*args)
 
-    def executescript(self, *args: Any) -> _Cursor:
+    def executescript(self, *args: Any) -> sqlite3.Cursor:
         with _faults_told(self):
             return super().executescript(*args)
 
@@ -96,7 +96,7 @@ class _Cursor(sqlite3.Cursor):
             return super().__next__()
 
 
-class _faults_told:
+class _faults_told:  # a quick one: it is entered for each row
     def __init__(self, cursor: _Cursor) -> None:
         self._cursor = cursor
 

@@ -89,7 +89,7 @@ def _map_in_pool(
         min(workers, len(items)),
         mp_context=context,
         initializer=_leave_signals_to_parent,
-        initargs=[os.getpid()],
+        initargs=(os.getpid(),),
     )
     with pool:
         futures = [pool.submit(function, item) for item in items]

@@ -35,6 +35,7 @@ _REASONS: Mapping[str, str] = {
     "running.stage": "arguments, log, work folder and publication around a stage's own work",
     "running.storage": "where inputs and outs lie; their bytes count as inputs",
     "tracking.study": "reads results for MLflow",
+    "tracking.place": "where MLflow keeps what is known already",
     "tracking.live": "sends points of a curve to MLflow",
     "tracking.record": "the door to MLflow",
     "running.work_folder": "where unfinished work lies, and the names of manifests",
