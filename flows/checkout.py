@@ -47,7 +47,8 @@ def prepare(
     with held(root):
         active = activate(root / "params.yaml", profile, log)
         params = read_params(root / "params.yaml")
-        compute = params["profiles"][active]["compute"]
+        compute = params.get("defaults", {}).get("compute", {})
+        compute = compute | params["profiles"][active]["compute"]
         clear_dead_lock(root / ".dvc" / "tmp" / "rwlock", log)
         mend_lock_file(root, log)
         refuse_gits_lock(root)

@@ -136,9 +136,9 @@ def test_a_stage_that_fails_is_shown_with_its_log_and_the_other_sizes_go_on(
 def test_parameters_changed_on_the_node_are_refused_by_name(payload: MadePayload) -> None:
     path = payload.folder / "params.yaml"
     text = path.read_text()
-    assert "tokens: 500_000" in text
-    path.write_text(text.replace("tokens: 500_000", "tokens: 600_000"))
+    assert "tokens: 350_000" in text
+    path.write_text(text.replace("tokens: 350_000", "tokens: 600_000"))
     code, log = payload.run()
     assert code == EXIT_FATAL
-    assert "settings.train.tokens is 600000, not 500000" in log
+    assert "settings.train.tokens is 600000, not 350000" in log
     assert not (payload.folder / "results").exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.listing import METRICS
 
 _LOCK = Path("dvc.lock")

@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline.shared.files import sha256_file
 from pipeline.shared.tracking.place import artifacts_uri, follow, lock_file
-from pipeline.shared.tracking.study import Point, SizeRecord, StudyRecord
+from pipeline.shared.tracking.study import LoggedValue, SizeRecord, StudyRecord
 from pipeline.shared.tracking.view import VIEW_TAG, shared_view
 
 _METRICS_A_CALL = 500  # MLflow takes at most 1000
@@ -167,7 +167,7 @@ class RunStore:
         self._finish(run)
 
     def fill_comparison(
-        self, params: Mapping[str, str], points: list[Point], files: list[Path]
+        self, params: Mapping[str, str], points: list[LoggedValue], files: list[Path]
     ) -> None:
         """One run a comparison, found again by its files."""
         digest = _digest(files)
@@ -182,7 +182,7 @@ class RunStore:
         self._finish(run)
 
     def add_curve(
-        self, run: Any, points: Iterable[Point], known: dict[str, set[int]] | None = None
+        self, run: Any, points: Iterable[LoggedValue], known: dict[str, set[int]] | None = None
     ) -> None:
         """Log the points that are not there yet: one value for each name and step.
 
@@ -205,7 +205,7 @@ class RunStore:
             tags["mlflow.user"] = getpass.getuser()
         return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
 
-    def _log(self, run: Any, points: list[Point]) -> None:
+    def _log(self, run: Any, points: list[LoggedValue]) -> None:
         now_ms = int(time.time() * 1000)
         metrics = [self._entities.Metric(p.name, p.value, now_ms, p.tokens) for p in points]
         for start in range(0, len(metrics), _METRICS_A_CALL):

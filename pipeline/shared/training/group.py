@@ -65,10 +65,10 @@ def main(definition: Definition, work: Work) -> NoReturn:
 
 
 @cache  # a process is in one group for all its life
-def joined_group() -> Group | None:
+def joined_group() -> RankGroup | None:
     """The group that this process was started into, or None if it was started by itself."""
     environment = _find_environment()
-    return Group(environment) if environment else None
+    return RankGroup(environment) if environment else None
 
 
 def _find_environment() -> ClusterEnvironment | None:
@@ -85,7 +85,7 @@ def _find_environment() -> ClusterEnvironment | None:
     return None
 
 
-class Group:
+class RankGroup:
     """The processes that a launcher started for one stage, seen from one of them."""
 
     def __init__(self, environment: ClusterEnvironment) -> None:
@@ -202,7 +202,7 @@ def _name_of_job(number: int) -> str:
     return f"job {number}"
 
 
-def check_start(stage: Stage, job: Job, group: Group | None) -> None:
+def check_start(stage: Stage, job: Job, group: RankGroup | None) -> None:
     """Refuse to train in other processes than `compute` speaks of.
 
     Raises:

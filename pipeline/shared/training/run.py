@@ -24,12 +24,13 @@ from torch.utils.data import DataLoader
 from models.gpt2 import GPT2, empty_model
 from models.loss_spikes import Spike
 from models.training import LanguageModelling
+from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.params.types import Precision
 from pipeline.shared.running.executor import end_with_parent
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.training.batches import MicroBatches, held_out_windows
 from pipeline.shared.training.group import check_start, joined_group
-from pipeline.shared.training.job import Job, Listeners, Outcome, Point
+from pipeline.shared.training.job import Job, Listeners, TrainingOutcome
 from pipeline.shared.training.ranks import run_ranks
 from pipeline.shared.training.state import load_state, newest_step
 from pipeline.shared.training.watch import TrainingWatch
@@ -42,8 +43,8 @@ _PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
 
 
 def train_to(
-    stage: Stage, job: Job, name: str, on_point: Callable[[Point], None] = lambda point: None
-) -> Outcome:
+    stage: Stage, job: Job, name: str, on_point: Callable[[CurvePoint], None] = lambda point: None
+) -> TrainingOutcome:
     """Train up to `job.until_step`, going on from the newest checkpoint in `job.folder`.
 
     `on_point` gets new points. A training that has gone farther already is left as it is.
@@ -61,9 +62,9 @@ def train_to(
     state = found[1]
     model = empty_model(job.config)
     model.load_state_dict(state["model"])
-    return Outcome(
+    return TrainingOutcome(
         model=model.eval(),
-        curve=[Point(int(row[0]), *row[1:]) for row in state["curve"]],
+        curve=[CurvePoint(int(row[0]), *row[1:]) for row in state["curve"]],
         spikes=[Spike(int(row[0]), *row[1:]) for row in state["spikes"]],
         start_up_s=state["start_up_s"],
         first_step_s=state["first_step_s"],
@@ -73,7 +74,7 @@ def train_to(
 
 
 def _train(
-    stage: Stage, job: Job, name: str, *, done_steps: int, on_point: Callable[[Point], None]
+    stage: Stage, job: Job, name: str, *, done_steps: int, on_point: Callable[[CurvePoint], None]
 ) -> None:
     group = joined_group()
     check_start(stage, job, group)
