@@ -67,7 +67,11 @@ def held(root: Path) -> Iterator[None]:
     if not (root / "dvc.yaml").is_file():
         raise CheckoutError(f"{root}: holds no dvc.yaml; start the flow in the project's folder")
     path = root / ".prefect" / "study.lock"
-    path.parent.mkdir(exist_ok=True)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise CheckoutError(f"{path}: {error.strerror}; the study needs to write there") from None
     with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

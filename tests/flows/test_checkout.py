@@ -38,6 +38,12 @@ def test_a_folder_without_dvc_yaml_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path, None, None, LOG).__enter__()
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(checkout: Path) -> None:
+    (checkout / ".prefect").write_text("a file in the place of the folder")
+    with pytest.raises(CheckoutError, match=r"study\.lock: .*; the study needs to write there"):
+        prepare(checkout, None, None, LOG).__enter__()
+
+
 def test_another_profile_is_written_where_dvc_reads_it(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -80,7 +86,7 @@ def test_broken_parameters_are_an_error_with_the_place(
 def test_a_name_that_dvc_would_write_into_a_command_is_refused_before_dvc_reads_it(
     checkout: Path, key: str, name: object
 ) -> None:
-    params = {"profile": "tiny", "profiles": {"tiny": {}}, "sizes": ["small"]}
+    params: dict[str, object] = {"profile": "tiny", "profiles": {"tiny": {}}, "sizes": ["small"]}
     params[key] = {"profile": name, "profiles": {"tiny": {}, name: {}}, "sizes": [name]}[key]
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(CheckoutError, match="letters, digits, _ and -"):
