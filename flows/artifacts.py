@@ -99,8 +99,11 @@ def figure4_markdown(folder: Path) -> str:
     image = base64.b64encode(small_png(folder / _FIGURE)).decode()
     lines = ["# Figure 4", "", f"![Figure 4](data:image/png;base64,{image})", ""]
     if (folder / _TABLE).is_file():
-        with (folder / _TABLE).open(newline="") as file:
-            lines += figure4_table(list(csv.DictReader(file)))
+        try:
+            with (folder / _TABLE).open(newline="", encoding="utf-8") as file:
+                lines += figure4_table(list(csv.DictReader(file)))
+        except (ValueError, KeyError, TypeError):  # the stage is done, and has said what it had to
+            lines += [f"{_TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
     lines += ["", "The whole report, with every table and figure, is the file", ""]
     return "\n".join([*lines, f"`{folder / _PAGE}`"])
 

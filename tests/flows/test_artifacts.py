@@ -98,3 +98,10 @@ def test_a_large_picture_is_made_small_enough(tmp_path: Path) -> None:
     write_png(path, 400)
     assert path.stat().st_size > 400_000
     assert 10_000 < len(small_png(path)) <= 75_000
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"size,parameters\nxl,1x\n", b"siz\nxl\n"])
+def test_a_damaged_table_does_not_fail_a_stage_that_is_done(tmp_path: Path, content: bytes) -> None:
+    write_png(tmp_path / "figure4.png", 8)
+    (tmp_path / "figure4.csv").write_bytes(content)
+    assert "figure4.csv is damaged: run `python -m flows.repair`" in figure4_markdown(tmp_path)
