@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from models.gpt2 import GPT2, GPT2Config
 from models.loss_spikes import Spike
-from models.training import Recipe
+from models.recipe import Recipe
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.formats.token_shards import TokenSplit, open_split
