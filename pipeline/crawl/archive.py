@@ -104,7 +104,7 @@ class Archive:
         """Want nothing but what is listed from here on, unless the list of this name goes on."""
         if (name,) in self._database.execute("SELECT part FROM listed"):
             return
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.execute("DELETE FROM listed")
             self._database.execute("DELETE FROM pages WHERE state = 'pending' AND warc IS NULL")
             self._database.execute(f"UPDATE pages SET state = '{FETCHED}' WHERE state = 'pending'")
@@ -115,7 +115,7 @@ class Archive:
         if self._database.execute("SELECT 1 FROM listed WHERE part = ?", (part,)).fetchone():
             return
         self._database.create_function("is_due", 2, is_due)
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.executemany(
                 "INSERT INTO pages (target, url, host) VALUES (?, ?, ?)"
                 " ON CONFLICT (target) DO UPDATE SET state = 'pending', trail = NULL,"
@@ -140,7 +140,7 @@ class Archive:
 
     def begin_round(self) -> int:
         """List the hosts with pages to ask for; returns the number of those pages."""
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.execute("DELETE FROM hosts")
             self._database.execute(
                 "INSERT INTO hosts SELECT host, count(*), slot_of(host) FROM pages"
@@ -152,7 +152,7 @@ class Archive:
         """Give pages the states that a crawler found, and empty its database, all or nothing."""
         self._database.execute("ATTACH ? AS crawler", (str(results),))
         try:
-            with transaction(self._database, self.path):
+            with transaction(self._database):
                 for statement in _TAKE_OVER:
                     self._database.execute(statement)
         finally:
@@ -164,7 +164,7 @@ class Archive:
 
     def seal(self) -> None:
         """Have nothing more written to the WARC files that there are: studies will hold them."""
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.execute("UPDATE warc_files SET sealed = 1")
 
 

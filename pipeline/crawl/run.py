@@ -18,8 +18,8 @@ from pipeline.shared.errors import EXIT_TERMINATED, UserError
 from pipeline.shared.files import read_json, write_json
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.web.server import serve
 
 

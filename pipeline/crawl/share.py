@@ -6,14 +6,13 @@ bytes are on disk; so what the database says is true, and what WARC holds beyond
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.crawl.archive import Place, slot_of
-from pipeline.shared.running.database import open_database, transaction
+from pipeline.shared.running.database import connect, open_database, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
@@ -70,9 +69,10 @@ class Share:
         """
         self._number, self._of, self._path = number, of, results
         # Immutable: nobody writes it during a round, and a network's file system needs no locks.
-        self._list = sqlite3.connect(f"{archive.absolute().as_uri()}?immutable=1", uri=True)
+        address = f"{archive.absolute().as_uri()}?immutable=1"
+        self._list = connect(archive, address, uri=True)
         self._write = open_database(results, _SCHEMA, one_thread=False)
-        self._read = sqlite3.connect(results, isolation_level=None, timeout=_WAIT_S)
+        self._read = connect(results, str(results), timeout=_WAIT_S)
         self._resumes = self._read.execute("SELECT 1 FROM results LIMIT 1").fetchone() is not None
 
     def close(self) -> None:
@@ -158,5 +158,5 @@ class Share:
             )
             for result in results
         ]
-        with transaction(self._write, self._path):
+        with transaction(self._write):
             self._write.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)

@@ -21,8 +21,8 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.files import once, sha256_file, write_json
 from pipeline.shared.formats.examples import Example, write_examples
 from pipeline.shared.params.text import EvalSetsParams
+from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import MANIFEST
 
 NUM_PAIRS = 16
 """Example pairs kept for prompts; evaluate takes as many of the first as it is told to."""

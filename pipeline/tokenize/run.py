@@ -15,8 +15,8 @@ from pipeline.shared.formats.token_shards import write_token_shards
 from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
 from pipeline.shared.params.text import TokenizeParams
 from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import hash_input
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
 

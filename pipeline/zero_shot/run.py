@@ -22,8 +22,8 @@ from pipeline.shared.errors import RetryableError, UserError
 from pipeline.shared.files import open_atomic, read_json, remove_path
 from pipeline.shared.formats.foreign_tokenizer import AnyTokenizer
 from pipeline.shared.params.profile import EvaluateParams
+from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import run_stage
-from pipeline.shared.running.work_folder import MANIFEST
 from pipeline.shared.scores.results import read_results
 from pipeline.zero_shot.command import Asked
 from pipeline.zero_shot.differences import as_text, differences

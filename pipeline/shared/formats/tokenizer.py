@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import tiktoken
 
-from pipeline.shared.errors import CorruptDataError, RetryableError
+from pipeline.shared.errors import REMAKE, CorruptDataError, RetryableError
 from pipeline.shared.files import open_atomic, read_json, write_json
 
 END_OF_TEXT = "<|endoftext|>"
@@ -142,14 +142,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         lines = [line.split() for line in path.read_bytes().splitlines()]
         ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in lines}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptDataError(f"{path}: not a file of ranks ({error}); {_REMEDY}") from None
+        raise CorruptDataError(f"{path}: not a file of ranks ({error}); {REMAKE}") from None
     tokenizer = Tokenizer(name, ranks)
     if settings != tokenizer._settings() | {"sha256": tokenizer.sha256}:
-        raise CorruptDataError(f"{path}: not the ranks that encoding.json describes; {_REMEDY}")
+        raise CorruptDataError(f"{path}: not the ranks that encoding.json describes; {REMAKE}")
     return tokenizer
-
-
-_REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"
 
 
 def gpt2_tokenizer(folder: Path | None) -> Tokenizer:

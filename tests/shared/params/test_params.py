@@ -92,6 +92,8 @@ MISTAKES = [
         r'line \d+, column \d+: found duplicate key "profile"',
     ),
     ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
+    ("profile: tiny", "profile: tiny$(touch X)", r"profile = 'tiny\$\(touch X\)', and a name is"),
+    ("profile: tiny", "profile: ../..", r"profile = '\.\./\.\.', and a name is text of letters"),
     ("profile: tiny", "profil: tiny", r"profile is missing; add it"),
     (
         "- medium\n",
@@ -212,6 +214,20 @@ def test_learning_rates_out_of_order_are_refused(project: Path, tmp_path: Path) 
     path = _with(project, tmp_path, "learning_rates", "[1.0e-2, 1.0e-3]")
     with pytest.raises(ParamsError, match="must rise; sort them"):
         load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "holds no mapping; restore it"),
+        (b"profile: t\xffny", "byte 11 is not UTF-8; restore the file"),
+        (b"profile: t\0ny", "no text: special characters are not allowed; restore the file"),
+    ],
+)
+def test_a_file_that_is_no_text_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=rf"params\.yaml: {said}"):
+        load_params(tmp_path / "params.yaml")
 
 
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
