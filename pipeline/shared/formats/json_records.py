@@ -21,7 +21,7 @@ from pipeline.shared.web.text_lines import TooLong, broken_archive, read_blocks,
 
 _BEFORE_MORE = (b"{", b"[", b",", b":")  # at the end of a line: the value goes on in the next
 _BRACKET = re.compile(rb'["{}\[\]]')
-_IN_STRING = re.compile(rb'["\\]')
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
 class Piece(NamedTuple):
@@ -105,7 +105,7 @@ class _Values:
         """Depth at which a record begins: 1 inside an array."""
         self._in_string = False
         self._escaped = 0
-        """Bytes at the start of the next block that a backslash before them has taken."""
+        """1 if the next block's first byte comes after a backslash."""
 
     def split(self, blocks: Iterable[bytes]) -> Iterator[bytes | TooLong]:
         """The objects; what else stands beside them is left out."""
@@ -130,14 +130,18 @@ class _Values:
 
     def _ends(self, block: bytes) -> Iterator[tuple[int, bool]]:
         """Where each record begins (True) and ends (False) in a block."""
-        place = self._escaped
-        while found := (_IN_STRING if self._in_string else _BRACKET).search(block, place):
+        place, self._escaped = self._escaped, 0
+        while place < len(block):
+            if self._in_string:
+                place = self._skip_string(block, place)
+                continue
+            found = _BRACKET.search(block, place)
+            if found is None:
+                return
             place = found.end()
             match found[0]:
                 case b'"':
-                    self._in_string = not self._in_string
-                case b"\\":
-                    place += 1
+                    self._in_string = True
                 case b"[" if self.depth == 0:
                     self.depth = self._base = 1
                 case b"{" | b"[":
@@ -150,4 +154,12 @@ class _Values:
                         self._base = 0
                     elif self.depth == self._base:
                         yield place, False
-        self._escaped = max(place - len(block), 0)
+
+    def _skip_string(self, block: bytes, place: int) -> int:
+        """Where the rest of a string ends, behind its quote, or the block does."""
+        found = _IN_STRING.match(block, place)
+        assert found is not None
+        end = found.end()
+        self._in_string = end == len(block) or block[end] != ord('"')
+        self._escaped = int(end < len(block) and self._in_string)  # by a backslash, the last byte
+        return end + 1

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import tiktoken
 
 from pipeline.shared.errors import CorruptDataError, RetryableError
 from pipeline.shared.files import open_atomic, read_json, write_json
+from pipeline.shared.formats.long_texts import part_text
 
 END_OF_TEXT = "<|endoftext|>"
 # GPT-2's pattern, 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ ,
@@ -70,11 +71,14 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; <|endoftext|> written in it is text like any other."""
-        return self.encoding.encode_ordinary(text)
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str], *, num_threads: int = 1) -> list[list[int]]:
         """The ids of each text."""
-        return self.encoding.encode_ordinary_batch(list(texts), num_threads=num_threads)
+        parted = [part_text(text)[0] for text in texts]
+        parts = list(chain.from_iterable(parted))
+        ids = iter(self.encoding.encode_ordinary_batch(parts, num_threads=num_threads))
+        return [list(chain.from_iterable(islice(ids, len(own)))) for own in parted]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`; bytes that are no UTF-8 (a cut character) become U+FFFD."""
