@@ -32,6 +32,7 @@ from pipeline.shared.running.stage import Stage
 from pipeline.shared.running.storage import parse_place
 from pipeline.shared.web.canonical import BadUrlError, canonical_url
 
+_NAME_IT = "name the column of the text (extract.columns.text)"
 _MOST_SHOWN = 5
 _ENOUGH_RECORDS = 10_000  # to tell that a corpus is not what was meant before the rest is read
 
@@ -136,8 +137,8 @@ def _require_documents(
         f"{task.location}: {kept:,} of {total:,} records became documents"
         + f" ({'; '.join(filter(None, [found, no_page and f'no pages: {no_page}'])) or 'empty'})"
         + (f", the first at {first}" if first else "")
-        + "; name the columns in params.yaml (extract.columns), change the rules (extract."
-        f"rules_off, extract.min_document_words), or raise extract.max_dropped_fraction = {limit}"
+        + f"; in params.yaml, {_NAME_IT}, change the rules (extract.rules_off, "
+        f"extract.min_document_words), or raise extract.max_dropped_fraction = {limit}"
     )
 
 
