@@ -19,8 +19,8 @@ from train_contenders import LEARNING_RATE, Setting
 from train_workers import silent
 from training_jobs import make_job
 
+from pipeline.shared.training.fit import fit
 from pipeline.shared.training.job import Job
-from pipeline.shared.training.run import fit
 from pipeline.shared.training.state import load_state, newest_step
 
 ALONE, AGAIN, KILLED, FSDP = "left alone", "again", "killed and resumed", "FSDP on one device"
@@ -75,15 +75,15 @@ def run(setting: Setting, steps: int) -> SmallTrainings:
 
 def _job(setting: Setting, steps: int, name: str) -> Job:
     job = make_job(setting, learning_rate=LEARNING_RATE, num_steps=steps)
-    params = job.params.model_copy(
+    every = setting.step_tokens * max(1, steps // _POINTS)
+    params = job.params.model_copy(update={"eval_every_tokens": every})
+    compute = job.compute.model_copy(
         update={
-            "eval_every_tokens": setting.step_tokens * max(1, steps // _POINTS),
+            "strategy": "fsdp" if name == FSDP else "auto",
             # After each step, so that at any speed there is a moment to kill it.
             "checkpoint_every_s": 1e-3 if name == KILLED else 1e9,
         }
     )
-    strategy = "fsdp" if name == FSDP else "auto"
-    compute = job.compute.model_copy(update={"strategy": strategy})
     folder = setting.tokens.parent / "small" / name.replace(" ", "_")
     return replace(job, params=params, compute=compute, folder=folder)
 

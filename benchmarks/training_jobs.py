@@ -8,7 +8,7 @@ import numpy as np
 from train_contenders import BETAS, CLIP_NORM, WEIGHT_DECAY, Setting
 
 from models.gpt2 import GPT2Config
-from models.training import Recipe
+from models.recipe import Recipe
 from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.shared.params.file import load_params
 from pipeline.shared.training.job import Job
@@ -43,7 +43,6 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
             "warmup_tokens": 0,
             "precision": setting.precision,
             "compile": setting.compile,
-            "checkpoint_every_s": 1e9,
             "eval_every_tokens": tokens,
             "valid_tokens": setting.step_tokens,
         }
@@ -51,7 +50,7 @@ def make_job(setting: Setting, *, learning_rate: float, num_steps: int) -> Job:
     gpu = setting.device == "cuda"
     # Two processes read ahead, as the profiles of a GPU have it.
     where = {"accelerator": "gpu", "data_workers": 2} if gpu else {"accelerator": "cpu"}
-    compute = params.compute.model_copy(update=where)
+    compute = params.compute.model_copy(update=where | {"checkpoint_every_s": 1e9})
     recipe = Recipe(
         order_seed=1,
         initialisation_seed=1,

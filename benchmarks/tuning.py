@@ -32,6 +32,7 @@ from pipeline.shared.errors import NonFiniteLossError
 from pipeline.shared.files import once, remove_path
 from pipeline.shared.params.file import check_size, load_params
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.shard_memory import Memory
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.training.job import make_job, open_data
@@ -149,6 +150,7 @@ def _train(tokens: Path, folder: Path, params: ProfileParams, task: Task) -> dic
         work=folder,
         staging=folder,
         fingerprint="",
+        memory=Memory(folder, ""),
         log=logging.getLogger("figure4"),
     )
     data = open_data(stage)

@@ -23,7 +23,7 @@ _PAGE = "index.html"
 _MAX_PNG_BYTES = 75_000  # 100 kB as base64: artifacts lie in Prefect's database
 
 
-class Page(NamedTuple):
+class ArtifactPage(NamedTuple):
     """One Markdown artifact."""
 
     key: str
@@ -32,15 +32,15 @@ class Page(NamedTuple):
     markdown: str
 
 
-def pages(root: Path, stage: str) -> Iterator[Page]:
+def pages(root: Path, stage: str) -> Iterator[ArtifactPage]:
     """The pages about a finished stage."""
     key = stage.replace("@", "-").replace("_", "-").lower()
     for path in outputs(root, stage):
         metrics, figure = _find(path, _METRICS), _find(path, _FIGURE)
         if metrics:
-            yield Page(key, f"Metrics of {stage}", metrics_markdown(stage, metrics))
+            yield ArtifactPage(key, f"Metrics of {stage}", metrics_markdown(stage, metrics))
         if figure:
-            yield Page("figure-4", "Figure 4", figure4_markdown(figure.parent))
+            yield ArtifactPage("figure-4", "Figure 4", figure4_markdown(figure.parent))
 
 
 def outputs(root: Path, stage: str) -> list[Path]:

@@ -53,7 +53,8 @@ def prepare(
     with _held(root / ".prefect" / "study.lock"):
         active = activate(root / "params.yaml", profile, log)
         params = read_params(root / "params.yaml")
-        compute = params["profiles"][active]["compute"]
+        compute = params.get("defaults", {}).get("compute", {})
+        compute = compute | params["profiles"][active]["compute"]
         clear_dead_lock(root / ".dvc" / "tmp" / "rwlock", log)
         _reconcile(root, active, log)
         devices = device_slots(compute, visible_gpus(compute), max_parallel)

@@ -29,7 +29,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class StageEnd:
     """How one attempt at a stage ended."""
 
     stage: str
@@ -46,7 +46,7 @@ class Outcome:
         return self.code in RETRY_CODES or (self.code != 0 and self.lock_busy)
 
 
-def read_outcome(stage: str, lines: Iterable[str], code: int) -> Outcome:
+def read_outcome(stage: str, lines: Iterable[str], code: int) -> StageEnd:
     """What DVC's output and exit code say about a stage."""
     did, busy = "ran", False
     last: deque[str] = deque(maxlen=_LAST_LINES)
@@ -61,7 +61,7 @@ def read_outcome(stage: str, lines: Iterable[str], code: int) -> Outcome:
         if found and code != 0:
             number = int(found[1])
             code = number if number >= 0 else 128 - number
-    return Outcome(stage=stage, code=code, did=did, last_lines=tuple(last), lock_busy=busy)
+    return StageEnd(stage=stage, code=code, did=did, last_lines=tuple(last), lock_busy=busy)
 
 
 class StageRunner:
@@ -96,7 +96,7 @@ class StageRunner:
                 assert process.stdin is not None
                 process.stdin.close()  # the supervisor's signal to end its stage
 
-    def run(self, stage: str, say: Callable[[str], None]) -> Outcome:
+    def run(self, stage: str, say: Callable[[str], None]) -> StageEnd:
         """Run `dvc repro --single-item STAGE`; each line of its output goes to `say`."""
         device = self._devices.get()
         try:

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed, Failed
 
 from flows.artifacts import pages
-from flows.dvc_stage import Outcome, StageRunner
+from flows.dvc_stage import StageEnd, StageRunner
 
 _TRY_AGAIN = "TryAgain"  # name of the state of an attempt that the same command may mend
 
@@ -56,13 +56,13 @@ def as_record(stage: str, line: str) -> tuple[int, str]:
     return level, re.sub(rf"^\d\d:\d\d:\d\d {re.escape(stage)}: ", "", line)
 
 
-def explain(outcome: Outcome) -> str:
+def explain(outcome: StageEnd) -> str:
     """A failed stage in words, with the last lines it wrote."""
     lines = "\n".join(outcome.last_lines)
     return f"{outcome.stage} failed with exit code {outcome.code}. Its last lines:\n{lines}"
 
 
-def done(outcome: Outcome) -> State[Any]:
+def done(outcome: StageEnd) -> State[Any]:
     """The state of a stage that is whole: what had nothing to do does not look like work."""
     match outcome.did:
         case "unchanged":

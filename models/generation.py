@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.gpt2 import GPT2, KVCache
+from models.gpt2 import GPT2
+from models.kv_cache import KVCache
 
 
 class Generated(NamedTuple):
@@ -89,7 +90,7 @@ def new_cache(model: GPT2, num_sequences: int, max_tokens: int) -> KVCache:
     dtype = torch.float32
     if torch.is_autocast_enabled(device.type):
         dtype = torch.get_autocast_dtype(device.type)
-    return KVCache(model.config, num_sequences, max_tokens, device=device, dtype=dtype)
+    return KVCache(model.config.cache_shape, num_sequences, max_tokens, device=device, dtype=dtype)
 
 
 def _read(model: GPT2, cache: KVCache, pieces: Sequence[Sequence[int]]) -> Tensor:

@@ -1,7 +1,7 @@
-"""GPT-2, the whole architecture as released: config, blocks, KV cache, initialisation.
+"""GPT-2, the whole architecture as released: config, blocks, initialisation.
 
 Vector names end in their shape: B sequences, T new tokens, S tokens in reach of attention (cached
-and new), D width (n_embd), H heads, K width of a head, L layers, V vocabulary, N = B * T.
+and new), D width (n_embd), H heads, K width of a head, V vocabulary, N = B * T.
 
 The embedding is exactly [V, D]; where a multiple of 64 is faster, the head pads it at the moment
 of use (`models.head_loss`), so that no parameter, count or file ever shows the padding.
@@ -9,9 +9,7 @@ of use (`models.head_loss`), so that no parameter, count or file ever shows the 
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.head_loss import mean_loss, token_losses
+from models.kv_cache import Branches, CacheShape, KVCache, Reading, begin_reading
 
 ResidualInit = Literal["layers", "twice_layers", "none"]
 
@@ -48,95 +47,10 @@ class GPT2Config:
                 f"n_embd = {self.n_embd} is no multiple of n_head = {self.n_head}; change either"
             )
 
-
-class KVCache:
-    """Keys and values of the tokens read so far; each sequence has its own length.
-
-    Sequences stand at the left. Shorter ones end in padding, which causal attention never sees
-    and which `truncate` makes the next tokens overwrite.
-    """
-
-    def __init__(
-        self,
-        config: GPT2Config,
-        batch_size: int,
-        max_tokens: int,
-        *,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        """Room for `max_tokens` a sequence; `dtype` is that of attention (bfloat16 in autocast)."""
-        head_width = config.n_embd // config.n_head
-        shape = (config.n_layer, batch_size, config.n_head, max_tokens, head_width)
-        # Zeros, not empty: a masked weight of 0 times a NaN would be a NaN.
-        self.keys_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
-        self.values_LBHSK = torch.zeros(shape, device=device, dtype=dtype)
-        self.lengths_B = torch.zeros(batch_size, dtype=torch.long, device=device)
-        self.max_length = 0
-        """Of the longest sequence; kept here so that no step waits for the device."""
-
-    def truncate(self, lengths: Sequence[int]) -> None:
-        """Forget what follows the first `lengths[b]` tokens of sequence b (its padding)."""
-        self.lengths_B = torch.tensor(lengths, device=self.lengths_B.device)
-        self.max_length = max(lengths)
-
-    def fork(self) -> KVCache:
-        """The same tokens, to go on with in another way; nothing is copied.
-
-        What the fork adds lies beyond the lengths of this cache, which overwrites it.
-        """
-        return copy.copy(self)
-
-    def select(self, rows: Tensor) -> None:
-        """Keep only these sequences, in this order."""
-        self.keys_LBHSK = self.keys_LBHSK[:, rows]
-        self.values_LBHSK = self.values_LBHSK[:, rows]
-        self.lengths_B = self.lengths_B[rows]
-
-    def append(
-        self, layer: int, keys_BHTK: Tensor, values_BHTK: Tensor, places_BT: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Store one layer's new keys and values; returns all of it, [B, H, S, K] each."""
-        rows_B1 = torch.arange(places_BT.shape[0], device=places_BT.device)[:, None]
-        reach = self.max_length + places_BT.shape[1]
-        stored = []
-        for cache_LBHSK, new_BHTK in (
-            (self.keys_LBHSK, keys_BHTK),
-            (self.values_LBHSK, values_BHTK),
-        ):
-            cache_BHSK = cache_LBHSK[layer]
-            cache_BHSK[rows_B1, :, places_BT] = new_BHTK.transpose(1, 2).to(cache_BHSK.dtype)
-            stored.append(cache_BHSK[:, :, :reach])
-        return stored[0], stored[1]
-
-    def advance(self, tokens: int) -> None:
-        """Count `tokens` more in every sequence, once all layers have stored them."""
-        self.lengths_B = self.lengths_B + tokens
-        self.max_length += tokens
-
-
-@dataclass(frozen=True)
-class Branches:
-    """New tokens that are not one line but go on from a cache in several ways."""
-
-    depths_BT: Tensor
-    """How many positions after the cached tokens each one stands."""
-    sees_BTT: Tensor
-    """True where a new token (second axis) may look at another or itself (third)."""
-    reach: int
-    """The greatest depth, and one."""
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """Where the new tokens stand in a cache: shared by all layers of one forward pass."""
-
-    cache: KVCache
-    positions_BT: Tensor
-    places_BT: Tensor
-    """Where they are stored; the positions, but for branches."""
-    mask_B1TS: Tensor | None
-    """True where a token may look; None for the first tokens, where plain causality says it."""
+    @property
+    def cache_shape(self) -> CacheShape:
+        """What a `KVCache` needs to know."""
+        return self.n_layer, self.n_head, self.n_embd // self.n_head
 
 
 class Attention(nn.Module):
@@ -148,7 +62,7 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
-    def forward(self, x_BTD: Tensor, reading: _Reading | None = None) -> Tensor:
+    def forward(self, x_BTD: Tensor, reading: Reading | None = None) -> Tensor:
         """Mix each token with those before it; returns [B, T, D]."""
         shape = (*x_BTD.shape[:2], self.n_head, -1)
         q_BHTK, k_BHTK, v_BHTK = (
@@ -199,7 +113,7 @@ class Block(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x_BTD: Tensor, reading: _Reading | None = None, wanted_BT: Tensor | None = None
+        self, x_BTD: Tensor, reading: Reading | None = None, wanted_BT: Tensor | None = None
     ) -> Tensor:
         """The residual stream after this block: [B, T, D], or of the wanted positions, [W, D]."""
         x_BTD = x_BTD + self.drop(self.attn(self.ln_1(x_BTD), reading))
@@ -259,7 +173,7 @@ class GPT2(nn.Module):
         if cache is None:
             positions = torch.arange(tokens_BT.shape[1], device=tokens_BT.device)
         else:
-            reading = _begin_reading(cache, tokens_BT.shape[1], branches)
+            reading = begin_reading(cache, tokens_BT.shape[1], branches)
             positions = reading.positions_BT
         x_BTD = self.drop(self.wte(tokens_BT) + self.wpe(positions))
         *blocks, last = self.h
@@ -310,21 +224,6 @@ class GPT2(nn.Module):
                 if name.endswith("c_proj.weight"):
                     std /= math.sqrt(num_residual)
                 parameter.normal_(0.0, std, generator=generator)
-
-
-def _begin_reading(cache: KVCache, num_tokens: int, branches: Branches | None) -> _Reading:
-    device = cache.lengths_B.device
-    places_BT = cache.lengths_B[:, None] + torch.arange(num_tokens, device=device)
-    reach_S = torch.arange(cache.max_length + num_tokens, device=device)
-    if branches is not None:
-        positions_BT = cache.lengths_B[:, None] + branches.depths_BT
-        mask_BTS = (reach_S < cache.lengths_B[:, None, None]).repeat(1, num_tokens, 1)
-        places_BTT = places_BT[:, None, :].expand(branches.sees_BTT.shape)
-        mask_B1TS = mask_BTS.scatter(2, places_BTT, branches.sees_BTT)[:, None]
-        return _Reading(cache, positions_BT, places_BT, mask_B1TS)
-    if cache.max_length == 0:
-        return _Reading(cache, places_BT, places_BT, None)
-    return _Reading(cache, places_BT, places_BT, reach_S <= places_BT[:, None, :, None])
 
 
 def empty_model(config: GPT2Config, device: torch.device | str = "cpu") -> GPT2:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import reduce
+from itertools import product
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from shipped_sizes import SIZES
 
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.code_closure import CodeTree
 from pipeline.shared.running.deciders import ROOT
 from pipeline.watch.run import STAGES_FILE, stages
@@ -32,7 +35,7 @@ STAGES = (
     "report",
 )
 # Commands that are no stage of the chain.
-COMMANDS = ("compare", "node", "zero_shot")
+COMMANDS = ("compare", "doctor", "node", "zero_shot")
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +77,31 @@ def test_dvc_watches_the_sections_of_params_that_the_stage_reads(
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "sections":
             sections = set(ast.literal_eval(node.value))
-    watched = set()
-    named = [p for p in dvc_yaml["stages"][stage]["params"] if isinstance(p, str)]
-    for param in named:
-        watched.add(param.removeprefix("profiles.${profile}.").removesuffix(".${item.size}"))
-    assert watched == sections
+    named = _named_params(dvc_yaml["stages"][stage])
+    own = [name.removeprefix("profiles.${profile}.") for name in named if "${profile}" in name]
+    assert {name.removesuffix(".${item.size}") for name in own} | {"sizes"} & {*named} == sections
     assert {name.split(".")[0] for name in sections} <= {*ProfileParams.model_fields, "sizes"}
+    # Of a section that is read whole, its defaults count as well; report shows them all.
+    defaults = load_yaml(project / "params.yaml")["defaults"]
+    read = {"defaults"} if stage == "report" else {f"defaults.{n}" for n in sections & {*defaults}}
+    assert read == {name for name in named if name.startswith("defaults")}
+
+
+def test_every_key_that_dvc_looks_at_is_in_every_profile(
+    dvc_yaml: dict[str, Any], project: Path
+) -> None:
+    """DVC refuses a stage whose key is missing; what it looks at alone is in no default."""
+    params = load_yaml(project / "params.yaml")
+    named = {name for stage in dvc_yaml["stages"].values() for name in _named_params(stage)}
+    assert len(named) > 30
+    for name, profile, size in product(named, params["profiles"], SIZES):
+        keys = name.replace("${profile}", profile).replace("${item.size}", size).split(".")
+        reduce(getitem, keys, params)
+
+
+def _named_params(stage: dict[str, Any]) -> list[str]:
+    """What a stage of dvc.yaml names of params.yaml."""
+    return [name for part in stage.get("params", ()) for name in part.get("params.yaml", ())]
 
 
 def test_the_chain_names_no_size_and_what_reads_all_waits_for_their_folders(
@@ -131,6 +153,7 @@ def test_every_package_is_listed_as_a_dependency(project: Path) -> None:
     names = {name.lower().replace("-", "_") for name in declared}
     aliases = {
         "yaml": "pyyaml",
+        "ruamel": "ruamel.yaml",
         "rouge_score": "rouge_score",
         "markupsafe": "jinja2",
         "PIL": "pillow",

@@ -29,7 +29,6 @@ TRAIN: Mapping[str, Any] = {
     "warmup_tokens": 2_000,
     "eval_every_tokens": 4_096,
     "valid_tokens": 1_500,
-    "checkpoint_every_s": 1e-3,  # after each step
     "dropout": 0.1,  # so that the random state matters
 }
 MODEL: Mapping[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16, "context": 128}
@@ -61,6 +60,7 @@ class TrainingRuns:
         tiny = params["profiles"]["tiny"]
         tiny["models"][SIZE].update(MODEL)
         tiny["train"].update(TRAIN)
+        tiny["compute"]["checkpoint_every_s"] = 1e-3  # after each step
         tiny["evaluate"].update(EVALUATE)
         for section, changes in sections.items():
             tiny[section].update(changes)

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.compare.measure import BITS_PER_BYTE, PERPLEXITY, Draws, Measured, Metric, measure
+from pipeline.compare.measure import Measured, measure
 from pipeline.compare.studies import SPLITS, Group
 from pipeline.report.tables import TABLE3, TASKS, set_title
+from pipeline.shared.scores.bootstrap import Draws
+from pipeline.shared.scores.metrics import BITS_PER_BYTE, PERPLEXITY, ratio_metric
 from pipeline.shared.scores.scaling import estimate
 
 COLUMNS = (
@@ -20,24 +22,6 @@ COLUMNS = (
 )
 _NOT_SCORED = "not scored"
 _BITS = "bits per byte: the tokenizers differ, so that perplexities per token do not compare"
-
-
-def _same(values: np.ndarray) -> np.ndarray:
-    return values
-
-
-_METRICS = {
-    "perplexity": PERPLEXITY,
-    "bits_per_byte": Metric("loss_nats", "num_units", BITS_PER_BYTE.of_mean),
-    "bits_per_character": Metric("loss_nats", "num_units", BITS_PER_BYTE.of_mean),
-    "accuracy": Metric("correct", "", _same),
-    "accuracy_partial": Metric("correct_partial", "", _same),
-    "accuracy_full": Metric("correct_full", "", _same),
-    "f1": Metric("f1", "", _same),
-    "exact_match": Metric("exact_match", "", _same),
-    "rouge_average": Metric("rouge_average", "", _same),
-}
-"""Metrics that are functions of what adds up over examples; the others get no interval."""
 
 
 class _Pair(NamedTuple):
@@ -98,8 +82,8 @@ def _ratios(pair: _Pair, eval_set: str, draws: Draws) -> list[dict[str, Any]]:
 
 def _differences(pair: _Pair, eval_set: str, name: str, draws: Draws) -> list[dict[str, Any]]:
     measured: list[Measured | None] = [None, None]
-    if name in _METRICS and all(_is_recomputed(group, eval_set, name) for group in pair):
-        measured = [measure(group, eval_set, _METRICS[name], draws) for group in pair]
+    if all(_is_recomputed(group, eval_set, name) for group in pair):
+        measured = [measure(group, eval_set, ratio_metric(name), draws) for group in pair]
     ours, theirs = measured
     rows = []
     for size in pair.sizes:
@@ -143,8 +127,8 @@ def _versus(ours: Measured, theirs: Measured, size: str, how: np.ufunc) -> dict[
     """Ratio or difference of one size, with its interval over what both groups' draws hold."""
     places = ours.sizes.index(size), theirs.sizes.index(size)
     both = list(zip((ours, theirs), places, strict=True))
-    left, right = (float(m.metric.of_mean(m.means.mean[p])) for m, p in both)
-    drawn = how(*(m.metric.of_mean(m.means.draws[:, p]) for m, p in both))
+    left, right = (float(m.metric.of_ratio(m.means.mean[p])) for m, p in both)
+    drawn = how(*(m.metric.of_ratio(m.means.draws[:, p]) for m, p in both))
     # Losses are what is averaged over replicates, so that this is the ratio of two means.
     value = estimate(float(how(left, right)), drawn)
     paired = bool(ours.ids) and ours.ids == theirs.ids
@@ -170,13 +154,13 @@ def covers(ours: Measured, theirs: Measured) -> str:
 def _is_recomputed(group: Group, eval_set: str, name: str) -> bool:
     """Whether per-example scores give the reported number, so that they may be drawn."""
     draws = Draws(samples=2, seed=0)
-    measured = measure(group, eval_set, _METRICS[name], draws)
+    measured = measure(group, eval_set, ratio_metric(name), draws)
     if measured is None:
         return False
     for place, study in enumerate(group.studies):
         for number, size in enumerate(measured.sizes):
             reported = study.sizes[size].results[eval_set].metrics.get(name, math.nan)
-            again = float(measured.metric.of_mean(measured.by_replicate[place, number]))
+            again = float(measured.metric.of_ratio(measured.by_replicate[place, number]))
             if math.isnan(reported):
                 continue  # a size of which the score says nothing: the others' stand
             if not math.isclose(reported, again, rel_tol=1e-6, abs_tol=1e-9):

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.compare.budget_law import BudgetLaw, fit_budgets, why_not
-from pipeline.compare.measure import Draws, Measured
+from pipeline.compare.measure import Measured
 from pipeline.compare.studies import Group
 from pipeline.compare.tables import COUNTS, Figure4
+from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.scores.scaling import TRAINING_NOISE_NATS, Losses, with_training_noise
 
 _OF_BUDGET = {"train.tokens", "train.warmup_tokens"}

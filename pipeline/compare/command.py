@@ -54,7 +54,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CompareOptions:
     """One call of the command."""
 
     studies: list[Named]
@@ -66,7 +66,7 @@ class Asked:
     """Of the draws."""
 
 
-def parse(argv: Sequence[str] | None = None) -> Asked:
+def parse(argv: Sequence[str] | None = None) -> CompareOptions:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.compare",
@@ -86,7 +86,7 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
     add("--seed", type=int, default=1, help="of the draws (default: 1)")
     given = parser.parse_args(argv)
     named = [name_of(text) for text in given.studies]
-    return Asked(named, given.out, given.data, given.samples, given.seed)
+    return CompareOptions(named, given.out, given.data, given.samples, given.seed)
 
 
 def name_of(text: str) -> Named:

@@ -56,7 +56,7 @@ def _draw_split(groups: Sequence[Group], figure4: Figure4, split: str, axes: Axe
             for losses in measured.by_replicate:
                 axes.plot(
                     places * (1 + _APART),
-                    measured.metric.of_mean(losses),
+                    measured.metric.of_ratio(losses),
                     color=_COLOURS[number % len(_COLOURS)],
                     linestyle="none",
                     marker="_",

@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pipeline.compare.studies import Group, Study
+from pipeline.compare.studies import ComparedStudy, Group
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.scores.bootstrap import sum_by_cluster
+from pipeline.shared.scores.bootstrap import Draws, sum_by_cluster
+from pipeline.shared.scores.metrics import RatioMetric
 from pipeline.shared.scores.scaling import Estimate, Floats, Losses, draw_losses, estimate
 
 BOTH, DOCUMENTS, SEEDS = "documents and seeds", "documents", "seeds, each with own documents"
 """What an interval covers."""
 
 
-class Draws(NamedTuple):
-    """How intervals are drawn."""
-
-    samples: int
-    seed: int
-
-
-class Metric(NamedTuple):
-    """A metric as a function of what adds up over examples."""
-
-    numerator: str
-    denominator: str
-    """A column of the per-example scores; empty where each example counts as one."""
-    of_mean: Callable[[Floats], Floats]
-    """From the ratio of the two sums to the metric."""
-
-
 class Measured(NamedTuple):
     """One metric of one group."""
 
-    metric: Metric
+    metric: RatioMetric
     sizes: list[str]
     ids: list[str]
     """Of the documents, or of the first example of each cluster; empty where each replicate has
@@ -59,19 +43,15 @@ class Measured(NamedTuple):
 
     def estimate(self, mean: float, draws: Floats) -> Estimate:
         """The metric at a mean, with the interval of its draws."""
-        return estimate(float(self.metric.of_mean(np.asarray(mean))), self.metric.of_mean(draws))
+        return estimate(float(self.metric.of_ratio(np.asarray(mean))), self.metric.of_ratio(draws))
 
     def spread(self, size: str) -> float:
         """Standard deviation of the metric over replicates; NaN for one alone."""
-        values = self.metric.of_mean(self.by_replicate[:, self.sizes.index(size)])
+        values = self.metric.of_ratio(self.by_replicate[:, self.sizes.index(size)])
         return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-PERPLEXITY = Metric("loss_nats", "num_units", np.exp)
-BITS_PER_BYTE = Metric("loss_nats", "num_bytes", lambda nats: nats / math.log(2))
-
-
-def measure(group: Group, eval_set: str, metric: Metric, draws: Draws) -> Measured | None:
+def measure(group: Group, eval_set: str, metric: RatioMetric, draws: Draws) -> Measured | None:
     """A metric of every size that all replicates were scored on; None where there is none.
 
     What evaluate says hangs together (the questions about one story) is drawn together.
@@ -109,7 +89,7 @@ class _Columns(NamedTuple):
     """[clusters]"""
 
 
-def _has(group: Group, size: str, eval_set: str, metric: Metric) -> bool:
+def _has(group: Group, size: str, eval_set: str, metric: RatioMetric) -> bool:
     for study in group.studies:
         result = study.sizes[size].results.get(eval_set)
         if result is None or result.not_run:
@@ -119,7 +99,9 @@ def _has(group: Group, size: str, eval_set: str, metric: Metric) -> bool:
     return True
 
 
-def _columns(study: Study, sizes: Sequence[str], eval_set: str, metric: Metric) -> _Columns:
+def _columns(
+    study: ComparedStudy, sizes: Sequence[str], eval_set: str, metric: RatioMetric
+) -> _Columns:
     tables = [study.sizes[size].scores(eval_set) for size in sizes]
     ids = tables[0]["id"].astype(str).tolist()
     ones = np.ones(len(ids))

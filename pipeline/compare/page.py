@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jinja2
 import pandas as pd
 
 from pipeline.compare.budget_law import BudgetLaw
+from pipeline.compare.compared import Compared
 from pipeline.compare.words import changed, is_repeated, limits, members, summary
 from pipeline.report import markup
 from pipeline.report.tables import factor
-
-if TYPE_CHECKING:
-    from pipeline.compare.run import Compared
 
 _HEADINGS = {"size": "model", "num_examples": "examples", "parameters_counted": "counted"}
 

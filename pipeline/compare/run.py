@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,30 +13,20 @@ import pandas as pd
 from pipeline.compare.against import against_first
 from pipeline.compare.budget_law import BudgetLaw
 from pipeline.compare.budgets import fit_runs
-from pipeline.compare.command import Asked
+from pipeline.compare.command import CompareOptions
+from pipeline.compare.compared import Compared
 from pipeline.compare.figure import draw
-from pipeline.compare.measure import Draws
 from pipeline.compare.page import render
 from pipeline.compare.sources import find
-from pipeline.compare.studies import Group, group, read_study
-from pipeline.compare.tables import Figure4, comparison, measure_figure4, slopes
+from pipeline.compare.studies import group, read_study
+from pipeline.compare.tables import comparison, measure_figure4, slopes
 from pipeline.compare.terminal import as_text
 from pipeline.shared.files import open_atomic, write_json
+from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.tracking.record import record_comparison
 
 
-class Compared(NamedTuple):
-    """All that a comparison found."""
-
-    groups: list[Group]
-    figure4: Figure4
-    tables: dict[str, pd.DataFrame]
-    """compare, ratios and slopes."""
-    budgets: dict[str, BudgetLaw | str]
-    """L(N, D) by the way to count parameters, or why it cannot be told."""
-
-
-def run(asked: Asked, log: logging.Logger) -> None:
+def run(asked: CompareOptions, log: logging.Logger) -> None:
     """Compare what was asked for; prints a table.
 
     Raises:
@@ -60,7 +50,7 @@ def run(asked: Asked, log: logging.Logger) -> None:
     print(f"\nFigure, tables and what the intervals mean: {asked.out / 'index.html'}")
 
 
-def compare(asked: Asked, scratch: Path, log: logging.Logger) -> Compared:
+def compare(asked: CompareOptions, scratch: Path, log: logging.Logger) -> Compared:
     """Read and compare; studies of a revision are copied to folders in `scratch`."""
     studies = []
     for number, named in enumerate(asked.studies):

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipeline.shared.errors import UserError
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 
 _RECORDS = ("params.yaml", "dvc.lock")
 READS = (("train", "metrics.json"), ("evaluate", ".json"), ("evaluate", ".examples.parquet"))
@@ -14,7 +14,7 @@ READS = (("train", "metrics.json"), ("evaluate", ".json"), ("evaluate", ".exampl
 _LATER = ("overlap", "report")  # stages after the scores
 
 
-class Place(NamedTuple):
+class StudyPlace(NamedTuple):
     """A study's artefacts on disk."""
 
     name: str
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     """Folder, or revision with its commit."""
 
 
-def find(where: str, data: Path, scratch: Path) -> Place:
+def find(where: str, data: Path, scratch: Path) -> StudyPlace:
     """The artefacts of a study; those of a revision are copied to `scratch`, an empty folder.
 
     Raises:
@@ -33,12 +33,12 @@ def find(where: str, data: Path, scratch: Path) -> Place:
     """
     for folder in (Path(where).expanduser(), data / where):
         if (folder / "train").is_dir():
-            return Place(where, folder.resolve(), str(folder))
+            return StudyPlace(where, folder.resolve(), str(folder))
     profile, at, revision = where.partition("@")
     return _copy(where, revision if at else where, profile if at else "", scratch)
 
 
-def _copy(where: str, revision: str, profile: str, scratch: Path) -> Place:
+def _copy(where: str, revision: str, profile: str, scratch: Path) -> StudyPlace:
     """Copy what is read of a study at a revision, DVC's outs from its cache or remote."""
     from dvc.api import DVCFileSystem
 
@@ -56,7 +56,7 @@ def _copy(where: str, revision: str, profile: str, scratch: Path) -> Place:
         )
     for stage in ("train", "evaluate"):
         _get(files, f"{root}/{stage}", scratch, f"{where} (commit {commit[:7]})")
-    return Place(where, scratch / "data" / profile, f"{revision}, commit {commit[:7]}")
+    return StudyPlace(where, scratch / "data" / profile, f"{revision}, commit {commit[:7]}")
 
 
 def _get(files: Any, folder: str, scratch: Path, title: str) -> None:
@@ -104,7 +104,7 @@ def _active_profile(root: Path, where: str) -> str:
     return str(params["profile"])
 
 
-def settings(place: Place) -> dict[str, Any]:
+def settings(place: StudyPlace) -> dict[str, Any]:
     """The parameters that a study was made with, by dotted name; empty where none are recorded.
 
     dvc.lock tells what the stages ran with. Where it tells nothing of this profile, params.yaml
@@ -112,16 +112,21 @@ def settings(place: Place) -> dict[str, Any]:
     memory, and its page's title.
     """
     root, profile = place.folder.parent.parent, place.folder.name
-    prefix = f"profiles.{profile}."
     found: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     for stage_name, stage in _read(root / "dvc.lock").get("stages", {}).items():
         if stage_name in _LATER:
             continue
         for name, value in stage.get("params", {}).get("params.yaml", {}).items():
-            if name.startswith(prefix):
-                found |= _flatten(name.removeprefix(prefix), value)
-    if not found:
-        found = _flatten("", _read(root / "params.yaml").get("profiles", {}).get(profile, {}))
+            if name.startswith("defaults."):
+                found |= _flatten(name.removeprefix("defaults."), value)
+            if name.startswith(f"profiles.{profile}."):
+                own |= _flatten(name.removeprefix(f"profiles.{profile}."), value)
+    if not own:
+        params = _read(root / "params.yaml")
+        found = _flatten("", params.get("defaults", {}))
+        own = _flatten("", params.get("profiles", {}).get(profile, {}))
+    found |= own
     return {key: v for key, v in found.items() if key.split(".")[0] not in {"compute", *_LATER}}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.compare.sources import Place, settings
+from pipeline.compare.sources import StudyPlace, settings
 from pipeline.shared.errors import CorruptDataError, UserError
 from pipeline.shared.running.stage import read_metrics
 from pipeline.shared.running.work_folder import METRICS
@@ -40,10 +40,10 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Study:
+class ComparedStudy:
     """One study's artefacts."""
 
-    place: Place
+    place: StudyPlace
     settings: dict[str, Any]
     """Parameters by dotted name; empty where none are recorded."""
     sizes: dict[str, Size]
@@ -72,12 +72,12 @@ class Group:
     """Replicates of one study, or one study alone."""
 
     label: str
-    studies: list[Study]
+    studies: list[ComparedStudy]
     sizes: list[str] = field(default_factory=list)
     """Those that every replicate has, the smallest first."""
 
     @property
-    def first(self) -> Study:
+    def first(self) -> ComparedStudy:
         """The one whose counts of parameters and tokens stand for all."""
         return self.studies[0]
 
@@ -91,7 +91,7 @@ class Group:
         return self.first.sizes[size].training.get(key)
 
 
-def read_study(place: Place) -> Study:
+def read_study(place: StudyPlace) -> ComparedStudy:
     """Read the sizes that were trained and evaluated.
 
     Raises:
@@ -111,16 +111,16 @@ def read_study(place: Place) -> Study:
             f"{place.folder}: no size was both trained and evaluated; run `dvc repro` there, or "
             "copy train/*/metrics.json and evaluate/ here"
         )
-    return Study(place, settings(place), sizes, trained)
+    return ComparedStudy(place, settings(place), sizes, trained)
 
 
-def group(studies: Sequence[Study], labels: Sequence[str]) -> list[Group]:
+def group(studies: Sequence[ComparedStudy], labels: Sequence[str]) -> list[Group]:
     """Groups in the order of their first study: by label, else by parameters.
 
     Raises:
         UserError: replicates have different tokenizers or shapes, or two groups one name.
     """
-    members: dict[str, list[Study]] = {}
+    members: dict[str, list[ComparedStudy]] = {}
     for study, label in zip(studies, labels, strict=True):
         name = label or next(
             (n for n, found in members.items() if n not in labels and _replicate(found, study)),
@@ -134,7 +134,7 @@ def group(studies: Sequence[Study], labels: Sequence[str]) -> list[Group]:
     return [_group(name, found) for name, found in members.items()]
 
 
-def _replicate(group: Sequence[Study], study: Study) -> bool:
+def _replicate(group: Sequence[ComparedStudy], study: ComparedStudy) -> bool:
     """Whether a study differs from each of a group in seeds and in nothing else recorded."""
     return all(
         bool(study.settings)
@@ -145,7 +145,7 @@ def _replicate(group: Sequence[Study], study: Study) -> bool:
     )
 
 
-def _group(label: str, studies: list[Study]) -> Group:
+def _group(label: str, studies: list[ComparedStudy]) -> Group:
     studies = sorted(studies, key=lambda study: str(sorted(study.seeds.items())))
     sizes = [name for name in studies[0].sizes if all(name in s.sizes for s in studies)]
     for study in studies[1:]:

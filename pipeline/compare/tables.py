@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.compare.measure import BITS_PER_BYTE, PERPLEXITY, Draws, Measured, measure
+from pipeline.compare.measure import Measured, measure
 from pipeline.compare.studies import SPLITS, Group
+from pipeline.shared.scores.bootstrap import Draws
+from pipeline.shared.scores.metrics import BITS_PER_BYTE, PERPLEXITY
 from pipeline.shared.scores.scaling import Estimate, Floats, fit_floors, slope, step_ratio
 
 COUNTS = {"all": "parameters", "without embeddings": "non_embedding_parameters"}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pipeline.compare.compared import Compared
 from pipeline.compare.words import limits, summary
-
-if TYPE_CHECKING:
-    from pipeline.compare.run import Compared
 
 WIDTH = 100
 

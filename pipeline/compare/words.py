@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from pipeline.compare.measure import BOTH
-from pipeline.compare.studies import SPLITS, Group, Study
+from pipeline.compare.studies import SPLITS, ComparedStudy, Group
 from pipeline.compare.tables import Figure4, falls_everywhere
 from pipeline.shared.scores.scaling import TRAINING_NOISE_NATS
 
@@ -94,12 +94,12 @@ def members(groups: Sequence[Group]) -> list[dict[str, Any]]:
     ]
 
 
-def _titles(studies: Sequence[Study]) -> list[str]:
+def _titles(studies: Sequence[ComparedStudy]) -> list[str]:
     names = [study.place.name for study in studies]
     return [n if names.count(n) == 1 else f"{n} ({i + 1})" for i, n in enumerate(names)]
 
 
-def _seeds(study: Study) -> str:
+def _seeds(study: ComparedStudy) -> str:
     values = {name.removeprefix("seeds."): value for name, value in study.seeds.items()}
     if len(set(values.values())) == 1:
         return f"all {next(iter(values.values()))}"

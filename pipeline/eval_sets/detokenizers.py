@@ -18,7 +18,7 @@ from typing import NamedTuple
 Rewrite = Callable[[str], str]
 
 
-class Step(NamedTuple):
+class RewriteStep(NamedTuple):
     """One kind of artefact: how it is removed from a line and how it is put back."""
 
     join: Rewrite
@@ -38,7 +38,7 @@ class Detokenizer:
     """A corpus's artefacts, step by step."""
 
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[RewriteStep, ...]
     framed: bool = False
     """Each line of the corpus begins and ends with a space."""
 
@@ -118,10 +118,10 @@ def _detokenize_line(detokenizer: Detokenizer, line: str) -> _Line:
     return _Line(line, detokenizer.split_line(line) == line)
 
 
-def _step(join: tuple[str, str], split: tuple[str, str]) -> Step:
+def _step(join: tuple[str, str], split: tuple[str, str]) -> RewriteStep:
     """A step of one regular expression and replacement in each direction."""
     join_pattern, split_pattern = re.compile(join[0]), re.compile(split[0])
-    return Step(
+    return RewriteStep(
         lambda line: join_pattern.sub(join[1], line),
         lambda line: split_pattern.sub(split[1], line),
     )
@@ -157,7 +157,7 @@ def _split_full_stop(line: str) -> str:
     return _WORD_STOP.sub(separate, line)
 
 
-_FULL_STOP = Step(_join_full_stop, _split_full_stop)
+_FULL_STOP = RewriteStep(_join_full_stop, _split_full_stop)
 
 
 def _join_double_quotes(line: str) -> str:
@@ -172,7 +172,7 @@ def _join_double_quotes(line: str) -> str:
     return text
 
 
-_DOUBLE_QUOTES = Step(
+_DOUBLE_QUOTES = RewriteStep(
     _join_double_quotes,
     lambda line: re.sub(
         r'(?<=\S)"(?= |$)', ' "', re.sub(r'((?:^|[ (\[]))"(?=[^ ])', r'\1" ', line)

@@ -70,7 +70,7 @@ class Source(Protocol):
         ...
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line of a file, without its newline; numbered from 1."""
 
     number: int
@@ -104,7 +104,7 @@ class SourceFile:
         """The whole uncompressed content."""
         return b"".join(self.chunks())
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[TextLine]:
         """The lines, split at newlines alone.
 
         Raises:
@@ -115,9 +115,9 @@ class SourceFile:
             *whole, rest = (rest + chunk).split(b"\n")
             for raw in whole:
                 number += 1
-                yield Line(number, self._decode(number, raw))
+                yield TextLine(number, self._decode(number, raw))
         if rest:
-            yield Line(number + 1, self._decode(number + 1, rest))
+            yield TextLine(number + 1, self._decode(number + 1, rest))
 
     def records(self, *keys: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """The objects of a JSONL file with their line numbers; each must have `keys`.
@@ -237,10 +237,8 @@ class Folder:
 
     def locate(self, file: PublishedFile) -> SourceFile:
         """See `Source.locate`; the first form that is there is taken."""
-        for form in file.forms:
-            path = self._find(self.root / file.folder / form.name)
-            if path is None:
-                continue
+        if found := self.find(file):
+            form, path = found
             if not self.check_digests:
                 return verified(SourceFile(path), Form(form.name), "")
             again = f"delete it and fetch it again: {command_for(file, path.with_name(form.name))}"
@@ -250,10 +248,14 @@ class Folder:
             raise NotAvailable(f"{place}: the built-in web made none; run its stage again")
         raise NotAvailable(f"{place}: no such file; this gets it: {command_for(file, place)}")
 
-    @staticmethod
-    def _find(path: Path) -> Path | None:
-        candidates = [path.with_name(path.name + suffix) for suffix in _COMPRESSIONS]
-        return next((candidate for candidate in candidates if candidate.is_file()), None)
+    def find(self, file: PublishedFile) -> tuple[Form, Path] | None:
+        """The first form of a file that is there, whatever it holds."""
+        for form in file.forms:
+            for suffix in _COMPRESSIONS:
+                path = self.root / file.folder / f"{form.name}{suffix}"
+                if path.is_file():
+                    return form, path
+        return None
 
 
 def command_for(file: PublishedFile, place: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from pipeline.eval_sets.eval_set import EvalSet, Files
-from pipeline.eval_sets.sources import Form, Line, PublishedFile, SourceFile
+from pipeline.eval_sets.sources import Form, PublishedFile, SourceFile, TextLine
 from pipeline.shared.formats.examples import Example
 
 _MASK = "[MASK]"
@@ -36,7 +36,7 @@ def _read_options(file: SourceFile) -> Iterator[Example]:
 
 def _read_blocks(file: SourceFile) -> Iterator[Example]:
     """Blocks of sentence, mask, two candidates, answer; a blank line ends each."""
-    block: list[Line] = []
+    block: list[TextLine] = []
     number = 0
     for line in file.lines():
         if line.text.strip():
@@ -49,7 +49,7 @@ def _read_blocks(file: SourceFile) -> Iterator[Example]:
         yield _schema(file, number + 1, block)
 
 
-def _schema(file: SourceFile, number: int, block: list[Line]) -> Example:
+def _schema(file: SourceFile, number: int, block: list[TextLine]) -> Example:
     if len(block) != 4 or block[0].text.count(_MASK) != 1:
         raise file.bad_line(block[0].number, "expected a sentence with one [MASK] and three lines")
     before, after = (_tidy(part) for part in block[0].text.split(_MASK))

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.gpt2 import Branches, KVCache
 from models.head_loss import IGNORED, token_losses
+from models.kv_cache import Branches, KVCache
 from pipeline.evaluate.session import Session
 
 Losses = npt.NDArray[np.float32]
@@ -205,7 +205,7 @@ def _read_prefixes(session: Session, prefixes: Sequence[Tokens], room: int) -> K
     lengths = [len(prefix) for prefix in prefixes]
     dtype = torch.float32 if session.params.precision == "float32" else torch.bfloat16
     cache = KVCache(
-        session.model.config,
+        session.model.config.cache_shape,
         len(prefixes),
         max(lengths) + room,
         device=session.device,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.shared.params.file import Study
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.file import ActiveStudy
+from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.work_folder import METRICS
 
 STAGES = ("tune", "train", "evaluate")
@@ -18,7 +18,7 @@ _MADE_BEFORE = ("tokenize", "eval_sets")
 
 
 @dataclass(frozen=True, order=True)
-class Task:
+class NodeTask:
     """One stage of one size."""
 
     stage: str
@@ -39,17 +39,17 @@ class Chain:
     sizes: tuple[str, ...]
     """Those of params.yaml, smallest first."""
 
-    def command(self, task: Task) -> list[str]:
+    def command(self, task: NodeTask) -> list[str]:
         """What DVC would start, with this Python."""
         command = shlex.split(self._fill(self.stages[task.stage]["cmd"], task.size))
         return [sys.executable, *command[1:]]
 
-    def out(self, task: Task) -> Path:
+    def out(self, task: NodeTask) -> Path:
         """The folder that the stage publishes into."""
         command = self.command(task)
         return Path(command[command.index("--out") + 1])
 
-    def is_done(self, task: Task) -> bool:
+    def is_done(self, task: NodeTask) -> bool:
         """Whether the stage has published everything: metrics.json comes last."""
         return (self.out(task) / METRICS).is_file()
 
@@ -64,14 +64,14 @@ class Chain:
         }
         return [Path(dep) for dep in sorted(deps) if dep.startswith(before)]
 
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> list[NodeTask]:
         """Every stage of every size, stage by stage."""
-        return [Task(stage, size) for stage in STAGES for size in self.sizes]
+        return [NodeTask(stage, size) for stage in STAGES for size in self.sizes]
 
     def _fill(self, text: str, size: str) -> str:
         return text.replace("${profile}", self.profile).replace("${item.size}", size)
 
 
-def read_chain(study: Study, path: Path = Path("dvc.yaml")) -> Chain:
+def read_chain(study: ActiveStudy, path: Path = Path("dvc.yaml")) -> Chain:
     """The chain of `path`, which stands in the folder that commands start in."""
     return Chain(load_yaml(path)["stages"], study.profile, study.params.sizes)

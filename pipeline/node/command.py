@@ -91,10 +91,10 @@ def _pack(options: argparse.Namespace, log: logging.Logger) -> int:
 
 
 def _run(options: argparse.Namespace, log: logging.Logger) -> int:
-    from pipeline.node.run import Asked, run
+    from pipeline.node.run import RunOptions, run
 
     return run(
-        Asked(
+        RunOptions(
             minutes=options.minutes,
             out=options.out,
             sizes=options.sizes,

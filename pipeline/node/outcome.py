@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.weights_note import WEIGHTS, write_note
-from pipeline.node.chain import STAGES, Chain, Task
+from pipeline.node.chain import STAGES, Chain, NodeTask
 from pipeline.node.identity import hash_code
 from pipeline.node.pack import PAYLOAD
 from pipeline.node.pieces import write_pieces
@@ -48,12 +48,14 @@ def write_results(chain: Chain, out: Path, *, weights_bytes: int) -> int:
         return write_pieces(out, members, head)
 
 
-def _tasks_done(chain: Chain, size: str) -> list[Task]:
-    tasks = [Task(stage, size) for stage in STAGES]
+def _tasks_done(chain: Chain, size: str) -> list[NodeTask]:
+    tasks = [NodeTask(stage, size) for stage in STAGES]
     return [task for task in tasks if chain.is_done(task)]
 
 
-def _files_of(chain: Chain, task: Task, notes: Path, weights_bytes: int) -> tuple[int, list[Path]]:
+def _files_of(
+    chain: Chain, task: NodeTask, notes: Path, weights_bytes: int
+) -> tuple[int, list[Path]]:
     """A stage's published entries, those that stay replaced by notes; bytes of weights first."""
     entries = sorted(path for path in chain.out(task).iterdir() if path.name[0] != ".")
     kept_bytes, files = 0, []
@@ -106,7 +108,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def in_words(chain: Chain, task: Task) -> str:
+def in_words(chain: Chain, task: NodeTask) -> str:
     """What a finished stage came to, for the line that says so."""
     metrics = read_json(chain.out(task) / METRICS)
     if task.stage == "tune":

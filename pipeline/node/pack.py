@@ -1,8 +1,7 @@
 """Everything a node needs, as a folder of a few dozen MB: code, parameters, the budget's tokens.
 
-Of the train split only the documents that the budget reads go along, of the valid split those that
-the held-out loss is measured on. They pass for the whole splits (`token_shards.write_head`), so a
-node's results carry the same hashes as results made beside the whole.
+Of the train split only the documents that the budget reads go along. They pass for the whole split
+(`token_shards.write_head`), so a node's results carry the same hashes as results made beside it.
 """
 
 from __future__ import annotations
@@ -19,15 +18,16 @@ from pipeline.node.identity import CODE, hash_code, identify
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import link_or_copy, open_folder, write_json
 from pipeline.shared.formats.token_shards import TokenSplit, open_split, write_head
-from pipeline.shared.params.file import Study
+from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.params.profile import TrainParams
+from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.package_pins import PINS
 
 PAYLOAD = "payload.json"
 DATA = "data.tar.xz"
 
 
-def pack(study: Study, out: Path, log: logging.Logger) -> None:
+def pack(study: ActiveStudy, out: Path, log: logging.Logger) -> None:
     """Write the folder `out`, ready to be copied to a node.
 
     Raises:
@@ -42,8 +42,9 @@ def pack(study: Study, out: Path, log: logging.Logger) -> None:
     with open_folder(out) as folder:
         for name in CODE:
             shutil.copytree(name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("dvc.yaml", "params.yaml", PINS):
-            shutil.copy(name, folder / name)
+        for name in ("dvc.yaml", "params.yaml"):  # as JSON: a node has no library for YAML
+            write_json(folder / name, load_yaml(Path(name)))
+        shutil.copy(PINS, folder / PINS)
         _pack_data(chain, study.params.train, folder / DATA, log)
         payload: dict[str, Any] = {
             "profile": study.profile,
@@ -80,20 +81,7 @@ def _head_of(path: Path, train: TrainParams) -> TokenSplit | None:
         from pipeline.shared.training.job import whole_steps  # brings torch
 
         return open_split(path).head(whole_steps(train) * train.batch_tokens)
-    if path.name == "valid":
-        return _first_tokens(open_split(path), train.valid_tokens + 1)
     return None
-
-
-def _first_tokens(split: TokenSplit, least: int) -> TokenSplit:
-    """The first whole documents that hold at least so many tokens, or the whole split.
-
-    A window's first token is only read, so a loss over n tokens needs n + 1.
-    """
-    asked = least
-    while (head := split.head(asked)).num_tokens < min(least, split.num_tokens):
-        asked *= 2
-    return head
 
 
 def unpack(root: Path) -> None:

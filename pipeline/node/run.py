@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from pipeline.node.chain import STAGES, Chain, Task, read_chain
+from pipeline.node.chain import STAGES, Chain, NodeTask, read_chain
 from pipeline.node.identity import hash_code, identify, require_same
 from pipeline.node.outcome import LOGS, in_words, write_results
 from pipeline.node.pack import PAYLOAD, unpack
@@ -41,7 +41,7 @@ _LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunOptions:
     """One call of `run`."""
 
     minutes: float | None
@@ -68,7 +68,7 @@ class Clock:
         return 0.0 if self.stopped.is_set() else self.ends_s - time.monotonic()
 
 
-def run(asked: Asked, log: logging.Logger) -> int:
+def run(asked: RunOptions, log: logging.Logger) -> int:
     """Go on with what is not done yet; returns 0 when all is, 75 when there is more to do.
 
     Raises:
@@ -95,9 +95,9 @@ def run(asked: Asked, log: logging.Logger) -> int:
     return EXIT_RETRY
 
 
-def tasks_of(size: str) -> list[Task]:
+def tasks_of(size: str) -> list[NodeTask]:
     """The stages of one size, in their order."""
-    return [Task(stage, size) for stage in STAGES]
+    return [NodeTask(stage, size) for stage in STAGES]
 
 
 def open_payload(log: logging.Logger) -> Chain:
@@ -153,7 +153,7 @@ def _run_size(chain: Chain, size: str, clock: Clock, log: logging.Logger) -> str
     return ""
 
 
-def log_of(task: Task) -> Path:
+def log_of(task: NodeTask) -> Path:
     """Where a stage's log goes, all attempts one after the other."""
     return LOGS / f"{task.title.replace('@', '.')}.log"
 

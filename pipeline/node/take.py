@@ -9,17 +9,17 @@ import tempfile
 from pathlib import Path
 
 from models.weights_note import WEIGHTS, read_note
-from pipeline.node.chain import Task, read_chain
+from pipeline.node.chain import NodeTask, read_chain
 from pipeline.node.identity import hash_code, identify, require_same
 from pipeline.node.pieces import RESULTS, read_pieces
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json, replace_path, sha256_file
-from pipeline.shared.params.file import Study
+from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.running.work_folder import METRICS
 from pipeline.shared.tracking.record import record_study
 
 
-def take(study: Study, folder: Path, log: logging.Logger, *, other_code: bool) -> None:
+def take(study: ActiveStudy, folder: Path, log: logging.Logger, *, other_code: bool) -> None:
     """Put what the node finished into data/<profile> and record it as if it had run here.
 
     Raises:
@@ -37,8 +37,8 @@ def take(study: Study, folder: Path, log: logging.Logger, *, other_code: bool) -
 
 
 def put_results(
-    study: Study, folder: Path, log: logging.Logger, *, other_code: bool = False
-) -> list[Task]:
+    study: ActiveStudy, folder: Path, log: logging.Logger, *, other_code: bool = False
+) -> list[NodeTask]:
     """Publish the results where dvc.yaml wants them; returns the stages, in their order.
 
     Raises:
@@ -96,7 +96,7 @@ def _has_weights_of(entry: Path, out: Path, source: Path) -> bool:
     return bool(sha256_file(present) == read_json(source / METRICS)["model_sha256"])
 
 
-def _commit(tasks: list[Task]) -> None:
+def _commit(tasks: list[NodeTask]) -> None:
     """Have DVC record what is there as the stages' outcome.
 
     Raises:

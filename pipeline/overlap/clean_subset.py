@@ -18,13 +18,13 @@ from pipeline.overlap.difference import (
     NO_DIFFERENCE,
     Chosen,
     Difference,
-    Draws,
     Terms,
     cluster_numbers,
     difference,
     terms_of,
 )
 from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.scores.confidence import surest
 from pipeline.shared.scores.results import read_results, read_scores
 

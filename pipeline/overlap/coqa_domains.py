@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.overlap.difference import (
-    Draws,
     cluster_numbers,
     difference,
     terms_of,
 )
+from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.scores.results import read_results, read_scores
 
 HELD = {"any 8-gram": 0.0, "over half": 50.0}

@@ -12,16 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.shared.scores.bootstrap import Floats, Statistic, draw_sums, interval, sum_by_cluster
+from pipeline.shared.scores.bleu import bleu, bleu_counts
+from pipeline.shared.scores.bootstrap import (
+    Draws,
+    Floats,
+    Statistic,
+    draw_sums,
+    interval,
+    sum_by_cluster,
+)
+from pipeline.shared.scores.metrics import mean, ratio_metric
 
 Chosen = npt.NDArray[np.bool_]
-
-
-class Draws(NamedTuple):
-    """How intervals are drawn."""
-
-    samples: int
-    seed: int
 
 
 class Terms(NamedTuple):
@@ -52,16 +54,16 @@ NO_DIFFERENCE = Difference(math.nan, math.nan, math.nan)
 
 def terms_of(metric: str, scores: pd.DataFrame) -> Terms | None:
     """The sums that `metric` follows from, or None where it follows from none."""
-    if (metric == "perplexity" or metric.startswith("bits_per_")) and "loss_nats" in scores:
-        columns = scores[["loss_nats", "num_units"]].to_numpy(dtype=np.float64)
-        return Terms(columns, _perplexity if metric == "perplexity" else _bits)
     if metric == "bleu" and {"translation", "reference"} <= set(scores):
-        return Terms(_bleu_counts(scores), _bleu)
-    column = metric if metric in scores else metric.replace("accuracy", "correct")
-    if column not in scores:
+        return _bleu_terms(scores)
+    found = ratio_metric(metric)
+    names = [name for name in (found.numerator, found.denominator) if name]
+    if not set(names) <= set(scores):
         return None
-    values = scores[column].to_numpy(dtype=np.float64)
-    return Terms(np.stack([values, np.ones_like(values)], axis=1), _ratio)
+    columns = scores[names].to_numpy(dtype=np.float64)
+    if not found.denominator:
+        columns = np.hstack([columns, np.ones_like(columns)])
+    return Terms(columns, lambda sums: found.of_ratio(mean(sums)))
 
 
 def difference(
@@ -96,47 +98,8 @@ def cluster_numbers(scores: pd.DataFrame) -> npt.NDArray[np.int64]:
     return np.asarray(pd.factorize(scores["cluster"])[0], np.int64)
 
 
-def _ratio(sums: Floats) -> Floats:
-    nothing = np.full(len(sums), np.nan)
-    return np.asarray(np.divide(sums[:, 0], sums[:, 1], out=nothing, where=sums[:, 1] > 0))
-
-
-def _perplexity(sums: Floats) -> Floats:
-    return np.asarray(np.exp(_ratio(sums)))
-
-
-def _bits(sums: Floats) -> Floats:
-    return _ratio(sums) / math.log(2)
-
-
-_ORDERS = 4
-
-
-def _bleu_counts(scores: pd.DataFrame) -> Floats:
-    """Lengths, matches and n-grams by order, of each translation: what BLEU adds up."""
+def _bleu_terms(scores: pd.DataFrame) -> Terms:
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU()
-    pairs = zip(scores["translation"], scores["reference"], strict=True)
-    found = [metric.corpus_score([translation], [[reference]]) for translation, reference in pairs]
-    return np.array(
-        [[one.sys_len, one.ref_len, *one.counts, *one.totals] for one in found], np.float64
-    )
-
-
-def _bleu(sums: Floats) -> Floats:
-    return np.array([_corpus_bleu(row) if row[1] else math.nan for row in sums])
-
-
-def _corpus_bleu(row: Floats) -> float:
-    from sacrebleu.metrics.bleu import BLEU
-
-    score = BLEU.compute_bleu(
-        correct=row[2 : 2 + _ORDERS].tolist(),
-        total=row[2 + _ORDERS :].tolist(),
-        sys_len=int(row[0]),
-        ref_len=int(row[1]),
-        smooth_method="exp",  # as a reported score has it: sacrebleu's own default
-        max_ngram_order=_ORDERS,
-    )
-    return float(score.score)
+    columns = bleu_counts(BLEU(), list(scores["translation"]), list(scores["reference"]))
+    return Terms(columns, lambda sums: np.where(sums[:, -1] > 0, bleu(sums), np.nan))

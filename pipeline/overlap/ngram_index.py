@@ -30,7 +30,7 @@ _ABOUT = "index.json"
 Numbers = npt.NDArray[np.int64]
 
 
-class Range(NamedTuple):
+class HashRange(NamedTuple):
     """What one range of hashes holds."""
 
     ngrams: int
@@ -51,9 +51,9 @@ class MergeRange:
     out: Path
     notes: Path
 
-    def __call__(self, number: int) -> Range:
+    def __call__(self, number: int) -> HashRange:
         """Write the range's pairs, unless an earlier attempt did."""
-        return Range(**once(self.notes / f"{number:05d}.json", lambda: self._merge(number)))
+        return HashRange(**once(self.notes / f"{number:05d}.json", lambda: self._merge(number)))
 
     def _merge(self, number: int) -> dict[str, int]:
         hashes: list[Hashes] = [np.empty(0, np.uint64)]

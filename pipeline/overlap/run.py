@@ -13,7 +13,6 @@ import pandas as pd
 from pipeline.overlap.clean_subset import clean_subset
 from pipeline.overlap.copied import copied_spans, summarise_spans
 from pipeline.overlap.coqa_domains import coqa_domains
-from pipeline.overlap.difference import Draws
 from pipeline.overlap.figure5 import figure5, summarise
 from pipeline.overlap.highest import highest_overlap
 from pipeline.overlap.ngram_index import NgramIndex, leave_out_index
@@ -40,6 +39,7 @@ from pipeline.shared.formats.documents import list_shards
 from pipeline.shared.formats.training_documents import read_training_documents
 from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.stage import Stage
+from pipeline.shared.scores.bootstrap import Draws
 
 
 def run(stage: Stage) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Drop(NamedTuple):
     num_items: int
 
 
-class Step(NamedTuple):
+class ChainStep(NamedTuple):
     """One step of the funnel."""
 
     name: str
@@ -37,7 +37,7 @@ class Cost(NamedTuple):
     attempts: int
 
 
-def funnel(study: Study) -> list[Step]:
+def funnel(study: Study) -> list[ChainStep]:
     """The steps from links, or from a ready corpus, to training documents."""
     found = {key: study.stages[name].get(key) for name, key in _COUNTS}
     counts = {key: value for key, value in found.items() if value is not None}
@@ -48,7 +48,7 @@ _COUNTS = (("links", "links"), ("crawl", "fetch"), ("extract", "extract"), ("ext
 """Stage and key of its counts; a study from links has others than one of a ready corpus."""
 
 
-def _web_steps(metrics: Mapping[str, Any]) -> Iterator[Step]:
+def _web_steps(metrics: Mapping[str, Any]) -> Iterator[ChainStep]:
     if "links" in metrics:
         links = metrics["links"]
         yield _step("Links of submissions", links["submissions"], "links", links, "kept")
@@ -69,7 +69,7 @@ def _web_steps(metrics: Mapping[str, Any]) -> Iterator[Step]:
         yield _step("Corpus read", sum(reasons.values()), "documents", reasons, "document")
 
 
-def _dedup_steps(metrics: Mapping[str, Any]) -> Iterator[Step]:
+def _dedup_steps(metrics: Mapping[str, Any]) -> Iterator[ChainStep]:
     counts = dict(metrics["removed_by_reason"])
     if metrics.get("eval_mode") == "report":
         counts.pop("eval_overlap", None)  # told, not removed
@@ -77,11 +77,11 @@ def _dedup_steps(metrics: Mapping[str, Any]) -> Iterator[Step]:
     yield _step("De-duplicated", metrics["documents"], "documents", counts, "kept")
 
 
-def _step(name: str, came_in: int, unit: str, counts: Mapping[str, int], kept_as: str) -> Step:
+def _step(name: str, came_in: int, unit: str, counts: Mapping[str, int], kept_as: str) -> ChainStep:
     totals = {"submissions", kept_as}
     drops = [Drop(reason, n) for reason, n in counts.items() if reason not in totals and n > 0]
     drops.sort(key=lambda drop: (-drop.num_items, drop.reason))
-    return Step(name, came_in, counts.get(kept_as, 0), unit, drops)
+    return ChainStep(name, came_in, counts.get(kept_as, 0), unit, drops)
 
 
 def splits(study: Study) -> pd.DataFrame:

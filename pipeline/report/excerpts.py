@@ -34,7 +34,7 @@ class Sample(NamedTuple):
     by_size: dict[str, str]
 
 
-class Answer(NamedTuple):
+class ShownAnswer(NamedTuple):
     """One example with what the model made of it."""
 
     asked: str
@@ -48,7 +48,7 @@ class AnswerSet(NamedTuple):
     """Examples of one set."""
 
     title: str
-    answers: list[Answer]
+    answers: list[ShownAnswer]
 
 
 def samples(study: Study) -> list[Sample]:
@@ -96,8 +96,8 @@ def answer_sets(study: Study) -> list[AnswerSet]:
 
 
 def _answers(
-    scored: pd.DataFrame, path: Path, show: Callable[[Example, Mapping[str, Any]], Answer]
-) -> list[Answer]:
+    scored: pd.DataFrame, path: Path, show: Callable[[Example, Mapping[str, Any]], ShownAnswer]
+) -> list[ShownAnswer]:
     places = [len(scored) * n // NUM_ANSWERS for n in range(min(NUM_ANSWERS, len(scored)))]
     rows = {
         str(row["id"]): {str(name): value for name, value in row.items()}
@@ -107,49 +107,51 @@ def _answers(
     return [show(example, rows[example.id]) for example in examples]
 
 
-def _conversation(example: Example, row: Mapping[str, Any]) -> Answer:
+def _conversation(example: Example, row: Mapping[str, Any]) -> ShownAnswer:
     passage = example.context.split("\n\nQ:")[0]
     asked = f"{_begin(passage)}\n\nQ: {example.target}"
-    return Answer(asked, row["answer"], example.references[0], f"F1 {100 * row['f1']:.0f} %")
+    return ShownAnswer(asked, row["answer"], example.references[0], f"F1 {100 * row['f1']:.0f} %")
 
 
-def _question(example: Example, row: Mapping[str, Any]) -> Answer:
+def _question(example: Example, row: Mapping[str, Any]) -> ShownAnswer:
     wanted = " / ".join(dict.fromkeys(example.references))
     confidence = f"{_right(row['correct'])}, confidence {100 * row['confidence']:.1f} %"
-    return Answer(row["question"], row["answer"], wanted, confidence)
+    return ShownAnswer(row["question"], row["answer"], wanted, confidence)
 
 
-def _summary(example: Example, row: Mapping[str, Any]) -> Answer:
+def _summary(example: Example, row: Mapping[str, Any]) -> ShownAnswer:
     score = f"mean ROUGE F1 {100 * row['rouge_average']:.0f} %"
-    return Answer(_begin(example.context), row["summary"], _begin(example.references[0]), score)
+    return ShownAnswer(
+        _begin(example.context), row["summary"], _begin(example.references[0]), score
+    )
 
 
-def _translation(example: Example, row: Mapping[str, Any]) -> Answer:
+def _translation(example: Example, row: Mapping[str, Any]) -> ShownAnswer:
     score = f"BLEU of the sentence {row['sentence_bleu']:.0f}"
-    return Answer(example.context, row["translation"], row["reference"], score)
+    return ShownAnswer(example.context, row["translation"], row["reference"], score)
 
 
-def _cloze(example: Example, row: Mapping[str, Any]) -> Answer:
+def _cloze(example: Example, row: Mapping[str, Any]) -> ShownAnswer:
     said = example.choices[int(row["predicted"])]
     asked = f"{_end(example.context)}\n{example.target.replace(_BLANK, '_____')}"
-    return Answer(asked, said, example.choices[example.answer], _right(row["correct"]))
+    return ShownAnswer(asked, said, example.choices[example.answer], _right(row["correct"]))
 
 
-def _pronoun(example: Example, row: Mapping[str, Any]) -> Answer:
+def _pronoun(example: Example, row: Mapping[str, Any]) -> ShownAnswer:
     right = row["correct_partial"] > 0
     other = [choice for n, choice in enumerate(example.choices) if n != example.answer]
     wanted = example.choices[example.answer]
     asked = f"{example.context}_____{example.target}"
-    return Answer(asked, wanted if right else other[0], wanted, _right(right))
+    return ShownAnswer(asked, wanted if right else other[0], wanted, _right(right))
 
 
-def _last_word(example: Example, row: Mapping[str, Any]) -> Answer:
+def _last_word(example: Example, row: Mapping[str, Any]) -> ShownAnswer:
     probability = f"probability of the word {math.exp(-row['loss_nats']):.2g}"
     said = example.target if row["correct"] > 0 else "another word"
-    return Answer(f"{_end(example.context)} _____", said, example.target, probability)
+    return ShownAnswer(f"{_end(example.context)} _____", said, example.target, probability)
 
 
-_SHOWN: dict[str, Callable[[Example, Mapping[str, Any]], Answer]] = {
+_SHOWN: dict[str, Callable[[Example, Mapping[str, Any]], ShownAnswer]] = {
     "last_word": _last_word,
     "cloze": _cloze,
     "pronoun": _pronoun,

@@ -27,7 +27,7 @@ _SIDES: tuple[Side, Side] = ("left", "right")
 _MEASURED = {"lede3": "Lede-3", "random3": "Random-3"}  # here, on the same articles
 
 
-class Line(NamedTuple):
+class FigureLine(NamedTuple):
     """A metric to draw over the sizes."""
 
     metric: str
@@ -41,14 +41,17 @@ class Panel(NamedTuple):
     eval_set: str
     title: str
     unit: str
-    lines: list[Line]
+    lines: list[FigureLine]
 
 
 def draw_figure1(study: Study, folder: Path) -> None:
     """Four tasks, with the baselines that were measured on the same examples."""
     figure, (coqa, wmt, summary, questions) = panels(4, width=11.6, height=3.1)
-    f1, bleu, exact = (Line(metric, "", TEST) for metric in ("f1", "bleu", "exact_match"))
-    hints = [Line("rouge_average", "TL;DR:", TEST), Line("no_hint_rouge_average", "no hint", TRAIN)]
+    f1, bleu, exact = (FigureLine(metric, "", TEST) for metric in ("f1", "bleu", "exact_match"))
+    hints = [
+        FigureLine("rouge_average", "TL;DR:", TEST),
+        FigureLine("no_hint_rouge_average", "no hint", TRAIN),
+    ]
     _draw_panel(study, coqa, Panel("coqa", "Reading comprehension", "CoQA F1 (%)", [f1]))
     _draw_panel(study, wmt, Panel("wmt14_fr_en", "Translation", "Fr-En BLEU", [bleu]))
     if _draw_panel(study, summary, Panel("cnn_dm", "Summarisation", "mean ROUGE F1 (%)", hints)):
@@ -66,7 +69,7 @@ def draw_figure2(study: Study, folder: Path) -> None:
     figure, axes = panels(2, width=7.4, height=3.2)
     names = {"cbt_cn": "Common nouns", "cbt_ne": "Named entities"}
     for axis, (eval_set, title) in zip(axes, names.items(), strict=True):
-        panel = Panel(eval_set, title, "accuracy (%)", [Line("accuracy", "", TEST)])
+        panel = Panel(eval_set, title, "accuracy (%)", [FigureLine("accuracy", "", TEST)])
         if _draw_panel(study, axis, panel):
             _draw_level(axis, 10.0, "chance", ":")
     save(figure, folder, "figure2")
@@ -76,8 +79,8 @@ def draw_figure3(study: Study, folder: Path) -> None:
     """Winograd schemas; two candidates, so chance is 50 %."""
     figure, (axes,) = panels(width=5.2, height=3.2)
     lines = [
-        Line("accuracy_partial", "partial scoring", TEST),
-        Line("accuracy_full", "full scoring", TRAIN),
+        FigureLine("accuracy_partial", "partial scoring", TEST),
+        FigureLine("accuracy_full", "full scoring", TRAIN),
     ]
     if _draw_panel(study, axes, Panel("winograd", "Winograd schemas", "accuracy (%)", lines)):
         _draw_level(axes, 50.0, "chance", ":")
@@ -123,7 +126,7 @@ def _mark_gaps(study: Study, axes: Axes, eval_set: str, metric: str) -> None:
             )
 
 
-def _draw_line(study: Study, axes: Axes, eval_set: str, line: Line) -> bool:
+def _draw_line(study: Study, axes: Axes, eval_set: str, line: FigureLine) -> bool:
     scale = factor(line.metric)
     points = []
     for size in study.sizes:

@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.sample_web.prose import Block
-from pipeline.sample_web.reading import Reading, Section
-from pipeline.sample_web.sources import Source
+from pipeline.sample_web.prose import TextBlock
+from pipeline.sample_web.reading import DocSection, Reading
+from pipeline.sample_web.sources import PackageSource
 from pipeline.shared.running.progress import Progress
 from pipeline.shared.text.ngrams import combine_lengths
 from pipeline.shared.text.words import hash_texts
@@ -33,13 +33,13 @@ class Article:
     """Unique, e.g. `torch.nn.modules.linear.Linear`; ` (2)` follows where it is a second part."""
     package: str
     title: str
-    sections: list[Section]
+    sections: list[DocSection]
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[TextBlock]:
         """All blocks, the name of each section before it as a heading."""
         for section in self.sections:
             if section.name and section.name != self.title:
-                yield Block("heading", section.name)
+                yield TextBlock("heading", section.name)
             yield from section.blocks
 
     @property
@@ -53,7 +53,7 @@ class Article:
         return self.name.partition(" (")[0]
 
 
-def block_text(block: Block) -> str:
+def block_text(block: TextBlock) -> str:
     """A block as running text."""
     return f"{block.term}: {block.text}" if block.term else block.text
 
@@ -65,7 +65,7 @@ class RepeatFilter:
         self._seen: set[int] = set()
         self.num_repeated = 0
 
-    def keep_new(self, sections: Sequence[list[Block]]) -> Iterator[list[Block]]:
+    def keep_new(self, sections: Sequence[list[TextBlock]]) -> Iterator[list[TextBlock]]:
         """Of each section's blocks those with something new to say, and their headings and code."""
         hashes = _hash_runs([b for blocks in sections for b in blocks if b.kind not in _ASIDE])
         for blocks in sections:
@@ -79,7 +79,7 @@ class RepeatFilter:
         return bool(hashes) and 2 * known < len(hashes)
 
 
-def _hash_runs(blocks: Sequence[Block]) -> Iterator[list[int]]:
+def _hash_runs(blocks: Sequence[TextBlock]) -> Iterator[list[int]]:
     """Hashes of each block's runs of words; a block of fewer words is one run by itself.
 
     All blocks together: numpy's calls take longer than what they do for one.
@@ -93,9 +93,9 @@ def _hash_runs(blocks: Sequence[Block]) -> Iterator[list[int]]:
         start = end
 
 
-def _without_orphans(blocks: list[Block]) -> list[Block]:
+def _without_orphans(blocks: list[TextBlock]) -> list[TextBlock]:
     """Without headings that head nothing and code that no text introduces."""
-    kept: list[Block] = []
+    kept: list[TextBlock] = []
     for block in blocks:
         if block.kind == "code" and (not kept or kept[-1].kind in _ASIDE):
             continue
@@ -141,11 +141,11 @@ def _all_articles(
 ) -> Iterator[Article]:
     for reading in readings:
         left_out.update(reading.left_out)
-        small: dict[tuple[str, str], list[Section]] = defaultdict(list)
+        small: dict[tuple[str, str], list[DocSection]] = defaultdict(list)
         for source, sections in reading.modules:
             kept = repeats.keep_new([section.blocks for section in sections])
             fresh = [
-                Section(section.owner, section.name, blocks)
+                DocSection(section.owner, section.name, blocks)
                 for section, blocks in zip(sections, kept, strict=True)
                 if blocks
             ]
@@ -156,13 +156,13 @@ def _all_articles(
 
 
 def _module_articles(
-    source: Source,
-    sections: list[Section],
-    small: dict[tuple[str, str], list[Section]],
+    source: PackageSource,
+    sections: list[DocSection],
+    small: dict[tuple[str, str], list[DocSection]],
     left_out: Counter[str],
 ) -> Iterator[Article]:
     """One article for each class with enough to say, one for the rest of the module."""
-    groups: dict[str, list[Section]] = defaultdict(list)
+    groups: dict[str, list[DocSection]] = defaultdict(list)
     for section in sections:
         groups[section.owner.partition(".")[0]].append(section)
     rest = groups.pop("", [])
@@ -179,13 +179,13 @@ def _module_articles(
         small[source.package, source.module.rpartition(".")[0] or source.package] += rest
 
 
-def _num_words(sections: list[Section]) -> int:
+def _num_words(sections: list[DocSection]) -> int:
     return sum(section.num_words for section in sections)
 
 
 def _split(article: Article, left_out: Counter[str]) -> Iterator[Article]:
     """Parts of at most `_MOST_WORDS` words; too small or mostly code: counted instead."""
-    part: list[Section] = []
+    part: list[DocSection] = []
     for section in [*_short_sections(article.sections), None]:
         if section is not None and (
             not part or _num_words(part) + section.num_words <= _MOST_WORDS
@@ -201,22 +201,22 @@ def _split(article: Article, left_out: Counter[str]) -> Iterator[Article]:
         part = [section] if section is not None else []
 
 
-def _short_sections(sections: Iterable[Section]) -> Iterator[Section]:
+def _short_sections(sections: Iterable[DocSection]) -> Iterator[DocSection]:
     """The sections, those longer than a page cut between blocks."""
     for section in sections:
-        blocks: list[Block] = []
+        blocks: list[TextBlock] = []
         size = 0
         for block in section.blocks:
             words = len(block.text.split())
             if blocks and size + words > _MOST_WORDS and block.kind != "code":
-                yield Section(section.owner, section.name, blocks)
+                yield DocSection(section.owner, section.name, blocks)
                 blocks, size = [], 0
             blocks.append(block)
             size += words
-        yield Section(section.owner, section.name, blocks)
+        yield DocSection(section.owner, section.name, blocks)
 
 
-def _code_fraction(sections: list[Section]) -> float:
+def _code_fraction(sections: list[DocSection]) -> float:
     blocks = [block for section in sections for block in section.blocks]
     code = sum(len(block.text) for block in blocks if block.kind == "code")
     return code / max(1, sum(len(block.text) for block in blocks))

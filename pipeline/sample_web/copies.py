@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from pipeline.sample_web.articles import Article
-from pipeline.sample_web.prose import Block
+from pipeline.sample_web.prose import TextBlock
 from pipeline.shared.text.ngrams import NgramHasher
 from pipeline.shared.text.words import split_words
 
@@ -59,5 +59,5 @@ def plant(article: Article, passage: str, random: Random) -> Article:
     blocks = random.choice(sections).blocks
     place = random.randrange(len(blocks) + 1)
     parts = [part for part in passage.split("\n") if part.strip()]
-    blocks[place:place] = [Block("paragraph", part.strip()) for part in parts]
+    blocks[place:place] = [TextBlock("paragraph", part.strip()) for part in parts]
     return replace(article, sections=sections)

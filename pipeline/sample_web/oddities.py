@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.sample_web.pages import Truth
-from pipeline.shared.web.server import Answer
+from pipeline.shared.web.server import PageReply
 
 ODD_HOST = "www.attic.test"
 CRAWL_DELAY_HOST = "www.slowcoach.test"
@@ -32,7 +32,7 @@ PRIVATE_TARGETS = (
 )
 
 
-class Row(NamedTuple):
+class OddPage(NamedTuple):
     """One line of site.parquet; see `pipeline.shared.web.server.SITE_SCHEMA`."""
 
     host: str
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 class Oddity(NamedTuple):
     """A row and the truth about it; without a truth it is not a page to link to."""
 
-    row: Row
+    row: OddPage
     truth: Truth | None
 
 
@@ -67,21 +67,21 @@ def make_oddities(hosts: Sequence[str], urls: Sequence[str], text: str) -> Itera
     )
 
 
-def _odd(kind: str, path: str, answer: Answer, of: str = "", host: str = ODD_HOST) -> Oddity:
-    return Oddity(Row(host, path, *answer), Truth(f"http://{host}{path}", kind, of))
+def _odd(kind: str, path: str, answer: PageReply, of: str = "", host: str = ODD_HOST) -> Oddity:
+    return Oddity(OddPage(host, path, *answer), Truth(f"http://{host}{path}", kind, of))
 
 
-def _hidden(path: str, answer: Answer) -> Oddity:
+def _hidden(path: str, answer: PageReply) -> Oddity:
     """A step on the way that nobody links to."""
-    return Oddity(Row(ODD_HOST, path, *answer), None)
+    return Oddity(OddPage(ODD_HOST, path, *answer), None)
 
 
-def _redirect(location: str, status: int = 302) -> Answer:
-    return Answer(status, _HTML, location, b"", "")
+def _redirect(location: str, status: int = 302) -> PageReply:
+    return PageReply(status, _HTML, location, b"", "")
 
 
-def _page(body: bytes, behaviour: str = "", *, status: int = 200, kind: str = _HTML) -> Answer:
-    return Answer(status, kind, "", body, behaviour)
+def _page(body: bytes, behaviour: str = "", *, status: int = 200, kind: str = _HTML) -> PageReply:
+    return PageReply(status, kind, "", body, behaviour)
 
 
 def _robots(hosts: Sequence[str]) -> Iterator[Oddity]:
@@ -96,7 +96,9 @@ def _robots(hosts: Sequence[str]) -> Iterator[Oddity]:
         elif number % 3 == 0:
             extra = f"Sitemap: http://{host}/sitemap.xml\n\nUser-agent: BadBot\nDisallow: /\n"
         status, body = (500, "") if host == ROBOTS_ERROR_HOST else (200, rules + extra)
-        yield Oddity(Row(host, "/robots.txt", status, "text/plain", "", body.encode(), ""), None)
+        yield Oddity(
+            OddPage(host, "/robots.txt", status, "text/plain", "", body.encode(), ""), None
+        )
 
 
 def _redirects(urls: Sequence[str]) -> Iterator[Oddity]:

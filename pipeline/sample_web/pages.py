@@ -25,7 +25,7 @@ TRUTH_SCHEMA = pa.schema([
 ])
 
 
-class Passage(NamedTuple):
+class PagePart(NamedTuple):
     """A held-out text that an evaluation file asks about."""
 
     set: str
@@ -48,7 +48,7 @@ class Truth(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Page:
+class SitePage:
     """A page with an article on it."""
 
     host: str

@@ -22,9 +22,9 @@ from pipeline.sample_web.oddities import (
     ROBOTS_ERROR_HOST,
     STORIES_DOMAIN,
 )
-from pipeline.sample_web.pages import Page, Passage
-from pipeline.sample_web.prose import Block
-from pipeline.sample_web.reading import Section
+from pipeline.sample_web.pages import PagePart, SitePage
+from pipeline.sample_web.prose import TextBlock
+from pipeline.sample_web.reading import DocSection
 
 # Of the pages: one in so many plays the role instead of being an original.
 _ROLES = {
@@ -54,11 +54,13 @@ _BLOGS = tuple(
 _NEWS = frozenset(_BLOGS[4:])
 
 
-def plan_pages(articles: Sequence[Article], passages: Sequence[Passage], seed: int) -> list[Page]:
+def plan_pages(
+    articles: Sequence[Article], passages: Sequence[PagePart], seed: int
+) -> list[SitePage]:
     """Every page with an article: each article once, then copies, then foreign pages."""
     order = shuffled(articles, lambda article: article.name, seed, "roles")
     roles = _roles(len(order), len(passages))
-    pages: list[Page] = []
+    pages: list[SitePage] = []
     waiting = list(passages)
     for article, role in zip(order, roles, strict=True):
         if role == "planted":
@@ -78,23 +80,23 @@ def _roles(num_articles: int, num_planted: int) -> list[str]:
     return (roles + ["original"] * num_articles)[:num_articles]
 
 
-def _page(article: Article, role: str, seed: int) -> Page:
+def _page(article: Article, role: str, seed: int) -> SitePage:
     host, template = _place(article, seed)
     path = f"/{_slug(article.name)}.html"
     link = role if role in _LINK_ROLES else ""
     match role:
         case "wikipedia" | "wikipedia_mirror":
             host = "en.wikipedia.test" if role == "wikipedia" else "www.freewiki-mirror.test"
-            return Page(host, f"/wiki/{_slug(article.name)}", article, role, "wiki")
+            return SitePage(host, f"/wiki/{_slug(article.name)}", article, role, "wiki")
         case "disallowed":
-            return Page(host, DISALLOWED + path.lstrip("/"), article, role, template)
+            return SitePage(host, DISALLOWED + path.lstrip("/"), article, role, template)
         case "crawl_delay":
-            return Page(CRAWL_DELAY_HOST, path, article, "original", template)
+            return SitePage(CRAWL_DELAY_HOST, path, article, "original", template)
         case "robots_error":
-            return Page(ROBOTS_ERROR_HOST, path, article, "disallowed", template)
+            return SitePage(ROBOTS_ERROR_HOST, path, article, "disallowed", template)
         case "too_short":
-            return Page(host, path, _shortened(article), role, template)
-    return Page(host, path, article, "original", template, link=link)
+            return SitePage(host, path, _shortened(article), role, template)
+    return SitePage(host, path, article, "original", template, link=link)
 
 
 def _place(article: Article, seed: int) -> tuple[str, str]:
@@ -114,12 +116,12 @@ def _shortened(article: Article) -> Article:
     section = article.sections[0]
     block = next((b for b in section.blocks if b.kind != "heading"), section.blocks[0])
     text = " ".join(block.text.split()[:20])
-    return replace(article, sections=[section._replace(blocks=[Block("paragraph", text)])])
+    return replace(article, sections=[section._replace(blocks=[TextBlock("paragraph", text)])])
 
 
-def _planted(article: Article, passage: Passage, seed: int) -> Page:
+def _planted(article: Article, passage: PagePart, seed: int) -> SitePage:
     host, template = _place(article, seed)
-    return Page(
+    return SitePage(
         host,
         f"/{_slug(article.name)}.html",
         plant(article, passage.text, generator(seed, "plant", article.name)),
@@ -131,7 +133,7 @@ def _planted(article: Article, passage: Passage, seed: int) -> Page:
     )
 
 
-def _encoded(page: Page, seed: int) -> Page:
+def _encoded(page: SitePage, seed: int) -> SitePage:
     """The page in an old encoding, now and then, where its text is more than ASCII."""
     text = page.article.text
     if text.isascii() or page.kind != "original" or chance(seed, "encoding", page.url) > 0.2:
@@ -145,7 +147,7 @@ def _encoded(page: Page, seed: int) -> Page:
     return page
 
 
-def _copies(originals: list[Page], seed: int) -> Iterator[Page]:
+def _copies(originals: list[SitePage], seed: int) -> Iterator[SitePage]:
     """Copies on other hosts in other templates."""
     for kind, one_in in _ONE_COPY_IN.items():
         long = [page for page in originals if len(page.article.text) >= _LEAST_COPIED]
@@ -157,7 +159,7 @@ def _copies(originals: list[Page], seed: int) -> Iterator[Page]:
             if kind == "near_duplicate":
                 random = generator(seed, kind, page.url)
                 article = near_duplicate(article, random.uniform(0.86, 0.95), random)
-            yield Page(
+            yield SitePage(
                 host,
                 f"/{kind.partition('_')[0]}/{_slug(article.name)}.html",
                 article,
@@ -168,14 +170,14 @@ def _copies(originals: list[Page], seed: int) -> Iterator[Page]:
             )
 
 
-def _foreign(seed: int) -> Iterator[Page]:
+def _foreign(seed: int) -> Iterator[SitePage]:
     """Pages that are not English, written for this web."""
     for language, stories in STORIES.items():
         for title, *paragraphs in stories:
-            blocks = [Block("paragraph", text) for text in paragraphs]
-            article = Article(f"{language}.{title}", language, title, [Section("", "", blocks)])
+            blocks = [TextBlock("paragraph", text) for text in paragraphs]
+            article = Article(f"{language}.{title}", language, title, [DocSection("", "", blocks)])
             host = f"{language}{STORIES_DOMAIN}"
-            yield Page(
+            yield SitePage(
                 host, f"/{quote(title)}", article, "non_english",
                 pick(("blog", "news"), seed, title), language=language,
             )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 Kind = Literal["heading", "paragraph", "item", "definition", "code"]
 
 
-class Block(NamedTuple):
+class TextBlock(NamedTuple):
     """One block of a page."""
 
     kind: Kind
@@ -41,9 +41,9 @@ _GOOGLE_TERM = re.compile(r"(\*{0,2}\w[\w.]*(?: ?\([^()]*(?:\([^()]*\))?[^()]*\)
 _SECTION = re.compile(r"(?:#{1,6} +(?P<markdown>\S.*?) *#*|(?P<google>[A-Z][a-z]+(?: [a-z]+)?):)$")
 
 
-def read_blocks(text: str, left_out: Counter[str]) -> list[Block]:
+def read_blocks(text: str, left_out: Counter[str]) -> list[TextBlock]:
     """The blocks of a docstring or long description; counts in `left_out` what is left out."""
-    blocks: list[Block] = []
+    blocks: list[TextBlock] = []
     code_indent = -1  # of the block that announced code, while that code lasts
     for lines in _chunks(text.expandtabs().splitlines()):
         indent = _indent(lines[0])
@@ -85,20 +85,20 @@ def _opens_code(lines: list[str]) -> bool:
     return lines[-1].rstrip().endswith("::")
 
 
-def _add_code(blocks: list[Block], lines: list[str], left_out: Counter[str]) -> None:
+def _add_code(blocks: list[TextBlock], lines: list[str], left_out: Counter[str]) -> None:
     """Append code to the block of code before it, if both together are short enough."""
     base = min(_indent(line) for line in lines if line.strip())
     text = "\n".join(line[base:].rstrip() for line in lines)
     if len(lines) > _MOST_CODE_LINES or not blocks or blocks[-1].kind == "code":
         left_out["code"] += 1
     else:
-        blocks.append(Block("code", text))
+        blocks.append(TextBlock("code", text))
 
 
-def _read_chunk(lines: list[str], left_out: Counter[str]) -> list[Block]:
+def _read_chunk(lines: list[str], left_out: Counter[str]) -> list[TextBlock]:
     first = lines[0].strip()
     if first.startswith((">>>", "$ ", "```", "In [")):
-        blocks: list[Block] = [Block("paragraph", "")]
+        blocks: list[TextBlock] = [TextBlock("paragraph", "")]
         inside = [line for line in lines if "```" not in line]
         if inside:
             _add_code(blocks, inside, left_out)
@@ -107,14 +107,14 @@ def _read_chunk(lines: list[str], left_out: Counter[str]) -> list[Block]:
         return _read_directive(lines, left_out)
     if len(lines) >= 2 and _UNDERLINE.match(lines[1].strip()):
         rest = lines[2:]
-        return [Block("heading", plain(first)), *(_read_chunk(rest, left_out) if rest else [])]
+        return [TextBlock("heading", plain(first)), *(_read_chunk(rest, left_out) if rest else [])]
     if _UNDERLINE.match(first) or _is_table(first):
         rest = lines[1:] if _UNDERLINE.match(first) else []
         left_out["table"] += not rest
         return _read_chunk(rest, left_out) if rest else []
     section = _SECTION.match(first)
     if section and (len(lines) == 1 or section["google"] is None or _is_deeper(lines)):
-        heading = Block("heading", plain(section["markdown"] or section["google"]))
+        heading = TextBlock("heading", plain(section["markdown"] or section["google"]))
         return [heading, *(_read_chunk(lines[1:], left_out) if len(lines) > 1 else [])]
     return _read_listed(lines, left_out)
 
@@ -127,7 +127,7 @@ def _is_table(line: str) -> bool:
     return bool(re.match(r"\+[-=+]+\+|\||<|\[!\[|!\[|={3,} +=|-{3,} +-", line))
 
 
-def _read_directive(lines: list[str], left_out: Counter[str]) -> list[Block]:
+def _read_directive(lines: list[str], left_out: Counter[str]) -> list[TextBlock]:
     match = _DIRECTIVE.match(lines[0].strip())
     if not match or match[1] not in _PROSE_DIRECTIVES:
         left_out["directive"] += 1
@@ -137,11 +137,11 @@ def _read_directive(lines: list[str], left_out: Counter[str]) -> list[Block]:
         said = {"versionadded": "Added in version", "versionchanged": "Changed in version"}
         version, _, rest = text.partition(" ")
         lead = f"{said.get(match[1], 'Deprecated since version')} {version.rstrip(':.,')}"
-        return [Block("paragraph", f"{lead}: {plain(rest)}" if rest.strip() else f"{lead}.")]
+        return [TextBlock("paragraph", f"{lead}: {plain(rest)}" if rest.strip() else f"{lead}.")]
     return _block("paragraph", text, left_out)
 
 
-def _read_listed(lines: list[str], left_out: Counter[str]) -> list[Block]:
+def _read_listed(lines: list[str], left_out: Counter[str]) -> list[TextBlock]:
     """Items, fields and definitions where the lines begin so; else one paragraph."""
     base = min(_indent(line) for line in lines)
     heads = [number for number, line in enumerate(lines) if _indent(line) == base]
@@ -154,7 +154,7 @@ def _read_listed(lines: list[str], left_out: Counter[str]) -> list[Block]:
     has_terms = all(_is_definition(group) for group in groups)
     if not is_list and not has_terms:
         return _block("paragraph", " ".join(line.strip() for line in lines), left_out)
-    blocks: list[Block] = []
+    blocks: list[TextBlock] = []
     for group in groups:
         blocks += _read_group(group, blocks, left_out)
     return blocks
@@ -168,7 +168,9 @@ def _is_definition(group: list[str]) -> bool:
     return len(group) > 1 and len(first) < 100 and not first.endswith((".", ",", ":"))
 
 
-def _read_group(group: list[str], before: list[Block], left_out: Counter[str]) -> list[Block]:
+def _read_group(
+    group: list[str], before: list[TextBlock], left_out: Counter[str]
+) -> list[TextBlock]:
     first = group[0].strip()
     text = " ".join(line.strip() for line in group)
     if bullet := _BULLET.match(text):
@@ -186,7 +188,7 @@ def _read_group(group: list[str], before: list[Block], left_out: Counter[str]) -
     return _block("paragraph", text, left_out)
 
 
-def _block(kind: Kind, text: str, left_out: Counter[str], term: str = "") -> list[Block]:
+def _block(kind: Kind, text: str, left_out: Counter[str], term: str = "") -> list[TextBlock]:
     """The block if its text is prose, else nothing."""
     source = _FOOTNOTE.sub("", " ".join(text.split()))
     if source.endswith("::"):
@@ -195,7 +197,7 @@ def _block(kind: Kind, text: str, left_out: Counter[str], term: str = "") -> lis
     if not is_prose(cleaned):
         left_out["not_prose"] += 1
         return []
-    return [Block(kind, cleaned, plain(term), source if source != cleaned else "")]
+    return [TextBlock(kind, cleaned, plain(term), source if source != cleaned else "")]
 
 
 _FOOTNOTE = re.compile(r" ?\[[#\w]+\]_\b")

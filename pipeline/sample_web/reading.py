@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from pipeline.sample_web.docstrings import Entry, has_documentation, read_entries, read_topics
 from pipeline.sample_web.garbage import seldom_collected
-from pipeline.sample_web.prose import Block, read_blocks
-from pipeline.sample_web.sources import Source
+from pipeline.sample_web.prose import TextBlock, read_blocks
+from pipeline.sample_web.sources import PackageSource
 
 
-class Section(NamedTuple):
+class DocSection(NamedTuple):
     """The documentation of one thing."""
 
     owner: str
     """The class it belongs to, or ""."""
     name: str
-    blocks: list[Block]
+    blocks: list[TextBlock]
 
     @property
     def num_words(self) -> int:
@@ -30,17 +30,17 @@ class Section(NamedTuple):
 class Reading:
     """What was read from some files, and what was left out with its reason."""
 
-    modules: list[tuple[Source, list[Section]]] = field(default_factory=list)
+    modules: list[tuple[PackageSource, list[DocSection]]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
 @seldom_collected()
-def read_sources(sources: list[Source]) -> Reading:
+def read_sources(sources: list[PackageSource]) -> Reading:
     """The documentation of some files, block by block."""
     reading = Reading()
     for source in sources:
         sections = [
-            Section(entry.owner, entry.name, blocks)
+            DocSection(entry.owner, entry.name, blocks)
             for entry in _read_file(source, reading.left_out)
             if (blocks := read_blocks(entry.text, reading.left_out))
         ]
@@ -49,7 +49,7 @@ def read_sources(sources: list[Source]) -> Reading:
     return reading
 
 
-def _read_file(source: Source, left_out: Counter[str]) -> list[Entry]:
+def _read_file(source: PackageSource, left_out: Counter[str]) -> list[Entry]:
     content = source.path.read_bytes()
     if source.path.name == "METADATA":
         text = content.decode(errors="replace").partition("\n\n")[2]

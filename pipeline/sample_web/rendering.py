@@ -23,8 +23,8 @@ from markupsafe import Markup
 
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.garbage import seldom_collected
-from pipeline.sample_web.pages import Page
-from pipeline.sample_web.prose import Block, plain
+from pipeline.sample_web.pages import SitePage
+from pipeline.sample_web.prose import TextBlock, plain
 from pipeline.sample_web.templates import TEMPLATES
 
 _SPHINX_ROLES = (
@@ -65,12 +65,12 @@ class Neighbour(NamedTuple):
 
 
 @seldom_collected()
-def render_pages(jobs: list[tuple[Page, list[Neighbour]]]) -> list[Rendered]:
+def render_pages(jobs: list[tuple[SitePage, list[Neighbour]]]) -> list[Rendered]:
     """The HTML of some pages, in their order."""
     return [render_page(page, neighbours) for page, neighbours in jobs]
 
 
-def render_page(page: Page, neighbours: list[Neighbour]) -> Rendered:
+def render_page(page: SitePage, neighbours: list[Neighbour]) -> Rendered:
     """One page: its article inside its site's template, in its encoding."""
     body, used_docutils = render_article(page.article, as_rest=page.template == "docs")
     number = sum(page.article.name.encode())  # any number that stays the same
@@ -139,7 +139,7 @@ def render_article(article: Article, *, as_rest: bool) -> tuple[Markup, bool]:
     return Markup("\n".join(_to_html(block) for block in blocks)), False
 
 
-def _to_rest(block: Block) -> str:
+def _to_rest(block: TextBlock) -> str:
     text = block.source or _escape_rest(block.text)
     match block.kind:
         case "heading":
@@ -158,7 +158,7 @@ def _escape_rest(text: str) -> str:
     return re.sub(r"([\\*`|_:.+#-])", r"\\\1", text)
 
 
-def _to_html(block: Block) -> str:
+def _to_html(block: TextBlock) -> str:
     text = html.escape(block.text)
     match block.kind:
         case "heading":

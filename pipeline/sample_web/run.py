@@ -17,8 +17,8 @@ from pipeline.sample_web.chance import chance
 from pipeline.sample_web.evaluation.files import choose_planted, make_eval_files
 from pipeline.sample_web.garbage import seldom_collected
 from pipeline.sample_web.links import write_links
-from pipeline.sample_web.oddities import Row, make_oddities
-from pipeline.sample_web.pages import TRUTH_FILE, TRUTH_SCHEMA, Page, Truth
+from pipeline.sample_web.oddities import OddPage, make_oddities
+from pipeline.sample_web.pages import TRUTH_FILE, TRUTH_SCHEMA, SitePage, Truth
 from pipeline.sample_web.plan import plan_pages
 from pipeline.sample_web.reading import read_sources
 from pipeline.sample_web.rendering import Neighbour, render_pages
@@ -108,18 +108,18 @@ def _read_articles(stage: Stage, found: dict[str, str]) -> tuple[list[Article], 
     return articles, state["left_out"]
 
 
-def _make_rows(stage: Stage, pages: Sequence[Page]) -> tuple[list[Row], list[Truth], int]:
+def _make_rows(stage: Stage, pages: Sequence[SitePage]) -> tuple[list[OddPage], list[Truth], int]:
     """Every URL of the web with its answer, the truth about it, and how many docutils made."""
     jobs = _with_neighbours(pages)
     chunks = [jobs[i : i + _PAGES_A_CHUNK] for i in range(0, len(jobs), _PAGES_A_CHUNK)]
-    rows: list[Row] = []
+    rows: list[OddPage] = []
     num_docutils = 0
     with stage.progress("pages", total=len(jobs), unit="pages") as progress:
         rendered = map_shards(render_pages, chunks, compute=stage.params.compute)
         for chunk, bodies in zip(chunks, rendered, strict=True):
             for (page, _), (body, used_docutils) in zip(chunk, bodies, strict=True):
                 kind = "text/html; charset=utf-8" if page.encoding == "utf-8" else _UNDECLARED
-                rows.append(Row(page.host, page.path, 200, kind, "", body, ""))
+                rows.append(OddPage(page.host, page.path, 200, kind, "", body, ""))
                 num_docutils += used_docutils
             progress.update(len(chunk))
     truths = [page.truth() for page in pages]
@@ -132,7 +132,7 @@ def _make_rows(stage: Stage, pages: Sequence[Page]) -> tuple[list[Row], list[Tru
     return rows, truths, num_docutils
 
 
-def _with_neighbours(pages: Sequence[Page]) -> list[tuple[Page, list[Neighbour]]]:
+def _with_neighbours(pages: Sequence[SitePage]) -> list[tuple[SitePage, list[Neighbour]]]:
     """Each page with the pages of its host that its navigation links to."""
     of_host: dict[str, list[Neighbour]] = defaultdict(list)
     places = []
@@ -154,7 +154,7 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _write_site(folder: Path, rows: list[Row], truths: list[Truth]) -> None:
+def _write_site(folder: Path, rows: list[OddPage], truths: list[Truth]) -> None:
     for name, schema, lines in (
         (SITE_FILE, SITE_SCHEMA, sorted(rows)),
         (TRUTH_FILE, TRUTH_SCHEMA, truths),

@@ -37,7 +37,7 @@ _SKIPPED_PARTS = frozenset({
 _TOPICS = "pydoc_data/topics.py"  # the language reference as `help()` shows it
 
 
-class Source(NamedTuple):
+class PackageSource(NamedTuple):
     """One file of documentation."""
 
     package: str
@@ -83,7 +83,7 @@ def unlike_pinned(found: Mapping[str, str], constraints: Path) -> list[str]:
     ]
 
 
-def find_sources() -> list[Source]:
+def find_sources() -> list[PackageSource]:
     """Every file with documentation: standard library first, then `DISTRIBUTIONS`, by path."""
     sources = _standard_library()
     for name in DISTRIBUTIONS:
@@ -91,24 +91,24 @@ def find_sources() -> list[Source]:
     return sources
 
 
-def _standard_library() -> list[Source]:
+def _standard_library() -> list[PackageSource]:
     root = Path(sysconfig.get_paths()["stdlib"])
     paths = sorted(path.relative_to(root) for path in root.rglob("*.py"))
     wanted = [path for path in paths if _is_wanted(path) or path.as_posix() == _TOPICS]
-    return [Source(STANDARD_LIBRARY, _module_name(path), root / path) for path in wanted]
+    return [PackageSource(STANDARD_LIBRARY, _module_name(path), root / path) for path in wanted]
 
 
-def _distribution_sources(name: str) -> list[Source]:
+def _distribution_sources(name: str) -> list[PackageSource]:
     found = find_distribution(name)
     files = sorted(Path(str(file)) for file in found.files or [])
     sources = [
-        Source(name, _module_name(file), Path(str(found.locate_file(str(file)))))
+        PackageSource(name, _module_name(file), Path(str(found.locate_file(str(file)))))
         for file in files
         if file.suffix == ".py" and _is_wanted(file)
     ]
     metadata = [file for file in files if file.match("*.dist-info/METADATA")]
     return [
-        *(Source(name, name, Path(str(found.locate_file(str(file))))) for file in metadata),
+        *(PackageSource(name, name, Path(str(found.locate_file(str(file))))) for file in metadata),
         *sources,
     ]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.shared.files import open_atomic, read_json, write_json
-from pipeline.shared.params.file import Study
+from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.code_closure import CodeTree
 from pipeline.shared.running.deciders import (
@@ -31,7 +31,7 @@ Seen = Mapping[str, Mapping[str, str]]
 """Stage -> name of what decides its result -> hash."""
 
 
-def watch(study: Study, log: logging.Logger, *, work: Path, out: Path) -> None:
+def watch(study: ActiveStudy, log: logging.Logger, *, work: Path, out: Path) -> None:
     """Write a hash for each stage into `out`, and say what changed since the last time.
 
     Raises:
@@ -48,7 +48,7 @@ def watch(study: Study, log: logging.Logger, *, work: Path, out: Path) -> None:
         file.writelines(f'{stage}: "{digest(found)}"\n' for stage, found in seen.items())
 
 
-def look(study: Study, memory: Path, log: logging.Logger) -> dict[str, dict[str, str]]:
+def look(study: ActiveStudy, memory: Path, log: logging.Logger) -> dict[str, dict[str, str]]:
     """What decides each stage's result now; `memory` is a folder for what URLs said."""
     tree, pins = CodeTree(ROOT), read_pins(ROOT / PINS)
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.shared.params.file import Study, load_params
+from pipeline.shared.params.file import ActiveStudy, load_params
 
 _EXAMPLES = """\
 examples
@@ -47,7 +47,7 @@ class Asked:
 
     models: list[str]
     """Folders, folders of folders, or names on the hub."""
-    study: Study
+    study: ActiveStudy
     """The parameters of a profile, with what the options say in its place."""
     out: Path
 
@@ -110,7 +110,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _study(arguments: argparse.Namespace) -> Study:
+def _study(arguments: argparse.Namespace) -> ActiveStudy:
     compute = _compute(arguments.accelerator, arguments.threads)
     evaluate: dict[str, Any] = {"precision": arguments.precision, "leave_out": []}
     if compute["accelerator"] == "cpu":
@@ -129,7 +129,7 @@ def _study(arguments: argparse.Namespace) -> Study:
         },
     }
     study = load_params(arguments.params, arguments.profile, overrides)
-    return Study("zero_shot", study.params)
+    return ActiveStudy("zero_shot", study.params)
 
 
 def _compute(accelerator: str | None, threads: int | None) -> dict[str, Any]:

@@ -15,13 +15,16 @@ import pytest
 from made_studies import change_training, copy_study, scale, write_params
 from shipped_sizes import SIZES
 
-from pipeline.compare.command import Asked, Named
-from pipeline.compare.measure import Draws, Metric, measure
-from pipeline.compare.run import Compared, compare
+from pipeline.compare.command import CompareOptions, Named
+from pipeline.compare.compared import Compared
+from pipeline.compare.measure import measure
+from pipeline.compare.run import compare
 from pipeline.compare.sources import find
 from pipeline.compare.studies import Group, read_study
 from pipeline.shared.errors import CorruptDataError, UserError
 from pipeline.shared.files import read_json, write_json
+from pipeline.shared.scores.bootstrap import Draws
+from pipeline.shared.scores.metrics import RatioMetric
 
 _LOG = logging.getLogger("test")
 DRAWS = Draws(2000, 1)
@@ -34,7 +37,7 @@ def _compare(tmp_path: Path, *studies: Path | tuple[str, Path]) -> Compared:
     ]
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return compare(Asked(named, tmp_path / "out"), scratch, _LOG)
+    return compare(CompareOptions(named, tmp_path / "out"), scratch, _LOG)
 
 
 def _scores(folder: Path, size: str, name: str = "webtext_test") -> pd.DataFrame:
@@ -275,7 +278,9 @@ def test_rates_of_replicates_that_differ_are_all_told(
 def test_questions_about_one_story_are_drawn_together(made: Path, tmp_path: Path) -> None:
     ours = copy_study(made, tmp_path / "ours")
     group = read_study(find(str(ours), tmp_path, tmp_path))
-    measured = measure(Group("ours", [group], ["xl"]), "coqa", Metric("f1", "", np.asarray), DRAWS)
+    measured = measure(
+        Group("ours", [group], ["xl"]), "coqa", RatioMetric("f1", "", np.asarray), DRAWS
+    )
     assert measured is not None
     table = _scores(ours, "xl", "coqa").sort_values("id")
     stories: dict[object, list[float]] = {}

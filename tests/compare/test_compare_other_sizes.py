@@ -10,7 +10,7 @@ import pytest
 import yaml
 from made_study import make_study, name_sizes
 
-from pipeline.compare.command import Asked, Named
+from pipeline.compare.command import CompareOptions, Named
 from pipeline.compare.run import compare
 
 FIVE = ("9M", "21M", "30M", "40M", "98M")
@@ -35,7 +35,7 @@ def test_each_study_has_a_row_a_size_and_a_step_from_each_to_the_next(
     named = [Named(folder, label) for label, folder in folders.items()]
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    compared = compare(Asked(named, tmp_path / "out"), scratch, logging.getLogger("test"))
+    compared = compare(CompareOptions(named, tmp_path / "out"), scratch, logging.getLogger("test"))
     table = compared.tables["compare"]
     for label, sizes in (("five", FIVE), ("three", THREE)):
         own = table[table["study"] == label].set_index("size")

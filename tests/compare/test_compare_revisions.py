@@ -13,7 +13,7 @@ import pytest
 import yaml
 from shipped_sizes import SIZES
 
-from pipeline.compare.command import Asked, Named
+from pipeline.compare.command import CompareOptions, Named
 from pipeline.compare.run import compare
 from pipeline.shared.errors import UserError
 
@@ -81,8 +81,8 @@ def scratch(tmp_path: Path) -> Path:
     return folder
 
 
-def _asked(*names: str) -> Asked:
-    return Asked([Named(name) for name in names], Path("out"))
+def _asked(*names: str) -> CompareOptions:
+    return CompareOptions([Named(name) for name in names], Path("out"))
 
 
 _LOG = logging.getLogger("test")

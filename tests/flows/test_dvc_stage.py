@@ -15,7 +15,7 @@ import pytest
 import yaml
 from made_checkout import Act
 
-from flows.dvc_stage import Outcome, StageRunner, read_outcome
+from flows.dvc_stage import StageEnd, StageRunner, read_outcome
 from flows.stage import as_record
 
 HANG = "import time; pathlib.Path('there').touch(); time.sleep(60)"
@@ -35,7 +35,7 @@ def runner(root: Path, devices: tuple[str | None, ...] = (None,)) -> StageRunner
     return StageRunner(root, devices=devices, grace_s=10.0)
 
 
-def run(root: Path, stage: str = "sample_web") -> tuple[Outcome, list[str]]:
+def run(root: Path, stage: str = "sample_web") -> tuple[StageEnd, list[str]]:
     lines: list[str] = []
     return runner(root).run(stage, lines.append), lines
 
@@ -115,7 +115,7 @@ def test_leaving_the_runner_ends_what_runs_and_dvc_records_nothing(
     checkout: Path, act: Act
 ) -> None:
     act("sample_web", SAVE)
-    outcomes: list[Outcome] = []
+    outcomes: list[StageEnd] = []
     with runner(checkout) as stages:
         thread = threading.Thread(
             target=lambda: outcomes.append(stages.run("sample_web", lambda line: None))
@@ -134,7 +134,7 @@ def test_a_stage_terminated_alone_is_recorded_as_nothing_and_goes_on(
     checkout: Path, act: Act
 ) -> None:
     act("sample_web", SAVE)
-    outcomes: list[Outcome] = []
+    outcomes: list[StageEnd] = []
     thread = threading.Thread(target=lambda: outcomes.append(run(checkout)[0]))
     thread.start()
     until_exists(checkout / "there")
@@ -161,7 +161,7 @@ def test_sizes_side_by_side_each_have_a_device_of_their_own(checkout: Path, act:
             f"while not pathlib.Path('{other}').exists(): time.sleep(0.01)",
         )
     stages = runner(checkout, ("0,1", "2,3"))
-    outcomes: list[Outcome] = []
+    outcomes: list[StageEnd] = []
     threads = [
         threading.Thread(
             target=lambda size=size: outcomes.append(stages.run(f"tune@{size}", lambda line: None))
@@ -206,7 +206,7 @@ def test_dvcs_words_are_read(checkout: Path) -> None:
     lines = ["ERROR: failed to reproduce 'x': failed to run: python -m x, exited with -9"]
     assert read_outcome("x", lines, 255).code == 137
     assert read_outcome("x", ["ERROR: 'data/tok' is busy, it is being blocked by:"], 255).lock_busy
-    assert read_outcome("x", [], 0) == Outcome(
+    assert read_outcome("x", [], 0) == StageEnd(
         stage="x", code=0, did="ran", last_lines=(), lock_busy=False
     )
 

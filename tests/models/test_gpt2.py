@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from models import head_loss
 from models.checkpoints import load_pretrained, save_pretrained
 from models.compute import num_non_embedding_parameters, num_parameters
-from models.gpt2 import GPT2, GPT2Config, KVCache, ResidualInit, empty_model
+from models.gpt2 import GPT2, GPT2Config, ResidualInit, empty_model
+from models.kv_cache import KVCache
 
 TINY = GPT2Config(vocab_size=101, n_positions=32, n_embd=24, n_layer=3, n_head=3)
 
@@ -64,7 +65,7 @@ def test_logits_agree_with_transformers_at_each_released_width(
     with torch.no_grad():
         expected = peer(tokens_BT).logits
         whole = model.logits(model(tokens_BT))
-        cache = KVCache(config, 2, 48)
+        cache = KVCache(config.cache_shape, 2, 48)
         pieces = [model.logits(model(part, cache)) for part in tokens_BT.split([20, 1, 7, 20], 1)]
     assert (whole - expected).abs().max() < 1e-4
     assert (torch.cat(pieces, 1) - expected).abs().max() < 1e-4
@@ -73,7 +74,7 @@ def test_logits_agree_with_transformers_at_each_released_width(
 def test_the_states_of_wanted_positions_are_those_of_a_whole_pass() -> None:
     model, tokens_BT = make_model(), random_tokens(TINY, 3, 20)
     wanted_BT = torch.rand(3, 20, generator=torch.Generator().manual_seed(2)) < 0.3
-    caches = [KVCache(TINY, 3, 20) for _ in range(2)]
+    caches = [KVCache(TINY.cache_shape, 3, 20) for _ in range(2)]
     with torch.no_grad():
         whole_BTD = model(tokens_BT, caches[0])
         for cache in (None, caches[1]):
@@ -109,7 +110,7 @@ def test_cached_sequences_of_different_lengths_read_on_as_if_alone() -> None:
     model = make_model()
     tokens_BT = random_tokens(TINY, 3, 20)
     lengths = [3, 12, 7]
-    cache = KVCache(TINY, 3, 20)
+    cache = KVCache(TINY.cache_shape, 3, 20)
     with torch.no_grad():
         model(tokens_BT[:, :12], cache)
         cache.truncate(lengths)

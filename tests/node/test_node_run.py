@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_all_stages_run_and_what_is_large_stays_on_the_node(
     assert stays["bytes"] == {"5.pt": len(b"checkpoint")}
     assert "train@small: " in log
     assert "9 tokens/s, MFU 50.0%" in log
-    assert "evaluate@small: 0 s, lambada 30\n" in log
+    assert re.search(r"evaluate@small: \d+ s, lambada 30\n", log)
 
 
 def test_weights_come_along_while_there_is_room_for_them(
@@ -136,9 +137,9 @@ def test_a_stage_that_fails_is_shown_with_its_log_and_the_other_sizes_go_on(
 def test_parameters_changed_on_the_node_are_refused_by_name(payload: MadePayload) -> None:
     path = payload.folder / "params.yaml"
     text = path.read_text()
-    assert "tokens: 500_000" in text
-    path.write_text(text.replace("tokens: 500_000", "tokens: 600_000"))
+    assert "tokens: 350_000" in text
+    path.write_text(text.replace("tokens: 350_000", "tokens: 600_000"))
     code, log = payload.run()
     assert code == EXIT_FATAL
-    assert "settings.train.tokens is 600000, not 500000" in log
+    assert "settings.train.tokens is 600000, not 350000" in log
     assert not (payload.folder / "results").exists()

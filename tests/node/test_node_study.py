@@ -16,7 +16,7 @@ from made_documents import english_passages
 from stage_processes import start_stage
 from training_runs import EVALUATE, MODEL, TRAIN, make_tokens
 
-from pipeline.node.chain import STAGES, Task, read_chain
+from pipeline.node.chain import STAGES, NodeTask, read_chain
 from pipeline.node.outcome import write_results
 from pipeline.node.pack import pack, unpack
 from pipeline.node.run import open_payload
@@ -24,7 +24,7 @@ from pipeline.node.take import put_results
 from pipeline.shared.files import write_json
 from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.shared.formats.tokenizer import load_tokenizer
-from pipeline.shared.params.file import Study, load_params
+from pipeline.shared.params.file import ActiveStudy, load_params
 from pipeline.shared.running.work_folder import MANIFEST
 
 LOG = logging.getLogger("figure4")
@@ -36,7 +36,8 @@ ABSENT = (
 )
 SMALLER: dict[str, dict[str, Any]] = {
     "tune": {"learning_rates": [0.003, 0.01], "compare_at": [0.5], "keep": [], "max_extensions": 0},
-    "train": {**TRAIN, "tokens": 12_000, "checkpoint_every_s": 1e6},
+    "compute": {"checkpoint_every_s": 1e6},
+    "train": {**TRAIN, "tokens": 12_000},
     "evaluate": {
         **EVALUATE,
         **{"train_documents": 5, "test_documents": 5, "bootstrap_samples": 20},
@@ -47,7 +48,7 @@ SMALLER: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def study(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+def study(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> ActiveStudy:
     """A checkout, the working folder, in which the data stages have run."""
     home = tmp_path / "home"
     home.mkdir()
@@ -81,7 +82,7 @@ def _run_stages(folder: Path) -> None:
     """The stages of the small size, in a folder with data/ below it, as DVC would start them."""
     chain = read_chain(load_params(folder / "params.yaml", "tiny"))
     for stage in STAGES:
-        arguments = chain.command(Task(stage, "small"))[3:]
+        arguments = chain.command(NodeTask(stage, "small"))[3:]
         process = start_stage(stage, arguments, folder=folder, log=folder / "stages.log")
         process.join()
         assert process.exitcode == 0, (folder / "stages.log").read_text()
@@ -89,7 +90,7 @@ def _run_stages(folder: Path) -> None:
 
 @pytest.mark.long
 def test_of_what_is_packed_the_stages_make_what_they_make_beside_all_data(
-    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: ActiveStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = tmp_path / "payload"
     pack(study, node, LOG)

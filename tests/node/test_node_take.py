@@ -12,7 +12,7 @@ from made_payload import MadePayload, make_payload, write_payload_json
 from pipeline.node import pieces
 from pipeline.node.take import put_results
 from pipeline.shared.errors import CorruptDataError, UserError
-from pipeline.shared.params.file import Study, load_params
+from pipeline.shared.params.file import ActiveStudy, load_params
 
 LOG = logging.getLogger("figure4")
 
@@ -26,7 +26,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, project: Path) -> MadePay
 
 
 @pytest.fixture
-def study(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+def study(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> ActiveStudy:
     """The study that was packed, in the working folder; no size of it is trained."""
     home = make_payload(tmp_path / "home", project).folder
     monkeypatch.chdir(home)
@@ -34,7 +34,7 @@ def study(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Stu
 
 
 def test_stages_are_published_with_their_metrics_and_what_is_not_done_is_not_there(
-    finished: MadePayload, study: Study
+    finished: MadePayload, study: ActiveStudy
 ) -> None:
     tasks = put_results(study, finished.folder / "results", LOG)
     assert [task.title for task in tasks] == [
@@ -49,7 +49,7 @@ def test_stages_are_published_with_their_metrics_and_what_is_not_done_is_not_the
 
 
 def test_sizes_of_two_nodes_keep_the_logs_and_the_machine_of_both(
-    finished: MadePayload, study: Study, tmp_path: Path, project: Path
+    finished: MadePayload, study: ActiveStudy, tmp_path: Path, project: Path
 ) -> None:
     second = make_payload(tmp_path / "second", project)
     assert second.run("--sizes", "large", "medium")[0] == 0
@@ -65,7 +65,7 @@ def test_sizes_of_two_nodes_keep_the_logs_and_the_machine_of_both(
 
 
 def test_weights_that_were_copied_before_are_not_replaced_by_their_note(
-    finished: MadePayload, study: Study
+    finished: MadePayload, study: ActiveStudy
 ) -> None:
     weights = finished.folder / "data/tiny/train/small/model.safetensors"
     here = Path("data/tiny/train/small/model.safetensors")
@@ -80,23 +80,27 @@ def test_weights_that_were_copied_before_are_not_replaced_by_their_note(
 
 
 def test_results_of_other_parameters_are_refused_by_name(
-    finished: MadePayload, study: Study
+    finished: MadePayload, study: ActiveStudy
 ) -> None:
     train = study.params.train.model_copy(update={"weight_decay": 0.2})
     other = study.params.model_copy(update={"train": train})
     with pytest.raises(UserError, match=r"settings\.train\.weight_decay is 0\.1, not 0\.2"):
-        put_results(Study("tiny", other), finished.folder / "results", LOG)
+        put_results(ActiveStudy("tiny", other), finished.folder / "results", LOG)
     assert not Path("data/tiny/tune").exists()
 
 
-def test_results_made_from_other_tokens_are_refused(finished: MadePayload, study: Study) -> None:
+def test_results_made_from_other_tokens_are_refused(
+    finished: MadePayload, study: ActiveStudy
+) -> None:
     Path("data/tiny/tokenize/tokenizer/ranks").write_text("abd")
     write_payload_json(Path.cwd())
     with pytest.raises(UserError, match="data/tiny/tokenize/tokenizer"):
         put_results(study, finished.folder / "results", LOG)
 
 
-def test_results_of_other_code_are_refused_unless_told(finished: MadePayload, study: Study) -> None:
+def test_results_of_other_code_are_refused_unless_told(
+    finished: MadePayload, study: ActiveStudy
+) -> None:
     for path, source in (("pipeline/train/__main__", "import models.gpt2"), ("models/gpt2", "")):
         Path(path).parent.mkdir(parents=True)
         Path(f"{path}.py").write_text(source)
@@ -106,7 +110,7 @@ def test_results_of_other_code_are_refused_unless_told(finished: MadePayload, st
 
 
 def test_a_damaged_piece_is_named_and_nothing_is_published(
-    finished: MadePayload, study: Study, tmp_path: Path
+    finished: MadePayload, study: ActiveStudy, tmp_path: Path
 ) -> None:
     results = tmp_path / "results"
     results.mkdir()

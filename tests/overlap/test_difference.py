@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from pipeline.overlap.coqa_domains import _domains
-from pipeline.overlap.difference import Draws, cluster_numbers, difference, terms_of
+from pipeline.overlap.difference import cluster_numbers, difference, terms_of
+from pipeline.shared.scores.bootstrap import Draws
 
 DRAWS = Draws(4000, seed=1)
 

@@ -15,8 +15,8 @@ from pipeline.sample_web.articles import Article
 from pipeline.sample_web.evaluation.files import EvalFiles, choose_planted, make_eval_files
 from pipeline.sample_web.evaluation.sentences import split_sentences, tokenise
 from pipeline.sample_web.evaluation.translations import sentence_pairs
-from pipeline.sample_web.prose import Block
-from pipeline.sample_web.reading import Section
+from pipeline.sample_web.prose import TextBlock
+from pipeline.sample_web.reading import DocSection
 
 NOUNS = [
     "table",
@@ -54,15 +54,17 @@ def make_article(number: int) -> Article:
         f"{number}, every {NOUNS[(n * 7) % 12]} must hold the {NOUNS[(number + n) % 12]}."
         for n in range(60)
     ]
-    paragraphs = [Block("paragraph", " ".join(sentences[i : i + 6])) for i in range(0, 60, 6)]
-    lead = Block("paragraph", f"Return the record of the table number {number}.")
-    definition = Block(
+    paragraphs = [TextBlock("paragraph", " ".join(sentences[i : i + 6])) for i in range(0, 60, 6)]
+    lead = TextBlock("paragraph", f"Return the record of the table number {number}.")
+    definition = TextBlock(
         "definition", "The width of the table in characters.", "width : int, optional"
     )
-    note = Block("paragraph", "Raises ValueError for a table that is empty.")
+    note = TextBlock("paragraph", "Raises ValueError for a table that is empty.")
     sections = [
-        Section("", "make", [lead, definition, note]),
-        Section("", "read", [Block("paragraph", "Read the whole table at once."), *paragraphs]),
+        DocSection("", "make", [lead, definition, note]),
+        DocSection(
+            "", "read", [TextBlock("paragraph", "Read the whole table at once."), *paragraphs]
+        ),
     ]
     return Article(f"pkg.mod{number}", "pkg", f"mod{number}", sections)
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline.sample_web.prose import Block, is_prose, plain, read_blocks
+from pipeline.sample_web.prose import TextBlock, is_prose, plain, read_blocks
 
 
 def kinds(text: str) -> list[tuple[str, str, str]]:
@@ -65,7 +65,7 @@ def test_short_code_stays_and_long_code_is_left_out_and_counted() -> None:
         f"Use it like this::\n\n    one()\n    two()\n\nOr so, at length::\n\n{lines}", left_out
     )
     assert short.text == "Use it like this:"
-    assert rest[0] == Block("code", "one()\ntwo()")
+    assert rest[0] == TextBlock("code", "one()\ntwo()")
     assert [block.kind for block in rest] == ["code", "paragraph"]
     assert left_out["code"] == 1
 

@@ -12,9 +12,9 @@ from lxml import html
 from resiliparse.extract.html2text import extract_plain_text
 
 from pipeline.sample_web.articles import Article
-from pipeline.sample_web.pages import Page
-from pipeline.sample_web.prose import Block, read_blocks
-from pipeline.sample_web.reading import Section
+from pipeline.sample_web.pages import SitePage
+from pipeline.sample_web.prose import TextBlock, read_blocks
+from pipeline.sample_web.reading import DocSection
 from pipeline.sample_web.rendering import (
     _SETTINGS,
     Neighbour,
@@ -38,11 +38,11 @@ host : str
 
 def article(text: str = TEXT) -> Article:
     blocks = read_blocks(text, Counter())
-    return Article("net.Client", "net", "Client", [Section("Client", "Client.open", blocks)])
+    return Article("net.Client", "net", "Client", [DocSection("Client", "Client.open", blocks)])
 
 
-def page(template: str) -> Page:
-    return Page("net.docs.test", "/net.Client.html", article(), "original", template)
+def page(template: str) -> SitePage:
+    return SitePage("net.docs.test", "/net.Client.html", article(), "original", template)
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
@@ -80,13 +80,13 @@ def test_a_formula_that_docutils_cannot_read_is_shown_as_text(formula: str) -> N
 
 def test_every_kind_of_block_has_its_element() -> None:
     blocks = [
-        Block("heading", "H & H"),
-        Block("paragraph", "a < b"),
-        Block("item", "thing"),
-        Block("definition", "meaning", "term"),
-        Block("code", "if a < b:\n    c()"),
+        TextBlock("heading", "H & H"),
+        TextBlock("paragraph", "a < b"),
+        TextBlock("item", "thing"),
+        TextBlock("definition", "meaning", "term"),
+        TextBlock("code", "if a < b:\n    c()"),
     ]
-    body, _ = render_article(Article("n", "p", "t", [Section("", "", blocks)]), as_rest=False)
+    body, _ = render_article(Article("n", "p", "t", [DocSection("", "", blocks)]), as_rest=False)
     assert body == (
         "<h2>H &amp; H</h2>\n<p>a &lt; b</p>\n<ul><li>thing</li></ul>\n"
         "<dl><dt>term</dt><dd>meaning</dd></dl>\n<pre>if a &lt; b:\n    c()</pre>"
@@ -95,7 +95,10 @@ def test_every_kind_of_block_has_its_element() -> None:
 
 def test_an_old_encoding_is_declared_in_the_page_and_used() -> None:
     cafe = Article(
-        "c", "p", "Café", [Section("", "", [Block("paragraph", "Un café, s'il vous plaît.")])]
+        "c",
+        "p",
+        "Café",
+        [DocSection("", "", [TextBlock("paragraph", "Un café, s'il vous plaît.")])],
     )
     old = replace(page("news"), article=cafe, encoding="iso-8859-1")
     body = render_page(old, []).body
@@ -116,8 +119,11 @@ def test_a_page_is_the_same_after_others_as_by_itself() -> None:
     alone = docutils.core.publish_parts(
         "One *word*.\n\n- An item.", writer="html5", settings_overrides=_SETTINGS
     )["body"]
-    blocks = [Block("paragraph", "One word.", source="One *word*."), Block("item", "An item.")]
-    own = Article("net", "net", "net", [Section("", "", blocks)])
+    blocks = [
+        TextBlock("paragraph", "One word.", source="One *word*."),
+        TextBlock("item", "An item."),
+    ]
+    own = Article("net", "net", "net", [DocSection("", "", blocks)])
     for _ in range(2):
         render_article(article("Use ``x`` for an *unclosed emphasis and more."), as_rest=True)
         assert render_article(own, as_rest=True) == (alone, True)

@@ -202,7 +202,7 @@ def test_a_killed_rank_ends_the_others_and_the_group_goes_on_when_started_again(
 def test_sigterm_saves_and_ends_all_with_the_code_of_the_unfinished(
     runs: TrainingRuns, port: str
 ) -> None:
-    runs.set_params(train=SMOOTH | {"checkpoint_every_s": 1e6}, compute=TWO_NODES)
+    runs.set_params(train=SMOOTH, compute=TWO_NODES | {"checkpoint_every_s": 1e6})
     tasks = start_tasks(runs, port)
     wait_for(lambda: any(runs.work.glob("*/tracking.jsonl")), runs)  # the first point
     for task in tasks:

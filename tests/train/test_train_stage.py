@@ -50,7 +50,7 @@ def undisturbed(project: Path, tokens: Path, tmp_path_factory: pytest.TempPathFa
     """What a training leaves that was never cut."""
     runs = TrainingRuns("train", project, tmp_path_factory.mktemp("undisturbed"))
     (runs.folder / "tokens").symlink_to(tokens)
-    runs.set_params(train={"checkpoint_every_s": 1e6})
+    runs.set_params(compute={"checkpoint_every_s": 1e6})
     runs.set_learning_rate(RATE)
     assert runs.run() == EXIT_DONE, runs.log()
     return runs.folder / "out"
@@ -141,7 +141,7 @@ def test_sigterm_saves_the_last_step_and_is_no_success(
     runs: TrainingRuns, undisturbed: Path, data_workers: int
 ) -> None:
     # No checkpoint by the clock.
-    runs.set_params(train={"checkpoint_every_s": 1e6}, compute={"data_workers": data_workers})
+    runs.set_params(compute={"checkpoint_every_s": 1e6, "data_workers": data_workers})
 
     def first_point() -> bool:
         return any(runs.work.glob("*/tracking.jsonl"))
@@ -186,7 +186,9 @@ def test_a_full_disk_ends_it_with_the_reason_and_leaves_the_checkpoint_before(
 def test_a_leap_of_the_loss_is_an_event_of_log_and_metrics(project: Path, tmp_path: Path) -> None:
     runs = TrainingRuns("train", project, tmp_path)
     make_tokens(tmp_path / "tokens", noise_documents=1)
-    runs.set_params(train={"batch_tokens": 256, "tokens": 50_000, "checkpoint_every_s": 1e6})
+    runs.set_params(
+        train={"batch_tokens": 256, "tokens": 50_000}, compute={"checkpoint_every_s": 1e6}
+    )
     runs.set_learning_rate(RATE)
     assert runs.run() == EXIT_DONE, runs.log()
     spikes = json.loads((tmp_path / "out" / "metrics.json").read_text())["loss_spikes"]
@@ -241,8 +243,8 @@ def train_on(
         runs = TrainingRuns("train", project, tmp_path_factory.mktemp(f"{strategy}{devices}"))
         (runs.folder / "tokens").symlink_to(tokens)
         # Dropout draws per process, so it must be off for the losses to agree.
-        train = {"dropout": 0.0, "checkpoint_every_s": 1e6}
-        runs.set_params(train=train, compute={"devices": devices, "strategy": strategy})
+        compute = {"devices": devices, "strategy": strategy, "checkpoint_every_s": 1e6}
+        runs.set_params(train={"dropout": 0.0}, compute=compute)
         runs.set_learning_rate(RATE)
         assert runs.run() == EXIT_DONE, runs.log()
         return runs

@@ -18,7 +18,7 @@ from pipeline.sample_web.evaluation.questions import as_jsonl, conversations, op
 from pipeline.sample_web.evaluation.sentences import article_sentences
 from pipeline.sample_web.evaluation.summaries import summaries
 from pipeline.sample_web.evaluation.translations import columns, sentence_pairs
-from pipeline.sample_web.pages import Passage
+from pipeline.sample_web.pages import PagePart
 from pipeline.shared.files import open_atomic, write_json
 from pipeline.shared.running.work_folder import MANIFEST
 
@@ -53,7 +53,7 @@ class EvalFiles:
     """By path below eval/."""
     examples: dict[str, int] = field(default_factory=dict)
     """How many examples (lines, articles, questions) each file has."""
-    passages: list[Passage] = field(default_factory=list)
+    passages: list[PagePart] = field(default_factory=list)
 
     def add(self, path: str, content: str | bytes, examples: int) -> None:
         """Add one file."""
@@ -156,13 +156,13 @@ def _add_wiki(
         result.add(f"{name}/wiki.{part}.tokens", text, len(articles))
 
 
-def _text_passages(set_: str, articles: Iterable[Article]) -> list[Passage]:
+def _text_passages(set_: str, articles: Iterable[Article]) -> list[PagePart]:
     passages = []
     for number, article in enumerate(articles):
         sentences = article_sentences(article)
         if len(sentences) >= _PASSAGE_SENTENCES:
             text = " ".join(sentences[:_PASSAGE_SENTENCES])
-            passages.append(Passage(set_, number, text))
+            passages.append(PagePart(set_, number, text))
     return passages
 
 
@@ -173,7 +173,7 @@ def _add_cloze(
     taken = [question for _, question in zip(range(_MOST_QUESTIONS), questions, strict=False)]
     result.add(path, "".join(question.published for question in taken), len(taken))
     result.passages += [
-        Passage(set_, number, question.passage)
+        PagePart(set_, number, question.passage)
         for number, question in enumerate(taken)
         if number % planted_every == 0
     ]
@@ -183,10 +183,10 @@ def _add_questions(result: EvalFiles, articles: list[Article], more: list[Articl
     stories = list(conversations(articles))
     data = {"version": "1.0", "statement": STATEMENT, "data": stories}
     result.add("coqa/coqa-dev-v1.0.json", json.dumps(data), len(stories))
-    result.passages += [Passage("coqa", n, row["story"]) for n, row in enumerate(stories)]
+    result.passages += [PagePart("coqa", n, row["story"]) for n, row in enumerate(stories)]
     items = list(summaries(articles))
     result.add("cnndm/cnn_dailymail_test.jsonl", as_jsonl(items), len(items))
-    result.passages += [Passage("cnn_dm", n, _lead(row)) for n, row in enumerate(items)]
+    result.passages += [PagePart("cnn_dm", n, _lead(row)) for n, row in enumerate(items)]
     asked: list[dict[str, Any]] = list(open_questions([*articles, *more]))[:_MOST_QUESTIONS]
     result.add("nq_open/NQ-open.dev.jsonl", as_jsonl(asked), len(asked))
 
@@ -206,6 +206,6 @@ def _add_made_up(result: EvalFiles, seed: int) -> None:
             result.add(f"wmt14_fr_en/{year}.{language}", text, count)
 
 
-def choose_planted(passages: Sequence[Passage], fraction: float, seed: int) -> list[Passage]:
+def choose_planted(passages: Sequence[PagePart], fraction: float, seed: int) -> list[PagePart]:
     """The part of the passages that is planted in the web."""
     return [p for p in passages if chance(seed, "planted", p.set, p.example) < fraction]

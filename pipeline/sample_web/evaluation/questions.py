@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pipeline.sample_web.articles import Article, block_text
 from pipeline.sample_web.evaluation.sentences import prose_blocks, split_sentences
-from pipeline.sample_web.prose import Block
+from pipeline.sample_web.prose import TextBlock
 
 _STORY_WORDS = 260  # about CoQA's mean of 271
 _MOST_TURNS = 12
@@ -24,33 +24,39 @@ _VERSION = re.compile(r"\b(Added|Changed|Deprecated since|New) (?:in )?version (
 _RETURNS = re.compile(r"^Returns? (?P<what>(?:the |an? |True |a list )[^.,;:]{3,60})")
 
 
-class Asked(NamedTuple):
+class AskedQuestion(NamedTuple):
     """A question with its answers, the main one first."""
 
     question: str
     answers: list[str]
 
 
-def article_questions(name: str, blocks: Iterable[Block]) -> Iterator[Asked]:
+def article_questions(name: str, blocks: Iterable[TextBlock]) -> Iterator[AskedQuestion]:
     """The questions that a thing's documentation answers in a set phrase."""
     for block in blocks:
         text = block_text(block)
         if found := _RAISES.search(text):
-            yield Asked(f"Which exception does {name} raise?", [found[1], f"a {found[1]}"])
+            yield AskedQuestion(f"Which exception does {name} raise?", [found[1], f"a {found[1]}"])
         if found := _VERSION.search(text):
             verb = {"Changed": "changed", "Deprecated since": "deprecated"}.get(found[1], "added")
-            yield Asked(f"In which version was {name} {verb}?", [found[2], f"version {found[2]}"])
+            yield AskedQuestion(
+                f"In which version was {name} {verb}?", [found[2], f"version {found[2]}"]
+            )
         if found := _RETURNS.match(block.text):
             what = found["what"].strip()
-            yield Asked(f"What does {name} return?", [what, re.sub(r"^(the|an?) ", "", what)])
+            yield AskedQuestion(
+                f"What does {name} return?", [what, re.sub(r"^(the|an?) ", "", what)]
+            )
         term, kind = _parameter(block)
         if term and kind:
-            yield Asked(f"What type is the parameter {term} of {name}?", [kind, f"{kind} type"])
+            yield AskedQuestion(
+                f"What type is the parameter {term} of {name}?", [kind, f"{kind} type"]
+            )
             if "optional" in block.term or "default" in block.term:
-                yield Asked(f"Is {term} optional?", ["yes", "yes, it is"])
+                yield AskedQuestion(f"Is {term} optional?", ["yes", "yes, it is"])
 
 
-def _parameter(block: Block) -> tuple[str, str]:
+def _parameter(block: TextBlock) -> tuple[str, str]:
     """Name and type of a documented parameter: `axis : int, optional` or `axis (int)`."""
     found = re.match(r"(\w+)(?: : | ?\()([^,()]+?)(?:,.*|\).*)?$", block.term)
     if not found or not _TYPE.fullmatch(found[2].strip()):
@@ -62,18 +68,22 @@ def conversations(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
     """Stories of `coqa-dev-v1.0.json`, each an article's beginning, with four answers a turn."""
     for number, article in enumerate(articles):
         blocks = _story_blocks(article)
-        turns = [Asked("What is described here?", [article.title, f"It is {article.title}"])]
+        turns = [
+            AskedQuestion("What is described here?", [article.title, f"It is {article.title}"])
+        ]
         turns += _distinct(article_questions(article.title, blocks))
         first = next((block.text for block in blocks if block.kind == "paragraph"), "")
         summary = split_sentences(first)[0] if first else ""
         if 3 <= len(summary.split()) <= 25:
-            turns.insert(1, Asked("What is said about it first?", [summary, summary.rstrip(".")]))
+            turns.insert(
+                1, AskedQuestion("What is said about it first?", [summary, summary.rstrip(".")])
+            )
         if len(turns) >= _LEAST_TURNS:
             yield _conversation(number, article, blocks, turns[:_MOST_TURNS])
 
 
-def _story_blocks(article: Article) -> list[Block]:
-    blocks: list[Block] = []
+def _story_blocks(article: Article) -> list[TextBlock]:
+    blocks: list[TextBlock] = []
     size = 0
     for block in prose_blocks(article):
         if size >= _STORY_WORDS:
@@ -83,13 +93,13 @@ def _story_blocks(article: Article) -> list[Block]:
     return blocks
 
 
-def _distinct(questions: Iterable[Asked]) -> list[Asked]:
+def _distinct(questions: Iterable[AskedQuestion]) -> list[AskedQuestion]:
     """The first of each question: a second one would have another answer."""
     return list({asked.question: asked for asked in reversed(list(questions))}.values())[::-1]
 
 
 def _conversation(
-    number: int, article: Article, blocks: list[Block], turns: list[Asked]
+    number: int, article: Article, blocks: list[TextBlock], turns: list[AskedQuestion]
 ) -> dict[str, Any]:
     answers = [
         [{"input_text": form, "turn_id": turn} for turn, form in enumerate(forms, start=1)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pipeline.sample_web.articles import Article
-from pipeline.sample_web.prose import Block
+from pipeline.sample_web.prose import TextBlock
 
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Fig|Eq|No|al|approx|resp|Dr|St|[A-Z]))\.$")
@@ -37,7 +37,7 @@ def split_sentences(text: str) -> list[str]:
     return [*sentences, rest] if rest else sentences
 
 
-def prose_blocks(article: Article) -> Iterator[Block]:
+def prose_blocks(article: Article) -> Iterator[TextBlock]:
     """Its paragraphs, items and definitions."""
     return (block for block in article.blocks() if block.kind not in {"heading", "code"})
 

@@ -83,30 +83,30 @@ _MONTHS = [
 _VOWELS = "aeiouéèêh"
 
 
-class Pair(NamedTuple):
+class SentencePair(NamedTuple):
     """A sentence in both languages."""
 
     en: str
     fr: str
 
 
-def sentence_pairs(count: int, seed: int, name: str) -> list[Pair]:
+def sentence_pairs(count: int, seed: int, name: str) -> list[SentencePair]:
     """`count` different pairs."""
     random = generator(seed, "translations", name)
-    pairs: dict[str, Pair] = {}
+    pairs: dict[str, SentencePair] = {}
     while len(pairs) < count:
         pair = random.choice((_plain, _negated, _dated, _described, _because))(random)
         pairs.setdefault(pair.en, pair)
     return list(pairs.values())
 
 
-def _plain(random: Random) -> Pair:
+def _plain(random: Random) -> SentencePair:
     subject, object_ = random.sample(_NOUNS, 2)
     verb = random.choice(_VERBS)
     return _sentence(f"{subject.en} {verb.en} {object_.en}", f"{subject.fr} {verb.fr} {object_.fr}")
 
 
-def _negated(random: Random) -> Pair:
+def _negated(random: Random) -> SentencePair:
     subject, object_ = random.sample(_NOUNS, 2)
     verb = random.choice(_VERBS)
     negation = "n'" if verb.fr[0] in _VOWELS else "ne "
@@ -116,17 +116,17 @@ def _negated(random: Random) -> Pair:
     )
 
 
-def _dated(random: Random) -> Pair:
+def _dated(random: Random) -> SentencePair:
     (day_en, day_fr), (month_en, month_fr) = random.choice(_DAYS), random.choice(_MONTHS)
     number = random.randrange(2, 31)
     clause = _plain(random)
-    return Pair(
+    return SentencePair(
         f"On {day_en}, {number} {month_en}, {_lower(clause.en)}",
         f"Le {day_fr} {number} {month_fr}, {_lower(clause.fr)}",
     )
 
 
-def _described(random: Random) -> Pair:
+def _described(random: Random) -> SentencePair:
     noun = random.choice(_NOUNS)
     (first, *forms), (second, *others) = random.sample(_ADJECTIVES, 2)
     return _sentence(
@@ -135,25 +135,25 @@ def _described(random: Random) -> Pair:
     )
 
 
-def _because(random: Random) -> Pair:
+def _because(random: Random) -> SentencePair:
     clause = _plain(random)
     noun = random.choice(_NOUNS)
     en, *fr = random.choice(_ADJECTIVES)
-    return Pair(
+    return SentencePair(
         f"{clause.en[:-1]} because {noun.en} is {en}.",
         f"{clause.fr[:-1]} parce que {noun.fr} est {fr[noun.feminine]}.",
     )
 
 
-def _sentence(en: str, fr: str) -> Pair:
-    return Pair(f"{en[0].upper()}{en[1:]}.", f"{fr[0].upper()}{fr[1:]}.")
+def _sentence(en: str, fr: str) -> SentencePair:
+    return SentencePair(f"{en[0].upper()}{en[1:]}.", f"{fr[0].upper()}{fr[1:]}.")
 
 
 def _lower(text: str) -> str:
     return text[0].lower() + text[1:]
 
 
-def columns(pairs: list[Pair]) -> Iterator[tuple[str, str]]:
+def columns(pairs: list[SentencePair]) -> Iterator[tuple[str, str]]:
     """The two files by language, a sentence a line."""
-    for language in Pair._fields:
+    for language in SentencePair._fields:
         yield language, "".join(f"{getattr(pair, language)}\n" for pair in pairs)

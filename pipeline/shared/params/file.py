@@ -1,8 +1,4 @@
-"""Read params.yaml; every mistake in it is one error with file, key, value and remedy.
-
-YAML is read by the rules of version 1.2, as DVC reads it: PyYAML alone would take `1e-4` for a
-string and `on` for true, so the code and DVC's lock would disagree.
-"""
+"""Read params.yaml; every mistake in it is one error with file, key, value and remedy."""
 
 from __future__ import annotations
 
@@ -17,8 +13,9 @@ from pydantic_core import ErrorDetails
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 
+_TOP = {"profile", "sizes", "defaults", "profiles"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -26,7 +23,7 @@ class ParamsError(UserError):
     """params.yaml does not say what a study needs; names file, key, value and remedy."""
 
 
-class Study(NamedTuple):
+class ActiveStudy(NamedTuple):
     """The active study: its profile's name and parameters."""
 
     profile: str
@@ -39,7 +36,7 @@ Overrides = Mapping[str, Mapping[str, Any]]
 
 def load_params(
     path: Path, profile: str | None = None, overrides: Overrides | None = None
-) -> Study:
+) -> ActiveStudy:
     """Read and check `path`; `profile` overrides the file's own choice.
 
     Raises:
@@ -48,10 +45,10 @@ def load_params(
     data = load_yaml(path)
     if not isinstance(data, dict):
         raise ParamsError(f"{path}: holds no mapping; restore it, e.g. git checkout {path}")
-    for key in ("profile", "sizes", "profiles"):
+    for key in _TOP:
         if key not in data:
             raise ParamsError(f"{path}: {key} is missing; add it")
-    for key in data.keys() - {"profile", "sizes", "profiles"}:
+    for key in data.keys() - _TOP:
         raise ParamsError(f"{path}: {key} is no known key; remove it")
     sizes = _check_sizes(path, data["sizes"])
     name = profile or data["profile"]
@@ -60,16 +57,39 @@ def load_params(
         raise ParamsError(
             f"{path}: profile = {name!r} is not under profiles; choose one of {sorted(profiles)}"
         )
-    values = dict(profiles[name])
+    values = with_defaults(path, data["defaults"], name, profiles[name])
     for section, changes in (overrides or {}).items():
         values[section] = {**values[section], **changes}
     if isinstance(values.get("models"), dict):
         values["models"] = _choose(path, name, sizes, values["models"])
     try:
-        return Study(name, ProfileParams.model_validate(values))
+        return ActiveStudy(name, ProfileParams.model_validate(values))
     except ValidationError as error:
-        lines = [_explain(path, name, detail) for detail in error.errors()]
+        lines = [_explain(path, data, name, detail) for detail in error.errors()]
         raise ParamsError("\n".join(lines)) from None
+
+
+def with_defaults(path: Path, defaults: Any, name: str, profile: Any) -> dict[str, Any]:
+    """The profile's sections, each with what `defaults` adds to it; the profile's own values win.
+
+    Raises:
+        ParamsError: either holds no sections of keys, or the profile lacks one that has defaults.
+    """
+    for key, sections in (("defaults", defaults), (f"profiles.{name}", profile)):
+        if not isinstance(sections, dict):
+            raise ParamsError(f"{path}: {key} = {sections!r} must be sections of keys; restore it")
+        for section, values in sections.items():
+            if not isinstance(values, dict):
+                raise ParamsError(
+                    f"{path}: {key}.{section} = {values!r} must be a mapping of keys; write them, "
+                    "or {} for none"
+                )
+    for section in defaults.keys() - profile.keys():
+        raise ParamsError(
+            f"{path}: profiles.{name}.{section} is missing, and DVC looks at it; "
+            f"add `{section}: {{}}`, which takes the defaults"
+        )
+    return {section: defaults.get(section, {}) | own for section, own in profile.items()}
 
 
 def _check_sizes(path: Path, sizes: Any) -> list[str]:
@@ -121,8 +141,8 @@ def _nearest(name: str, known: Iterable[str], *, else_: str) -> str:
     return f"did you mean {close[0]}?" if close else else_
 
 
-def _explain(path: Path, profile: str, detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in ("profiles", profile, *detail["loc"]))
+def _explain(path: Path, data: Any, profile: str, detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in (*_where(data, profile, detail["loc"]), *detail["loc"]))
     if detail["type"] == "missing":
         return f"{path}: {key} is missing; add it (meaning and unit: pipeline/shared/params/)"
     if detail["type"] == "extra_forbidden":
@@ -133,6 +153,14 @@ def _explain(path: Path, profile: str, detail: ErrorDetails) -> str:
         return f"{path}: {key}: {detail['ctx']['error']}"
     wanted = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{path}: {key} = {detail['input']!r}: {wanted}; change it"
+
+
+def _where(data: Any, profile: str, location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Where a value stands: in `defaults` if only there, else in the profile."""
+    section, key = (*location, "", "")[:2]
+    own = key in data["profiles"][profile].get(section, {})
+    shared = not own and key in data["defaults"].get(section, {})
+    return ("defaults",) if shared else ("profiles", profile)
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

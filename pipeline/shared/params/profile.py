@@ -42,6 +42,8 @@ class ComputeParams(Section):
     """GPUs of one training (1 for the CPU)."""
     nodes: PositiveCount
     strategy: Literal["auto", "ddp", "fsdp"]
+    checkpoint_every_s: PositiveFloat
+    """Seconds of training between two checkpoints: what a kill costs at most."""
     executor: Literal["processes", "dask"]
     """What maps a data stage over its shards: `workers` processes here, or a cluster's workers."""
     scheduler: str | None
@@ -123,7 +125,6 @@ class TrainParams(Section):
     residual_init: Literal["layers", "twice_layers", "none"]
     """N in the 1/sqrt(N) scaling of residual projections: n_layer, 2 n_layer, or no scaling."""
     compile: bool
-    checkpoint_every_s: PositiveFloat
     eval_every_tokens: PositiveCount
     """Tokens between two points of the held-out loss curve."""
     valid_tokens: PositiveCount

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pipeline
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json
-from pipeline.shared.params.file import Study
+from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.code_closure import CodeTree
 from pipeline.shared.running.outside import hash_place, places
@@ -70,7 +70,7 @@ class Deciders(NamedTuple):
         return self.code | self.places
 
 
-def deciders(stage: str, study: Study, *, work: Path, log: logging.Logger) -> Deciders:
+def deciders(stage: str, study: ActiveStudy, *, work: Path, log: logging.Logger) -> Deciders:
     """What decides the result of a stage that is to run.
 
     Raises:

@@ -36,7 +36,7 @@ _REASONS: Mapping[str, str] = {
     "tracking.live": "sends points of a curve to MLflow",
     "tracking.record": "the door to MLflow",
     "running.work_folder": "where unfinished work lies, and the names of manifests",
-    "params.yaml12": "parses numbers, which count themselves",
+    "params.yaml_file": "parses numbers, which count themselves",
 }
 
 # Put together here: a module that a string names in full counts as imported.

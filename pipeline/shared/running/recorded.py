@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.shared.files import read_json
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.work_folder import METRICS
 
 _LOCK = Path("dvc.lock")

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json, remove_path, replace_path, write_json
-from pipeline.shared.params.file import Study, check_size, load_params
+from pipeline.shared.params.file import ActiveStudy, check_size, load_params
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.command import run_command
 from pipeline.shared.running.deciders import deciders
@@ -132,7 +132,7 @@ def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Names
 
 def run_stage(
     definition: Definition,
-    study: Study,
+    study: ActiveStudy,
     log: logging.Logger,
     *,
     inputs: Mapping[str, Path],

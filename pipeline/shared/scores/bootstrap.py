@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,13 @@ Statistic = Callable[[Floats], Floats]
 """Column sums [draws, columns] -> the metric of each draw [draws]."""
 
 _DRAWS_AT_ONCE = 64
+
+
+class Draws(NamedTuple):
+    """How intervals are drawn."""
+
+    samples: int
+    seed: int
 
 
 def sum_by_cluster(columns: Floats, clusters: Sequence[int]) -> Floats:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from pipeline.shared.tracking.study import Point
+from pipeline.shared.tracking.study import LoggedValue
 
 _FLUSH_EVERY_S = 5.0
 _LAST_FLUSH_S = 20.0  # at the end of a training: a server that is slower gets the rest later
@@ -28,7 +28,7 @@ _KILLED_FLUSH_S = 3.0  # less than the supervisor's grace
 class Sink(Protocol):
     """Where points go: an open MLflow run."""
 
-    def send(self, points: Iterable[Point]) -> None:
+    def send(self, points: Iterable[LoggedValue]) -> None:
         """Log the points that are not there yet."""
 
     def end(self, status: str) -> None:
@@ -47,7 +47,7 @@ class TrackedRun:
         self._last: dict[str, int] = {}
         for point in self._earlier:
             self._last[point.name] = max(point.tokens, self._last.get(point.name, -1))
-        self._queue: queue.SimpleQueue[Point | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[LoggedValue | None] = queue.SimpleQueue()
         self._status = "FINISHED"
         # A daemon: a server that hangs must not keep a finished stage from ending.
         self._thread = threading.Thread(target=self._send_all, name="mlflow", daemon=True)
@@ -60,7 +60,7 @@ class TrackedRun:
     def log_metrics(self, values: Mapping[str, float], *, tokens: int) -> None:
         """Note values reached after `tokens` training tokens; never blocks or raises."""
         points = [
-            Point(name, float(value), tokens)
+            LoggedValue(name, float(value), tokens)
             for name, value in values.items()
             if tokens > self._last.get(name, -1)
         ]
@@ -110,7 +110,7 @@ class TrackedRun:
 
     def _send_batch(self, sink: Sink) -> bool:
         """Collect points for some seconds and send them at once; False after the last."""
-        points: list[Point] = []
+        points: list[LoggedValue] = []
         ends_s = time.monotonic() + _FLUSH_EVERY_S
         more = True
         while more and (left_s := ends_s - time.monotonic()) > 0:
@@ -125,7 +125,7 @@ class TrackedRun:
         return more
 
 
-def _read_points(path: Path) -> list[Point]:
+def _read_points(path: Path) -> list[LoggedValue]:
     """The points of earlier attempts; a last line torn by a kill is cut off the file."""
     if not path.is_file():
         return []
@@ -133,4 +133,4 @@ def _read_points(path: Path) -> list[Point]:
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         os.truncate(path, len(whole))
-    return [Point(*json.loads(line)) for line in whole.splitlines()]
+    return [LoggedValue(*json.loads(line)) for line in whole.splitlines()]

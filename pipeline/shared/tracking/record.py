@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.tracking.live import TrackedRun
 from pipeline.shared.tracking.store import RunStore
-from pipeline.shared.tracking.study import Point, metric_name, read_study, settings_hash
+from pipeline.shared.tracking.study import LoggedValue, metric_name, read_study, settings_hash
 
 if TYPE_CHECKING:
     from pipeline.shared.running.stage import Stage
@@ -106,7 +106,7 @@ def record_comparison(
     if reason := why_not_tracked():
         log.info("not tracked in MLflow: %s", reason)
         return
-    points = [Point(metric_name(name), value, 0) for name, value in metrics.items()]
+    points = [LoggedValue(metric_name(name), value, 0) for name, value in metrics.items()]
     try:
         store = _open_store("compare")
         with store.lock():
@@ -135,7 +135,7 @@ class _LiveRun:
         self._store, self._run = store, run
         self._known: dict[str, set[int]] = {}
 
-    def send(self, points: Iterable[Point]) -> None:
+    def send(self, points: Iterable[LoggedValue]) -> None:
         """Log the points that are not there yet."""
         self._store.add_curve(self._run, points, self._known)
 

@@ -14,7 +14,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.shared.files import sha256_file
-from pipeline.shared.tracking.study import Point, SizeRecord, StudyRecord
+from pipeline.shared.tracking.study import LoggedValue, SizeRecord, StudyRecord
 from pipeline.shared.tracking.view import VIEW_TAG, shared_view
 
 _METRICS_A_CALL = 500  # MLflow takes at most 1000
@@ -166,7 +165,7 @@ class RunStore:
         self._finish(run)
 
     def fill_comparison(
-        self, params: Mapping[str, str], points: list[Point], files: list[Path]
+        self, params: Mapping[str, str], points: list[LoggedValue], files: list[Path]
     ) -> None:
         """One run a comparison, found again by its files."""
         digest = _digest(files)
@@ -181,7 +180,7 @@ class RunStore:
         self._finish(run)
 
     def add_curve(
-        self, run: Any, points: Iterable[Point], known: dict[str, set[int]] | None = None
+        self, run: Any, points: Iterable[LoggedValue], known: dict[str, set[int]] | None = None
     ) -> None:
         """Log the points that are not there yet: one value for each name and step.
 
@@ -204,7 +203,7 @@ class RunStore:
             tags["mlflow.user"] = getpass.getuser()
         return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
 
-    def _log(self, run: Any, points: list[Point]) -> None:
+    def _log(self, run: Any, points: list[LoggedValue]) -> None:
         now_ms = int(time.time() * 1000)
         metrics = [self._entities.Metric(p.name, p.value, now_ms, p.tokens) for p in points]
         for start in range(0, len(metrics), _METRICS_A_CALL):
@@ -258,22 +257,13 @@ def _owner() -> dict[str, str]:
 
 
 def process_start(pid: int) -> str:
-    """When a process was started, so that a reused number is not taken for it; empty: no such.
+    """When a process was started, so that a reused number is not taken for it; empty: no such."""
+    import psutil  # a node without MLflow may lack it, and writes no runs
 
-    Where there is no /proc, an existing process has the answer `running`.
-    """
-    if sys.platform == "linux":
-        with suppress(FileNotFoundError, ProcessLookupError):
-            # Field 22, in clock ticks since boot; field 2, the name, may hold spaces.
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-        return ""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return str(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
         return ""
-    except PermissionError:
-        pass
-    return "running"
 
 
 def _git_commit() -> dict[str, str]:

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.shared.files import read_json, sha256_file
+from pipeline.shared.formats.loss_curve import LOSS_CURVE, CurvePoint, read_curve
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.work_folder import MANIFEST, METRICS
 
 _NOTED = {"train_perplexity": ".2f", "test_perplexity": ".2f", "gap_nats": "+.3f"}
 _FIGURES = ("*.png", "*.svg", "*.csv", "index.html")
 
 
-class Point(NamedTuple):
+class LoggedValue(NamedTuple):
     """One value of a curve or, at step 0, of a score."""
 
     name: str
@@ -53,8 +54,8 @@ class SizeRecord:
     fingerprint: str
     """Of the training's parameters, inputs and code: what its live run is found by."""
     params: dict[str, str] = field(default_factory=dict)
-    scores: list[Point] = field(default_factory=list)
-    curve: list[Point] = field(default_factory=list)
+    scores: list[LoggedValue] = field(default_factory=list)
+    curve: list[LoggedValue] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -127,11 +128,11 @@ def read_size(
 
     folder = study / "train" / size
     metrics = read_json(folder / METRICS)
-    curve = list(_read_curve(folder / "loss_curve.csv"))
+    curve = list(_logged(read_curve(folder)))
     results = read_results(study / "evaluate" / size)
     content = {name: [result.protocol, result.metrics] for name, result in results.items()}
     scores = [
-        Point(metric_name(name, metric), value, 0)
+        LoggedValue(metric_name(name, metric), value, 0)
         for name, result in results.items()
         for metric, value in result.metrics.items()
     ]
@@ -144,7 +145,7 @@ def read_size(
     return SizeRecord(
         size=size,
         identity=_hash([
-            (folder / "loss_curve.csv").read_bytes(),
+            (folder / LOSS_CURVE).read_bytes(),
             (folder / "config.json").read_bytes(),
             json.dumps(content, sort_keys=True).encode(),
         ]),
@@ -186,13 +187,12 @@ def _shared_params(params: ProfileParams) -> dict[str, str]:
     return seeds | values
 
 
-def _read_curve(path: Path) -> Iterable[Point]:
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            tokens = int(row.pop("tokens"))
-            for name, value in row.items():
-                if value not in {"", None}:  # the held-out loss is measured more seldom
-                    yield Point(metric_name(name), float(value), tokens)
+def _logged(curve: Iterable[CurvePoint]) -> Iterable[LoggedValue]:
+    for point in curve:
+        values = point._asdict()
+        tokens = values.pop("tokens")
+        for name, value in values.items():
+            yield LoggedValue(metric_name(name), value, tokens)
 
 
 def _read_figure4(path: Path) -> dict[str, dict[str, str]]:
@@ -203,10 +203,12 @@ def _read_figure4(path: Path) -> dict[str, dict[str, str]]:
     return {row["size"]: row for row in rows}
 
 
-def _numbers(prefix: str, values: Mapping[str, Any]) -> list[Point]:
+def _numbers(prefix: str, values: Mapping[str, Any]) -> list[LoggedValue]:
     numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
     parts = [prefix] if prefix else []
-    return [Point(metric_name(*parts, key), float(value), 0) for key, value in numbers.items()]
+    return [
+        LoggedValue(metric_name(*parts, key), float(value), 0) for key, value in numbers.items()
+    ]
 
 
 def _read_splits(folder: Path) -> list[Split]:

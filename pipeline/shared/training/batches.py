@@ -149,14 +149,21 @@ def documents_of_step(order: DataOrder, layout: BatchLayout, step: int) -> list[
 
 
 def held_out_windows(split: TokenSplit, context: int, num_tokens: int) -> list[Tensor]:
-    """The first `num_tokens` predictions of a split, in windows of at most `context` + 1 tokens.
+    """`num_tokens` predictions of a split, in windows of at most `context` + 1 tokens.
 
-    Each window [T + 1] begins with the last token of the one before, so each token but the very
-    first is predicted once.
+    The split is cut into blocks of `context` predictions, of which every k-th is taken: documents
+    lie one after another, and the first tokens of a split may be a few long ones. Each window
+    [T + 1] begins with the token before its first prediction. Asked for more than there is, all
+    tokens but the very first are predicted once.
     """
-    end = min(num_tokens, split.num_tokens - 1)
-    if end < 1:
+    predictions = split.num_tokens - 1
+    asked = min(num_tokens, predictions)
+    if asked < 1:
         raise UserError(f"{split.folder}: holds no two tokens to judge a model on; gather more")
-    starts = range(0, end, context)
-    windows = [split.window(start, min(context, end - start) + 1) for start in starts]
-    return [torch.from_numpy(window.astype(np.int64)) for window in windows]
+    blocks, count = -(-predictions // context), -(-asked // context)
+    windows = []
+    for number in range(count):
+        start = number * blocks // count * context
+        length = min(context, asked - number * context)
+        windows.append(torch.from_numpy(split.window(start, length + 1).astype(np.int64)))
+    return windows

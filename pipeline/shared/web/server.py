@@ -58,7 +58,7 @@ _MISSING_LENGTH = 1000
 _LEAST_COMPRESSED = 512  # bytes; a smaller body gains nothing
 
 
-class Answer(NamedTuple):
+class PageReply(NamedTuple):
     """What is sent for one URL."""
 
     status: int
@@ -68,7 +68,7 @@ class Answer(NamedTuple):
     behaviour: str
 
 
-Site = dict[tuple[str, str], Answer]
+Site = dict[tuple[str, str], PageReply]
 
 
 def load_site(folder: Path) -> Site:
@@ -86,7 +86,7 @@ def load_site(folder: Path) -> Site:
         ) from None
     keys = zip(columns["host"], columns["path"], strict=True)
     names = ("status", "content_type", "location", "body", "behaviour")
-    return dict(zip(keys, map(Answer, *(columns[name] for name in names)), strict=True))
+    return dict(zip(keys, map(PageReply, *(columns[name] for name in names)), strict=True))
 
 
 @contextmanager
@@ -228,7 +228,7 @@ async def _answer(site: Site, request: web.BaseRequest) -> web.StreamResponse:
 
 
 async def _misbehave(
-    found: Answer, request: web.BaseRequest, headers: dict[str, str]
+    found: PageReply, request: web.BaseRequest, headers: dict[str, str]
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=found.status, headers=headers)
     if found.behaviour == "length":

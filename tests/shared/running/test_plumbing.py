@@ -21,7 +21,7 @@ from pipeline.shared.running.plumbing import PLUMBING
 ROOT = Path(__file__).parents[3]
 
 # What plumbing may be made with: none of it computes with arrays, text or models.
-TOOLS = {"distributed", "mlflow", "pydantic", "pydantic_core", "tqdm", "upath", "yaml", "psutil"}
+TOOLS = {"distributed", "mlflow", "pydantic", "pydantic_core", "tqdm", "upath", "ruamel", "psutil"}
 
 # All that code that counts takes of plumbing: a way to run, to end, to report, to find.
 DOORS = {

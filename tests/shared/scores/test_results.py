@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.shared.params.yaml12 import load_yaml
+from pipeline.shared.params.yaml_file import load_yaml
 
 SIZES = ["small", "medium", "large", "xl"]
 

@@ -140,12 +140,22 @@ def test_documents_of_a_step_are_those_its_sequences_touch(split: TokenSplit) ->
     assert set(documents_of_step(order, layout, 3)) == expected
 
 
-def test_held_out_windows_predict_each_token_once(split: TokenSplit) -> None:
-    windows = held_out_windows(split, 100, 950)
+def test_held_out_windows_of_more_than_there_is_predict_each_token_once(split: TokenSplit) -> None:
+    windows = held_out_windows(split, 100, 10_000)
     targets = [int(token) for window in windows for token in window[1:]]
-    assert targets == list(range(1, 951))
+    assert targets == list(range(1, 1_003))
     assert max(len(window) for window in windows) == 101
-    assert len(held_out_windows(split, 100, 10_000)) == 11
+
+
+@pytest.mark.parametrize("asked", [1, 40, 100, 250, 501, 950])
+def test_held_out_windows_lie_all_over_the_split(split: TokenSplit, asked: int) -> None:
+    windows = held_out_windows(split, 10, asked)
+    targets = [int(token) for window in windows for token in window[1:]]
+    assert len(targets) == len(set(targets)) == asked
+    assert max(len(window) for window in windows) == min(asked, 10) + 1
+    gaps = np.diff([0, *targets, 1_002])
+    assert max(gaps) <= 1_002 / len(windows) + 10
+    assert all((np.diff(window) == 1).all() for window in windows)
 
 
 def test_an_opened_split_travels_to_another_process_by_its_folder(split: TokenSplit) -> None:

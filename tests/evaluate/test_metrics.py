@@ -16,8 +16,9 @@ from pipeline.evaluate.outcome import CannotRun, Outcome
 from pipeline.evaluate.running_text import count_units
 from pipeline.evaluate.session import Session
 from pipeline.evaluate.summary import _add, _scorer
-from pipeline.evaluate.translation import _sacrebleu, bleu, bleu_counts
+from pipeline.evaluate.translation import _sacrebleu
 from pipeline.shared.formats.examples import Example
+from pipeline.shared.scores.bleu import bleu, bleu_counts
 from pipeline.shared.scores.bootstrap import draw_sums, interval
 from pipeline.shared.scores.metrics import bits_per_unit, mean, perplexity
 

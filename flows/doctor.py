@@ -1,0 +1,94 @@
+"""`make doctor`: the servers' state, then all that `python -m pipeline.doctor` looks at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+from flows.servers import LOOPBACK, port_is_free, read_state, running_prefect_api
+from flows.ui import MLFLOW_PORT, PREFECT_PORT
+
+_TIMEOUT_S = 10.0
+
+
+def check_servers() -> Iterator[tuple[str, str]]:
+    """Level and line: whether the pages can start or answer, and whether schedules fire."""
+    api = running_prefect_api()
+    if api is None:
+        noted = read_state()
+        if noted and noted.prefect:
+            yield (
+                "wrong",
+                f"Prefect: {noted.prefect} was started by `make ui` and does not answer; "
+                "end that command and start it again",
+            )
+        for name, port in (("Prefect", PREFECT_PORT), ("MLflow", MLFLOW_PORT)):
+            if port_is_free(port):
+                yield "ok", f"{name}: not started; its port {port} is free"
+            else:
+                option = f"--{name.lower()}-port"
+                yield (
+                    "note",
+                    f"{name}: port {port} of {LOOPBACK} is taken by another program; "
+                    f"python -m flows.ui {option} {port + 10}",
+                )
+        return
+    yield "ok", f"Prefect: {api.removesuffix('/api')} answers"
+    yield from check_schedules(api)
+
+
+def check_schedules(api: str) -> Iterator[tuple[str, str]]:
+    """Whether the server has made runs for each schedule, which it does days ahead."""
+    for deployment in _ask(api, "deployments/filter", {}):
+        active = [one for one in deployment["schedules"] if one["active"]]
+        if deployment["paused"] or not active:
+            yield "note", f"schedule of {deployment['name']}: paused"
+            continue
+        waiting = _ask(
+            api,
+            "flow_runs/filter",
+            {
+                "deployments": {"id": {"any_": [deployment["id"]]}},
+                "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+                "limit": 1,
+                "sort": "EXPECTED_START_TIME_ASC",
+            },
+        )
+        if waiting:
+            when = waiting[0]["expected_start_time"]
+            yield "ok", f"schedule of {deployment['name']}: next run {when}"
+        else:
+            yield (
+                "wrong",
+                f"schedule of {deployment['name']}: the server has made no run for it, so its "
+                "scheduler does not tick; its log tells why, restart `make ui`",
+            )
+
+
+def _ask(api: str, path: str, question: dict[str, Any]) -> list[dict[str, Any]]:
+    request = urllib.request.Request(
+        f"{api}/{path}",
+        data=json.dumps(question).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def main() -> int:
+    """Print everything; 1 where something is wrong."""
+    wrong = False
+    for level, line in check_servers():
+        print(f"{level:<6} {line}", flush=True)
+        wrong |= level == "wrong"
+    done = subprocess.run([sys.executable, "-m", "pipeline.doctor", *sys.argv[1:]], check=False)
+    return 1 if wrong else done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

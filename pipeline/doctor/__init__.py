@@ -1,0 +1,1 @@
+"""What this machine lacks for a study, each with its remedy."""
