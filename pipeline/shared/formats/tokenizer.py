@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ import tiktoken
 
 from pipeline.shared.errors import REMAKE, CorruptDataError, RetryableError
 from pipeline.shared.files import open_atomic, read_json, write_json
+from pipeline.shared.formats.long_texts import part_text
 
 END_OF_TEXT = "<|endoftext|>"
 # GPT-2's pattern, 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ ,
@@ -85,11 +86,14 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; <|endoftext|> written in it is text like any other."""
-        return self.encoding.encode_ordinary(text)
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str], *, num_threads: int = 1) -> list[list[int]]:
         """The ids of each text."""
-        return self.encoding.encode_ordinary_batch(list(texts), num_threads=num_threads)
+        parted = [part_text(text)[0] for text in texts]
+        parts = list(chain.from_iterable(parted))
+        ids = iter(self.encoding.encode_ordinary_batch(parts, num_threads=num_threads))
+        return [list(chain.from_iterable(islice(ids, len(own)))) for own in parted]
 
     def place(self, text: str) -> Placed:
         """The ids of a text and where they begin."""

@@ -10,6 +10,7 @@ from pydantic import Field
 from pipeline.shared.params.types import (
     Count,
     Days,
+    Fraction,
     Integer,
     Place,
     PositiveCount,
@@ -72,12 +73,28 @@ class FetchingParams(Section):
     """Longest pause that a server can ask for, by Crawl-delay or Retry-After."""
 
 
+class ColumnsParams(Section):
+    """Which columns of a ready corpus hold what; null: the common names (docs/corpora.md)."""
+
+    text: str | None
+    """A field inside another one is `outer.inner`."""
+    id: str | None
+    url: str | None
+    date: str | None
+    """Of the document; of two equal ones the earlier stays."""
+
+
 class ExtractParams(Section):
     """From pages to documents; `source: corpus` reads ready documents instead."""
 
     source: Literal["crawl", "corpus"]
     location: Place | None
-    """Folder of documents (JSONL, Parquet, WARC), for `corpus`."""
+    """Folder of documents (JSON, Parquet, WARC), for `corpus`."""
+    columns: ColumnsParams
+    max_record_bytes: PositiveCount
+    """Longest line or text of a ready corpus; a longer one is counted as too large and left out."""
+    max_dropped_fraction: Fraction
+    """Of a ready corpus' records: if more than this give no document, the stage fails."""
     min_document_words: Count
     """Documents with fewer words are rejected as too short."""
     second_extractor: Literal["trafilatura", "none"]
