@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.extract.judge import Caps
-from pipeline.extract.lone_parser import Judge, judging
+from pipeline.extract.lone_parser import Judge, LoneParser
 from pipeline.extract.parts import Part, publish_parts, sum_counts
 from pipeline.extract.rules import Page, reject
 from pipeline.extract.warc_pages import NoPage, WebPage, read_pages
@@ -47,8 +47,6 @@ class _Task(NamedTuple):
     """What the reading of every file is told."""
 
     location: Path
-    markers: Path
-    """Where an empty file tells of each corpus file under way."""
     memory: Memory
     caps: Caps
 
@@ -72,14 +70,11 @@ def read_corpus(stage: Stage, caps: Caps) -> dict[str, Any]:
     if others:
         stage.log.warning("%d files that are no corpus passed over, such as %s",
                           len(others), others[0])  # fmt: skip
-    task = _Task(location, stage.work, stage.memory, caps)
+    task = _Task(location, stage.memory, caps)
     with stage.progress("read", total=len(files), unit="files") as progress:
         parts = list(
             map_shards(
-                partial(_read_file, task),
-                list(enumerate(files)),
-                compute=stage.params.compute,
-                progress=progress,
+                partial(_read_file, task), files, compute=stage.params.compute, progress=progress
             )
         )
     damaged = [f"{place}: {where}" for place, part in zip(files, parts, strict=True)
@@ -137,17 +132,16 @@ def _identity(task: _Task, path: Path) -> str:
     return f"{path.relative_to(task.location)} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _read_file(task: _Task, file: tuple[int, Path]) -> Remembered:
-    number, path = file
-    return task.memory.recall(_identity(task, path), partial(_write_part, task, number, path))
+def _read_file(task: _Task, path: Path) -> Remembered:
+    return task.memory.recall(_identity(task, path), partial(_write_part, task, path))
 
 
-def _write_part(task: _Task, number: int, path: Path, folder: Path) -> dict[str, Any]:
+def _write_part(task: _Task, path: Path, folder: Path) -> dict[str, Any]:
     part = Part(folder)
     no_page: Counter[str] = Counter()
     damaged: list[str] = []
-    with judging(task.markers / f"{number:05d}.begun", task.caps) as judge:
-        for document in _read_any(path, task.caps, judge):
+    with LoneParser(task.caps) as parser:
+        for document in _read_any(path, task.caps, parser.judge):
             if isinstance(document, _Damaged):
                 part.reasons[DAMAGED] += 1
                 damaged.append(document.where)
