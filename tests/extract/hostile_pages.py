@@ -34,12 +34,24 @@ BOMBS = {
     "one word": "a" * 2_000_000,
     "JSON in JSON": '<script type="application/ld+json">' + "[" * 100_000 + "</script><p>word",
 }
-_TAGS = ("a", "b", "font", "p", "div", "table", "tr", "td", "select", "option", "script", "style",
-         "svg", "math", "template", "form", "button", "ul", "li", "h1", "title", "textarea",
-         "noscript", "frameset", "ruby", "rt", "nobr", "html", "body", "head", "iframe")  # fmt: skip
-_PARTS = ("<{0}>", "</{0}>", "<{0}", "<{0} a{1}=b>", "<{0} class='{0} {1}'>", "x", "word. ",
-          "<!--", "-->", "<![CDATA[", "]]>", "&amp;", "&#{1};", "<", ">", "\0", "\n", "'", '"', "\u00e4",
-          "<{0}/>", "<!doctype {0}>", "<?{0}")  # fmt: skip
+_TAGS = (
+    *("a", "b", "font", "p", "div", "table", "tr", "td", "select", "option", "script", "style"),
+    *("svg", "math", "template", "form", "button", "ul", "li", "h1", "title", "textarea", "nobr"),
+    *("noscript", "frameset", "ruby", "rt", "html", "body", "head", "iframe"),
+)
+_PARTS = (
+    *(
+        "<{0}>",
+        "</{0}>",
+        "<{0}",
+        "<{0} a{1}=b>",
+        "<{0} class='{0} {1}'>",
+        "<{0}/>",
+        "<!doctype {0}>",
+    ),
+    *("x", "word. ", "<!--", "-->", "<![CDATA[", "]]>", "&amp;", "&#{1};", "<?{0}"),
+    *("<", ">", "\0", "\n", "'", '"', "\u00e4"),
+)
 _MOST_PARTS, _MOST_CHARACTERS = 6, 300_000
 
 
