@@ -19,8 +19,8 @@ from train_contenders import LEARNING_RATE, Setting
 from train_workers import silent
 from training_jobs import make_job
 
+from pipeline.shared.training.fit import fit
 from pipeline.shared.training.job import Job
-from pipeline.shared.training.run import fit
 from pipeline.shared.training.state import load_state, newest_step
 
 ALONE, AGAIN, KILLED, FSDP = "left alone", "again", "killed and resumed", "FSDP on one device"

@@ -78,7 +78,7 @@ class Worker:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([
             "pipeline.shared.running.before_torch",
-            "pipeline.shared.training.run",
+            "pipeline.shared.training.fit",
         ])
         self.channel, theirs = context.Pipe()
         serve = serve or (_serve_lightning if name == OURS else _serve_loop)
@@ -191,7 +191,7 @@ def _serve_lightning(name: str, setting: Setting, channel: Connection) -> None:
     from training_jobs import make_job
 
     from pipeline.shared.training.batches import held_out_windows
-    from pipeline.shared.training.run import make_loader, make_model, make_trainer
+    from pipeline.shared.training.fit import make_loader, make_model, make_trainer
     from pipeline.shared.training.watch import TrainingWatch
 
     job = make_job(setting, learning_rate=LEARNING_RATE, num_steps=_FOREVER)

@@ -8,7 +8,7 @@ import numpy as np
 from train_contenders import BETAS, CLIP_NORM, WEIGHT_DECAY, Setting
 
 from models.gpt2 import GPT2Config
-from models.training import Recipe
+from models.recipe import Recipe
 from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.shared.params.file import load_params
 from pipeline.shared.training.job import Job

@@ -32,7 +32,7 @@ from flows.servers import (
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
-_START_TIMEOUT_S = 120.0
+_START_TIMEOUT_S = 300.0  # 15 s on a free machine; a busy one is no reason to give up
 _GRACE_S = 10.0
 _POLL_S = 0.3
 

@@ -17,7 +17,11 @@ def write_study(study: Path, *, losses: dict[str, float], fingerprints: str = "f
     for number, (size, loss) in enumerate(losses.items()):
         train = study / "train" / size
         train.mkdir(parents=True, exist_ok=True)
-        rows = [(4096, 8.0, "", 1e-3), (8192, loss + 1, loss + 1.1, 2e-3), (12288, loss, loss, 0.0)]
+        rows = [
+            (4096, 8.0, 8.1, 1e-3),
+            (8192, loss + 1, loss + 1.1, 2e-3),
+            (12288, loss, loss, 0.0),
+        ]
         lines = ["tokens,train_loss,valid_loss,learning_rate"]
         lines += [",".join(str(value) for value in row) for row in rows]
         (train / "loss_curve.csv").write_text("\n".join(lines) + "\n")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pipeline.eval_sets.cbt_cn import CBT_CN
-from pipeline.eval_sets.cbt_ne import CBT_NE
+from pipeline.eval_sets.cbt import CBT_CN, CBT_NE
 from pipeline.eval_sets.cnn_dm import CNN_DM
 from pipeline.eval_sets.coqa import COQA
-from pipeline.eval_sets.enwik8 import ENWIK8
 from pipeline.eval_sets.eval_set import EvalSet
 from pipeline.eval_sets.lambada import LAMBADA
 from pipeline.eval_sets.natural_questions import NATURAL_QUESTIONS
 from pipeline.eval_sets.one_billion_word import ONE_BILLION_WORD
 from pipeline.eval_sets.ptb import PTB
-from pipeline.eval_sets.text8 import TEXT8
 from pipeline.eval_sets.webtext import WEBTEXT_TEST, WEBTEXT_TRAIN
-from pipeline.eval_sets.wikitext2 import WIKITEXT2
-from pipeline.eval_sets.wikitext103 import WIKITEXT103
+from pipeline.eval_sets.wikipedia_2006 import ENWIK8, TEXT8
+from pipeline.eval_sets.wikitext import WIKITEXT2, WIKITEXT103
 from pipeline.eval_sets.winograd import WINOGRAD
-from pipeline.eval_sets.wmt14_en_fr import WMT14_EN_FR
-from pipeline.eval_sets.wmt14_fr_en import WMT14_FR_EN
+from pipeline.eval_sets.wmt14 import WMT14_EN_FR, WMT14_FR_EN
 
 EVAL_SETS: dict[str, EvalSet] = {
     eval_set.name: eval_set

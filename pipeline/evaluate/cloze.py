@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.eval_sets.childrens_books import BLANK
+from pipeline.eval_sets.cbt import BLANK
 from pipeline.evaluate.choices import Fitted, fit_choices
 from pipeline.evaluate.likelihood import score_choices
 from pipeline.evaluate.outcome import Outcome, Task

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pipeline.report.figure5 import sizes_that_share_nothing
 from pipeline.report.markup import number
-from pipeline.report.other_figures import sizes_that_share_nothing
 from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
 from pipeline.report.tables import calibrations, factor

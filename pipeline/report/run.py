@@ -12,7 +12,7 @@ from pipeline.report.beside_the_paper import comparison
 from pipeline.report.calibration_figure import draw_calibration
 from pipeline.report.figure4 import Figure4, as_text, read_figure4
 from pipeline.report.figure4_plot import draw_figure4
-from pipeline.report.other_figures import draw_figure5, draw_training_curves
+from pipeline.report.figure5 import draw_figure5
 from pipeline.report.page import render
 from pipeline.report.rates import draw_sweeps
 from pipeline.report.scale_law import EXPONENT_SUFFIX
@@ -20,6 +20,7 @@ from pipeline.report.size_figures import draw_figure1, draw_figure2, draw_figure
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import house_style
 from pipeline.report.tables import all_tables, calibrations
+from pipeline.report.training_curves import draw_training_curves
 from pipeline.shared.files import open_atomic, write_json
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.tracking.record import record_study

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.loss_curve import LOSS_CURVE, read_curve
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.stage import read_metrics
 from pipeline.shared.running.work_folder import METRICS
@@ -27,7 +28,7 @@ OVERLAP_TABLES = (
 READS = (
     *(f"{stage}/{METRICS}" for stage in (*STAGES, "overlap")),
     *(f"{stage}/*/{METRICS}" for stage in SIZED_STAGES),
-    *("tune/*/sweep.csv", "train/*/loss_curve.csv"),
+    *("tune/*/sweep.csv", f"train/*/{LOSS_CURVE}"),
     *("evaluate/*/*.json", "evaluate/*/*.examples.parquet", "evaluate/*/samples.parquet"),
     "eval_sets/test/*.parquet",
     *(f"overlap/{name}.csv" for name in OVERLAP_TABLES),
@@ -120,7 +121,7 @@ def read_study(profile: str, params: ProfileParams, folder: Path) -> Study:
         folder=folder,
         stages={name: read_metrics(place) for name, place in places.items()},
         results={size: read_results(folder / "evaluate" / size) for size in sizes},
-        curves={size: read_csv(folder / "train" / size / "loss_curve.csv") for size in sizes},
+        curves={size: pd.DataFrame(read_curve(folder / "train" / size)) for size in sizes},
         sweeps={size: read_csv(folder / "tune" / size / "sweep.csv") for size in sizes},
         overlap={name: read_csv(folder / "overlap" / f"{name}.csv") for name in OVERLAP_TABLES},
     )

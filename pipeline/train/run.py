@@ -6,7 +6,6 @@ next best rate is trained from the start.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ from models.compute import (
 )
 from pipeline.shared.errors import CorruptDataError, NonFiniteLossError
 from pipeline.shared.files import (
-    open_atomic,
     read_json,
     remove_path,
     replace_path,
     sha256_file,
     write_json,
 )
+from pipeline.shared.formats.loss_curve import CurvePoint, write_curve
 from pipeline.shared.formats.tokenizer import write_hugging_face_files
 from pipeline.shared.formats.training_documents import NAME as DOCUMENTS
 from pipeline.shared.formats.training_documents import write_training_documents
@@ -38,7 +37,6 @@ from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.tracking.record import open_run
 from pipeline.shared.training.job import (
     Job,
-    Point,
     TrainingData,
     TrainingOutcome,
     make_job,
@@ -59,7 +57,7 @@ def run(stage: Stage) -> dict[str, Any]:
     save_pretrained(outcome.model, stage.staging)
     write_hugging_face_files(data.tokenizer, stage.staging)
     write_training_documents(stage.staging, data.text)
-    _write_curve(stage, outcome.curve)
+    write_curve(stage.staging, outcome.curve)
     return describe(stage, job, outcome) | {"diverged_rates": diverged}
 
 
@@ -119,7 +117,7 @@ def _train(stage: Stage, job: Job) -> TrainingOutcome:
     """Train to the end of the budget, each point of the curve told to MLflow."""
     with open_run(stage, stage.params.train.model_dump() | job.identity) as tracked:
 
-        def on_point(point: Point) -> None:
+        def on_point(point: CurvePoint) -> None:
             values = point._asdict()
             tracked.log_metrics(values, tokens=values.pop("tokens"))
 
@@ -130,13 +128,6 @@ def _train(stage: Stage, job: Job) -> TrainingOutcome:
             done_tokens = (spike.step + 1) * job.recipe.batch_tokens
             tracked.log_metrics({"loss_spike": spike.loss}, tokens=done_tokens)
     return outcome
-
-
-def _write_curve(stage: Stage, curve: list[Point]) -> None:
-    with open_atomic(stage.staging / "loss_curve.csv", "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Point._fields)
-        writer.writerows(curve)
 
 
 def describe(stage: Stage, job: Job, outcome: TrainingOutcome) -> dict[str, Any]:

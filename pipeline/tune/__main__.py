@@ -1,7 +1,6 @@
 """`python -m pipeline.tune`."""
 
 import pipeline.shared.running.before_torch  # noqa: F401 - as it says
-import pipeline.shared.training.lean_lightning  # noqa: F401 - before anything else imports Lightning
 from pipeline.shared.running import stage
 from pipeline.shared.training.group import main
 from pipeline.shared.training.run import fit

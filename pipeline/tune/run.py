@@ -17,11 +17,11 @@ from typing import Any
 
 from pipeline.shared.errors import NonFiniteLossError, UserError
 from pipeline.shared.files import link_or_copy, once, open_atomic, remove_path, write_json
+from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.params.profile import TrainParams, TuneParams
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.tracking.record import open_run
 from pipeline.shared.training.job import (
-    Point,
     TrainingData,
     make_job,
     open_data,
@@ -32,7 +32,7 @@ from pipeline.shared.training.run import train_to
 from pipeline.shared.training.state import keep_newest, newest_checkpoint
 from pipeline.tune.search import Comparison, Search, Trial, search
 
-OnPoint = Callable[[Point], None]
+OnPoint = Callable[[CurvePoint], None]
 
 
 def run(stage: Stage) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def run(stage: Stage) -> dict[str, Any]:
     with open_run(stage, tune.model_dump()) as tracked:
 
         def run_to(rate: float, step: int) -> Trial:
-            def on_point(point: Point) -> None:
+            def on_point(point: CurvePoint) -> None:
                 name = f"valid_loss.lr_{rate:g}"
                 tracked.log_metrics({name: point.valid_loss}, tokens=point.tokens)
 

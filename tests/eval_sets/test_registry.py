@@ -12,7 +12,7 @@ import pytest
 from published_files import PTB, WIKITEXT, write_published_files
 
 import pipeline.eval_sets
-from pipeline.eval_sets.childrens_books import BLANK
+from pipeline.eval_sets.cbt import BLANK
 from pipeline.eval_sets.eval_set import PAPER_LABELS, EvalSet
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.running_text import whole_characters

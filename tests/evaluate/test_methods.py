@@ -13,7 +13,7 @@ from made_documents import english_passages
 from published_files import write_published_files
 from slow_reference import greedy, losses, sliding_losses
 
-from pipeline.eval_sets.childrens_books import BLANK
+from pipeline.eval_sets.cbt import BLANK
 from pipeline.eval_sets.eval_set import Pair
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder

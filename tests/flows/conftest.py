@@ -54,6 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[P
         said += line
         if "Ctrl-C" in line:
             break
+    assert "Ctrl-C" in said, said
     try:
         yield Pages(root, *address, said=said)
     finally:

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from models.gpt2 import GPT2, GPT2Config
-from models.training import Recipe, parameter_groups
+from models.recipe import Recipe
+from models.training import parameter_groups
 
 RECIPE = Recipe(
     order_seed=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_all_stages_run_and_what_is_large_stays_on_the_node(
     assert stays["bytes"] == {"5.pt": len(b"checkpoint")}
     assert "train@small: " in log
     assert "9 tokens/s, MFU 50.0%" in log
-    assert "evaluate@small: 0 s, lambada 30\n" in log
+    assert re.search(r"evaluate@small: \d+ s, lambada 30\n", log)
 
 
 def test_weights_come_along_while_there_is_room_for_them(

@@ -14,7 +14,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -258,22 +257,13 @@ def _owner() -> dict[str, str]:
 
 
 def process_start(pid: int) -> str:
-    """When a process was started, so that a reused number is not taken for it; empty: no such.
+    """When a process was started, so that a reused number is not taken for it; empty: no such."""
+    import psutil  # a node without MLflow may lack it, and writes no runs
 
-    Where there is no /proc, an existing process has the answer `running`.
-    """
-    if sys.platform == "linux":
-        with suppress(FileNotFoundError, ProcessLookupError):
-            # Field 22, in clock ticks since boot; field 2, the name, may hold spaces.
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-        return ""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return str(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
         return ""
-    except PermissionError:
-        pass
-    return "running"
 
 
 def _git_commit() -> dict[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.shared.files import read_json, sha256_file
+from pipeline.shared.formats.loss_curve import LOSS_CURVE, CurvePoint, read_curve
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.work_folder import MANIFEST, METRICS
@@ -127,7 +128,7 @@ def read_size(
 
     folder = study / "train" / size
     metrics = read_json(folder / METRICS)
-    curve = list(_read_curve(folder / "loss_curve.csv"))
+    curve = list(_logged(read_curve(folder)))
     results = read_results(study / "evaluate" / size)
     content = {name: [result.protocol, result.metrics] for name, result in results.items()}
     scores = [
@@ -144,7 +145,7 @@ def read_size(
     return SizeRecord(
         size=size,
         identity=_hash([
-            (folder / "loss_curve.csv").read_bytes(),
+            (folder / LOSS_CURVE).read_bytes(),
             (folder / "config.json").read_bytes(),
             json.dumps(content, sort_keys=True).encode(),
         ]),
@@ -186,13 +187,12 @@ def _shared_params(params: ProfileParams) -> dict[str, str]:
     return seeds | values
 
 
-def _read_curve(path: Path) -> Iterable[LoggedValue]:
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            tokens = int(row.pop("tokens"))
-            for name, value in row.items():
-                if value not in {"", None}:  # the held-out loss is measured more seldom
-                    yield LoggedValue(metric_name(name), float(value), tokens)
+def _logged(curve: Iterable[CurvePoint]) -> Iterable[LoggedValue]:
+    for point in curve:
+        values = point._asdict()
+        tokens = values.pop("tokens")
+        for name, value in values.items():
+            yield LoggedValue(metric_name(name), value, tokens)
 
 
 def _read_figure4(path: Path) -> dict[str, dict[str, str]]:

@@ -21,12 +21,9 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from torch.distributed import DistError
+from torch.distributed import DistError, is_torchelastic_launched
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
@@ -35,6 +32,9 @@ from pipeline.shared.running import stage
 from pipeline.shared.running.stage import Definition, Stage
 from pipeline.shared.training.job import Job, Listeners, job_from_json
 from pipeline.shared.training.ranks import Work
+
+if TYPE_CHECKING:  # Lightning is imported only where a launcher has started a group
+    from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 _LOG = logging.getLogger("figure4")  # the stage's own
 _JOIN_S = 600.0  # for a slow node's imports
@@ -73,7 +73,9 @@ def joined_group() -> RankGroup | None:
 
 def _find_environment() -> ClusterEnvironment | None:
     """Torchrun's or srun's. srun can start torchrun, so torchrun comes first."""
-    if TorchElasticEnvironment.detect():
+    if is_torchelastic_launched():
+        from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
         return TorchElasticEnvironment()
     # The shell of salloc and the script of sbatch have SLURM's other variables too, but only srun
     # sets those of a step; a process alone in its step may start its ranks itself.
@@ -81,6 +83,8 @@ def _find_environment() -> ClusterEnvironment | None:
         # Lightning asks for what only an option sets; the step's own is true without it.
         per_node = os.environ["SLURM_STEP_TASKS_PER_NODE"].split("(")[0]  # "4(x2)": 4 on 2 nodes
         os.environ["SLURM_NTASKS_PER_NODE"] = per_node
+        from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
         return SLURMEnvironment(auto_requeue=False)  # checkpoints and SIGTERM are ours
     return None
 
@@ -94,7 +98,7 @@ class RankGroup:
         """Lightning's view of the group."""
         self.rank: int = environment.global_rank()
         self.size: int = environment.world_size()
-        torchrun = isinstance(environment, TorchElasticEnvironment)
+        torchrun = is_torchelastic_launched()
         self.per_node = os.environ["LOCAL_WORLD_SIZE" if torchrun else "SLURM_NTASKS_PER_NODE"]
         """Processes on each node; under SLURM not always one number ("2,1")."""
         self._store = self._meet()

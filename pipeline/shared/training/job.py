@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from models.gpt2 import GPT2, GPT2Config
 from models.loss_spikes import Spike
-from models.training import Recipe
+from models.recipe import Recipe
 from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.formats.token_shards import TokenSplit, open_split
 from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
 from pipeline.shared.params.profile import ComputeParams, TrainParams
@@ -105,22 +106,11 @@ def job_from_json(text: str) -> Job:
     )
 
 
-class Point(NamedTuple):
-    """One row of the loss curve; losses in nats per token."""
-
-    tokens: int
-    """Trained so far."""
-    train_loss: float
-    """Mean over the steps since the point before."""
-    valid_loss: float
-    learning_rate: float
-
-
 @dataclass(frozen=True)
 class Listeners:
     """Who is told what, while a training goes on."""
 
-    on_point: Callable[[Point], None]
+    on_point: Callable[[CurvePoint], None]
     """Each new point of the loss curve."""
     on_progress: Callable[[int, str], None]
     """Tokens trained so far, and a note."""
@@ -132,7 +122,7 @@ class TrainingOutcome(NamedTuple):
     """A finished training."""
 
     model: GPT2
-    curve: list[Point]
+    curve: list[CurvePoint]
     spikes: list[Spike]
     """Leaps of the loss."""
     start_up_s: float

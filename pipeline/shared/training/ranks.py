@@ -18,7 +18,8 @@ from typing import Any
 
 from models.loss_spikes import Spike
 from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL, EXIT_TERMINATED, UserError
-from pipeline.shared.training.job import Job, Listeners, Point
+from pipeline.shared.formats.loss_curve import CurvePoint
+from pipeline.shared.training.job import Job, Listeners
 
 _LISTEN_S = 0.2
 Work = Callable[[Job, int, Listeners], None]
@@ -70,7 +71,7 @@ def _listen(ranks: list[BaseProcess], events: Any, listeners: Listeners) -> None
         try:
             while True:
                 event = events.get(timeout=_LISTEN_S)
-                if isinstance(event, Point):
+                if isinstance(event, CurvePoint):
                     listeners.on_point(event)
                 elif isinstance(event, Spike):
                     listeners.on_spike(event)

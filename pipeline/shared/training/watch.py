@@ -23,8 +23,9 @@ from torch import Tensor
 from models.loss_spikes import Spike
 from models.training import LanguageModelling
 from pipeline.shared.errors import EXIT_TERMINATED, NonFiniteLossError
+from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.training.batches import documents_of_step
-from pipeline.shared.training.job import Job, Listeners, Point, steps_between_points
+from pipeline.shared.training.job import Job, Listeners, steps_between_points
 from pipeline.shared.training.shards import (
     check_same_step,
     gather_state,
@@ -156,7 +157,7 @@ class TrainingWatch(pl.Callback):
         train_loss = _sum_over_ranks(trainer, module.loss_sum).item() / num_losses
         valid_loss = held_out_loss(trainer, module, self._windows, self._job)
         module.loss_sum.zero_()
-        point = Point(tokens, train_loss, valid_loss, recipe.learning_rate_at(step - 1))
+        point = CurvePoint(tokens, train_loss, valid_loss, recipe.learning_rate_at(step - 1))
         self._curve.append(list(point))
         if trainer.is_global_zero:
             self._listeners.on_point(point)

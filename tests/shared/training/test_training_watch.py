@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from models.gpt2 import GPT2, GPT2Config
-from models.training import LanguageModelling, Recipe
+from models.recipe import Recipe
+from models.training import LanguageModelling
 from pipeline.shared.training.watch import held_out_loss
 
 RECIPE = Recipe(

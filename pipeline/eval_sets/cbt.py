@@ -1,21 +1,22 @@
-"""The Children's Book Test's question files, which CBT-CN and CBT-NE share."""
+"""Children's Book Test, common nouns and named entities: which of ten words fills the blank."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from pipeline.eval_sets.eval_set import Files
+from pipeline.eval_sets.detokenizers import CHILDRENS_BOOKS
+from pipeline.eval_sets.eval_set import EvalSet, Files, Reproduction, by_size
 from pipeline.eval_sets.sources import Form, PublishedFile, SourceFile
 from pipeline.shared.formats.examples import Example
 
 BLANK = "XXXXX"
-LICENCE = "GFDL 1.2 or later"
-ODD = (
+_LICENCE = "GFDL 1.2 or later"
+_ODD = (
     "The validation questions, since a book of the test questions is in WebText. The files are "
     "tokenized; a PTB-style de-tokenizer is applied, as in the paper."
 )
-HUMANS = {"humans (Hill et al. 2016)": 0.816}
+_HUMANS = {"humans (Hill et al. 2016)": 0.816}
 """With the twenty sentences before them, on a tenth of the test questions, nouns and names alike.
 
 The paper draws human lines by Bajgar et al. (2016) and prints no number for them.
@@ -25,7 +26,7 @@ _ARCHIVE = "sha256:932df0cadc1337b2a12b4c696b1041c1d1c6d4b6bd319874c6288f02e4a61
 _NUMBERED = re.compile(r"(\d+) (.*)", re.DOTALL)
 
 
-def questions_file(kind: str, blob_id: str) -> PublishedFile:
+def _questions_file(kind: str, blob_id: str) -> PublishedFile:
     """The validation questions of `kind` CN or NE."""
     name = f"cbtest_{kind}_valid_2000ex.txt"
     forms = (Form(name, f"git:{blob_id}"),)
@@ -38,7 +39,7 @@ def questions_file(kind: str, blob_id: str) -> PublishedFile:
     )
 
 
-def read_questions(files: Files) -> Iterator[Example]:
+def _read_questions(files: Files) -> Iterator[Example]:
     """Twenty numbered sentences, then the question with its answer and ten choices.
 
     `context` holds the sentences, `target` the question with its blank `XXXXX`.
@@ -81,3 +82,40 @@ def _question(
         choices=choices,
         answer=choices.index(answer),
     )
+
+
+def _declare(
+    kind: str, blob_id: str, paper: dict[str, float], reproduced: float, best: float
+) -> EvalSet:
+    return EvalSet(
+        name=f"cbt_{kind.lower()}",
+        title=f"CBT-{kind}",
+        scoring="cloze",
+        metrics=("accuracy",),
+        higher_is_better=True,
+        together="passages",
+        licence=_LICENCE,
+        odd=_ODD,
+        test={"valid": _questions_file(kind, blob_id)},
+        read_test=_read_questions,
+        detokenizer=CHILDRENS_BOOKS,
+        paper={"accuracy": paper},
+        reproductions=(Reproduction("accuracy", "117M", reproduced, "transformers#13761"),),
+        baselines={"accuracy": {"state of the art": best, **_HUMANS}},
+    )
+
+
+CBT_CN = _declare(
+    "CN",
+    "dbe54c05644234ca1fe988238a535c13eb440d91",
+    by_size(0.8765, 0.9235, 0.9345, 0.9330),
+    reproduced=0.8435,
+    best=0.857,
+)
+CBT_NE = _declare(
+    "NE",
+    "7f702d10bfb15937da7c6423f8ce0a1231447f17",
+    by_size(0.834, 0.871, 0.880, 0.8905),
+    reproduced=0.7365,
+    best=0.823,
+)

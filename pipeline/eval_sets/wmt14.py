@@ -1,16 +1,16 @@
-"""WMT's newstest files, line by line in two languages, which both directions share."""
+"""WMT-14, English to French and French to English: newstest files, line by line in both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
-from pipeline.eval_sets.eval_set import Files, Pair
+from pipeline.eval_sets.eval_set import EvalSet, Files, Numbers, Pair
 from pipeline.eval_sets.sources import Form, PublishedFile
 from pipeline.shared.formats.examples import Example
 
-LICENCE = "WMT, research use"
-ODD = (
+_LICENCE = "WMT, research use"
+_ODD = (
     "The paper does not tell how many example pairs its prompts had, nor from where; here they "
     "come from newstest2013."
 )
@@ -23,7 +23,7 @@ _DIGESTS = {
 }
 
 
-def news_test(year: int) -> dict[str, PublishedFile]:
+def _news_test(year: int) -> dict[str, PublishedFile]:
     """Both sides of one year's test."""
     places = {2014: "datasets/statmt/wmt_newstest/2014/fr-en", 2013: "testsets/fr-en"}
     names = {language: f"newstest{year}.{language}" for language in ("en", "fr")}
@@ -37,7 +37,7 @@ def news_test(year: int) -> dict[str, PublishedFile]:
     }
 
 
-def read_examples_from(language: str) -> Callable[[Files], Iterator[Example]]:
+def _read_examples_from(language: str) -> Callable[[Files], Iterator[Example]]:
     """A reader of the test, translating out of `language`."""
 
     def read(files: Files) -> Iterator[Example]:
@@ -52,7 +52,7 @@ def read_examples_from(language: str) -> Callable[[Files], Iterator[Example]]:
     return read
 
 
-def read_pairs_from(language: str) -> Callable[[Files], Iterator[Pair]]:
+def _read_pairs_from(language: str) -> Callable[[Files], Iterator[Pair]]:
     """A reader of example pairs, translating out of `language`."""
     return lambda files: _read(files, language)
 
@@ -65,3 +65,26 @@ def _read(files: Files, language: str) -> Iterator[Pair]:
             short = files[language if source is None else other]
             raise short.bad_line(number, "missing: the two sides differ in length")
         yield Pair(source.text.strip(), target.text.strip())
+
+
+def _declare(source: str, target: str, paper_bleu: float, baselines: Numbers) -> EvalSet:
+    return EvalSet(
+        name=f"wmt14_{source}_{target}",
+        title=f"WMT14 {source.title()}-{target.title()}",
+        scoring="translation",
+        metrics=("bleu",),
+        higher_is_better=True,
+        together="neighbours",
+        licence=_LICENCE,
+        odd=_ODD,
+        test=_news_test(2014),
+        read_test=_read_examples_from(source),
+        pairs=_news_test(2013),
+        read_pairs=_read_pairs_from(source),
+        paper={"bleu": {"1542M": paper_bleu}},
+        baselines=baselines,
+    )
+
+
+WMT14_EN_FR = _declare("en", "fr", 5.0, {})
+WMT14_FR_EN = _declare("fr", "en", 11.5, {"bleu": {"best unsupervised": 33.5}})
