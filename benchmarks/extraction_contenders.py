@@ -19,8 +19,8 @@ OURS = "figure4"
 def contenders() -> dict[str, Contender]:
     """All of them by name, with their packages imported."""
     return {
-        OURS: partial(_figure4, careful=True),
-        "figure4, fast extractor alone": partial(_figure4, careful=False),
+        OURS: partial(_figure4, consensus=True),
+        "figure4, extractor: resiliparse": partial(_figure4, consensus=False),
         "trafilatura": _trafilatura(fast=False),
         "trafilatura, fast": _trafilatura(fast=True),
         "resiliparse": _resiliparse(),
@@ -31,8 +31,8 @@ def contenders() -> dict[str, Contender]:
     }
 
 
-def _figure4(body: bytes, *, careful: bool) -> str:
-    return extract(body, "text/html", careful=careful).text
+def _figure4(body: bytes, *, consensus: bool) -> str:
+    return extract(body, "text/html", consensus=consensus).text
 
 
 def _trafilatura(*, fast: bool) -> Contender:

@@ -20,7 +20,7 @@ from pipeline.extract.corpus_files import find_files, is_json, is_parquet
 from pipeline.extract.corpus_records import DAMAGED, Lost, RecordReader
 from pipeline.extract.distinct_ids import make_ids_distinct
 from pipeline.extract.judge import Caps
-from pipeline.extract.lone_parser import Judge, judging
+from pipeline.extract.lone_parser import Judge, LoneParser
 from pipeline.extract.parts import KEPT, Part, publish_parts, sum_counts
 from pipeline.extract.warc_pages import NoPage, WebPage, read_pages
 from pipeline.extract.warc_records import Damage
@@ -41,8 +41,6 @@ class _Task(NamedTuple):
     """What the reading of every file is told."""
 
     location: Path
-    markers: Path
-    """Where an empty file tells of each corpus file under way."""
     memory: Memory
     caps: Caps
     columns: Columns
@@ -63,7 +61,7 @@ def read_corpus(stage: Stage, caps: Caps) -> dict[str, Any]:
         stage.log.warning("%d files that are no corpus passed over, such as %s",
                           len(others), others[0])  # fmt: skip
     asked = stage.params.extract
-    task = _Task(location, stage.work, stage.memory, caps, columns_of(asked.columns),
+    task = _Task(location, stage.memory, caps, columns_of(asked.columns),
                  asked.max_record_bytes)  # fmt: skip
     parts = _read_files(stage, task, files)
     damaged = [f"{place}: {where}" for place, part in zip(files, parts, strict=True)
@@ -148,18 +146,17 @@ def _identity(task: _Task, path: Path) -> str:
     return f"{path.relative_to(task.location)} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _read_file(task: _Task, file: tuple[int, Path]) -> Remembered:
-    number, path = file
-    return task.memory.recall(_identity(task, path), partial(_write_part, task, number, path))
+def _read_file(task: _Task, path: Path) -> Remembered:
+    return task.memory.recall(_identity(task, path), partial(_write_part, task, path))
 
 
-def _write_part(task: _Task, number: int, path: Path, folder: Path) -> dict[str, Any]:
+def _write_part(task: _Task, path: Path, folder: Path) -> dict[str, Any]:
     part = Part(folder)
     no_page: Counter[str] = Counter()
     damaged: list[str] = []
     reader = RecordReader(task.columns, task.caps, task.max_record_bytes)
-    with judging(task.markers / f"{number:05d}.begun", task.caps) as judge:
-        for found in _read_any(path, task, reader, judge):
+    with LoneParser(task.caps) as parser:
+        for found in _read_any(path, task, reader, parser.judge):
             match found:
                 case Lost():
                     part.reasons[found.reason] += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.extract.judge import NO_PAGE, Caps
-from pipeline.extract.lone_parser import Judge, judging
+from pipeline.extract.lone_parser import Judge, LoneParser
 from pipeline.extract.parts import Part, publish_parts, sum_counts
 from pipeline.extract.warc_response import read_response
 from pipeline.shared.formats.documents import Document, Removed, document_id
@@ -27,8 +27,6 @@ class Task(NamedTuple):
     """What extraction of every shard is told."""
 
     warc: Path
-    markers: Path
-    """Where an empty file tells of each shard under way."""
     memory: Memory
     caps: Caps
 
@@ -37,7 +35,7 @@ def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
     """Make documents/ and rejected/ of the pages that the crawl published; returns counts."""
     started_s = time.monotonic()
     shards = list_row_shards(stage.inputs["pages"])
-    task = Task(stage.inputs["warc"], stage.work, stage.memory, caps)
+    task = Task(stage.inputs["warc"], stage.memory, caps)
     with stage.progress("extract", total=len(shards), unit="shards") as progress:
         parts = list(
             map_shards(
@@ -61,8 +59,8 @@ def _extract(task: Task, shard: RowShard) -> Remembered:
 
 def _write_part(task: Task, shard: RowShard, folder: Path) -> dict[str, Any]:
     part = Part(folder)
-    with judging(task.markers / f"{shard.path.stem}.begun", task.caps) as judge:
-        for document in _documents(task.warc, shard, judge):
+    with LoneParser(task.caps) as parser:
+        for document in _documents(task.warc, shard, parser.judge):
             part.add(document)
     return part.finish()
 

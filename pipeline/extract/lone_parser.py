@@ -1,24 +1,21 @@
 """Pages that end the process of their parser, or hold it for ever: each costs itself and no other.
 
-Parsers are native code, which a page may crash, and no `except` sees that. So a unit of work (a
-range of links, a WARC file) leaves a marker while it is under way. Where one is found, an earlier
-process died in that unit, for whatever reason, and each of its pages is judged in a child process,
-which may die. Few units ever need that.
+Parsers are native code. A page may crash one, and no `except` sees that; and each has its inputs on
+which it takes the square of their length in time or memory, more than a check before it could know.
+So pages are judged in a child process with a limit on both, and the one that ended it is told by
+its reason.
 """
 
 from __future__ import annotations
 
 import base64
-import faulthandler
 import json
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -30,28 +27,14 @@ Judge = Callable[[bytes, str, str], tuple[Page, str]]
 """`judge_body` under some caps: of a body, its content type and its content encoding."""
 
 CRASHED, HUNG = "parser_crashed", "parser_hung"
-_MAX_CHILD_BYTES = 8 * 2**30  # of address space: a page may not bring down the machine
-
-
-@contextmanager
-def judging(marker: Path, caps: Caps) -> Iterator[Judge]:
-    """What judges the pages of one unit of work; `marker` is there until the unit is done."""
-    if marker.exists():
-        with LoneParser(caps) as parser:
-            yield parser.judge
-    else:
-        marker.touch()
-        yield timed(partial(judge_body, caps), caps.max_page_s)
-    marker.unlink()
+_MAX_CHILD_BYTES = 4 * 2**30  # of address space: a page may not bring down the machine
 
 
 def timed(judge: Judge, max_page_s: float) -> Judge:
-    """Have a page that takes too much CPU time end this process, its stack in the log.
+    """Have a page that takes too much CPU time end this process.
 
-    The timer is the process's: of pages judged in several threads, only the latest is watched.
+    No handler is set: Python's own wait for native code to return, which may be never.
     """
-    # Python's own handlers wait for native code to return; this one does not.
-    faulthandler.register(signal.SIGPROF, file=2, chain=True)
 
     def judge_in_time(body: bytes, content_type: str, content_encoding: str) -> tuple[Page, str]:
         signal.setitimer(signal.ITIMER_PROF, max_page_s)
@@ -64,7 +47,7 @@ def timed(judge: Judge, max_page_s: float) -> Judge:
 
 
 class LoneParser:
-    """A child process that judges pages, made again when one has ended it."""
+    """A child process that judges pages, made for the first one and again when one has ended it."""
 
     def __init__(self, caps: Caps, module: str = __name__) -> None:
         self._caps, self._module = caps, module

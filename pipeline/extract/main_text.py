@@ -1,76 +1,107 @@
-"""The main text of a page: a fast extractor, and a careful one for the pages where it fails.
+"""The main text of a page: trafilatura's, unless another extractor disagrees and a third with it.
 
-Of the extractors measured (benchmarks/corpus_extract.py) resiliparse is many times as fast as the
-best; what it keeps too much of, `boilerplate` takes away. On one page in twenty it finds nearly
-nothing, and trafilatura, asked for those alone, most of what is there.
+Which extractor reads a page best shows only beside others: what one loses (the article of which it
+kept the author's biography) or drags along (a menu of 800 lines), two of three do not. The two
+rules of ours, with their three parameters, were judged on sites that did not help to choose them
+(docs/extraction.md, benchmarks/corpus_extract.py).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
-from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from pipeline.extract.boilerplate import ELEMENTS, is_boilerplate, trim_tail
 from pipeline.extract.characters import decode
-from pipeline.extract.html_limits import check_html, check_tree, suits_trafilatura
+from pipeline.extract.extractors import (
+    by_readability,
+    by_resiliparse,
+    by_trafilatura,
+    parse_for_trafilatura,
+)
 from pipeline.extract.rules import Page
 
-_FEW_WORDS = 50  # of main text: fewer, and the careful extractor is asked
+_AGREED = 0.7  # F1 of the 4-grams of two texts: less, and a third extractor is asked
+_SHINGLE_WORDS = 4
+_TITLE_WORDS = 2  # fewer may be a word that the text begins with
 
 
-def extract(body: bytes, content_type: str, *, careful: bool = True) -> Page:
+def extract(body: bytes, content_type: str, *, consensus: bool = True) -> Page:
     """The title and main text of an HTML or plain-text body.
 
     Args:
         body: decoded of its Content-Encoding.
         content_type: the header, for its type and charset.
-        careful: ask trafilatura where hardly any text was found.
-
-    Raises:
-        TooComplexError: the page is made to cost too much.
+        consensus: ask trafilatura, and readability where it and resiliparse disagree; else
+            resiliparse alone.
     """
     html = decode(body, content_type)
     if content_type.lower().startswith("text/plain"):
         return Page("", tidy(html))
-    check_html(html)
     tree = HTMLTree.parse(html)
-    check_tree(tree)
-    title = " ".join((tree.title or "").split())
-    text = _without_boilerplate(_main_text(tree))
-    few = len(text.split()) < _FEW_WORDS
-    if careful and few and _holds_words(tree) and suits_trafilatura(html):
-        text = max(text, _without_boilerplate(_careful_text(html)), key=len)
-    return Page(title, text)
+    titles = find_titles(tree)
+    quick = without_title(by_resiliparse(tree), titles)
+    page = parse_for_trafilatura(html) if consensus else None
+    if page is None:
+        return Page(titles[0], quick)
+    text = without_title(by_trafilatura(page), titles)
+    if agreement(text, quick) < _AGREED:
+        text = most_agreed([text, quick, without_title(by_readability(page), titles)])
+    return Page(titles[0], text)
 
 
-def _main_text(tree: HTMLTree) -> str:
-    text: str = extract_plain_text(
-        tree,
-        preserve_formatting=True,
-        main_content=True,
-        list_bullets=False,
-        alt_texts=False,
-        skip_elements=ELEMENTS,
-    )
+def agreement(one: str, other: str) -> float:
+    """F1 of two texts' 4-grams of words, each counted as often as it occurs.
+
+    >>> agreement("a b c d e", "a b c d x")
+    0.5
+    """
+    first, second = _shingles(one), _shingles(other)
+    total = first.total() + second.total()
+    return 2 * (first & second).total() / total if total else 1.0
+
+
+def most_agreed(texts: Sequence[str]) -> str:
+    """The text that agrees best with the others; of equal ones the first.
+
+    >>> most_agreed(["a b c d x y", "a b c d e f", "z a b c d e f"])
+    'a b c d e f'
+    """
+    sums = [sum(agreement(text, other) for other in texts) for text in texts]
+    return texts[sums.index(max(sums))]
+
+
+def _shingles(text: str) -> Counter[tuple[str, ...]]:
+    words = _WORD.findall(text)
+    if len(words) < _SHINGLE_WORDS:
+        return Counter([tuple(words)] if words else [])
+    return Counter(zip(*(words[n:] for n in range(_SHINGLE_WORDS)), strict=False))
+
+
+def find_titles(tree: HTMLTree) -> list[str]:
+    """What a page calls itself: its title, that for other sites, its headings of the first rank."""
+    found = [tree.title or ""]
+    if tree.head is not None and (meta := tree.head.query_selector('meta[property="og:title"]')):
+        found.append(meta.getattr("content") or "")
+    if tree.body is not None:
+        found += [heading.text or "" for heading in tree.body.get_elements_by_tag_name("h1")]
+    return [" ".join(title.split()) for title in found]
+
+
+def without_title(text: str, titles: Sequence[str]) -> str:
+    """A tidy text that does not begin with the page's title, which is kept apart from it."""
+    text = tidy(text)
+    first, _, rest = text.partition("\n")
+    words = _words_of(first)
+    if words.count(" ") + 1 >= _TITLE_WORDS and any(words in _words_of(title) for title in titles):
+        return rest.strip()
     return text
 
 
-def _holds_words(tree: HTMLTree) -> bool:
-    """Whether there is text enough on a page that some of it may be its main text."""
-    return tree.body is not None and len((tree.body.text or "").split()) >= _FEW_WORDS
-
-
-def _careful_text(html: str) -> str:
-    import trafilatura  # takes 0.9 s and 38 MB, once a process, and only where it is needed
-
-    return trafilatura.extract(html, fast=True, include_comments=False) or ""
-
-
-def _without_boilerplate(text: str) -> str:
-    lines = [line for line in _tidy_lines(text) if not is_boilerplate(line)]
-    return _BLANK_LINES.sub("\n\n", "\n".join(trim_tail(lines))).strip()
+def _words_of(text: str) -> str:
+    return " ".join(_WORD.findall(text.lower()))
 
 
 def tidy(text: str) -> str:
@@ -79,13 +110,11 @@ def tidy(text: str) -> str:
     >>> tidy(" a \u00a0 b\r\n\n\n\nc\x00 ")
     'a b\n\nc'
     """
-    return _BLANK_LINES.sub("\n\n", "\n".join(_tidy_lines(text))).strip()
-
-
-def _tidy_lines(text: str) -> list[str]:
     text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return [" ".join(line.split()) for line in text.split("\n")]
+    lines = "\n".join(" ".join(line.split()) for line in text.split("\n"))
+    return _BLANK_LINES.sub("\n\n", lines).strip()
 
 
+_WORD = re.compile(r"\w+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\ufeff]")

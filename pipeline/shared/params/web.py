@@ -97,7 +97,7 @@ class ExtractParams(Section):
     """Of a ready corpus' records: if more than this give no document, the stage fails."""
     min_document_words: Count
     """Documents with fewer words are rejected as too short."""
-    second_extractor: Literal["trafilatura", "none"]
-    """Asked for the main text of pages in which the first one, resiliparse, finds hardly any."""
+    extractor: Literal["consensus", "resiliparse"]
+    """Of main text: trafilatura and two that check it, or one fast one (docs/extraction.md)."""
     rules_off: list[str]
     """Cleaning rules not to apply, by name (docs/method.md lists them)."""

@@ -73,9 +73,9 @@ def _map_in_processes(
             deaths += 1
             if deaths > _MOST_DEATHS:
                 raise UserError(
-                    f"a worker process was killed {deaths} times in a row, most likely for want "
-                    "of memory; lower compute.workers in params.yaml and run the same command "
-                    "again, which goes on"
+                    f"a worker process was killed {deaths} times in a row: by whom, the system's "
+                    "log tells (dmesg). If it was for want of memory, lower compute.workers in "
+                    "params.yaml; then run the same command again, which goes on"
                 ) from None
             _LOG.warning("a worker process was killed; its work begins again in a new one")
 
