@@ -35,7 +35,7 @@ $(VENV)/dev.stamp: $(VENV)/study.stamp
 	@touch $@
 
 study: $(VENV)/study.stamp  ## The active study of params.yaml by DVC, sizes side by side; shows Figure 4
-	@test -d .git || (git init --quiet && echo "Not a git clone: made a repository, since DVC needs one")
+	@test -e .git || (git init --quiet && echo "Not a git clone: made a repository, since DVC needs one")
 	python -m flows.side_by_side
 	@python -m pipeline.report.show
 

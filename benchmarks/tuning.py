@@ -32,9 +32,9 @@ from pipeline.shared.errors import NonFiniteLossError
 from pipeline.shared.files import once, remove_path
 from pipeline.shared.params.file import check_size, load_params
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.training.job import make_job, open_data
 from pipeline.shared.training.run import train_to
 from pipeline.tune.run import plan_comparisons

@@ -9,6 +9,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ _METRICS = "metrics.json"
 _FIGURE = "figure4.png"
 _TABLE = "figure4.csv"
 _PAGE = "index.html"
+# What CommonMark and its extensions may take for markup; a colon and an at sign make addresses.
+_MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~&:@]")
 _MAX_PNG_BYTES = 75_000  # 100 kB as base64: artifacts lie in Prefect's database
 
 
@@ -70,7 +73,7 @@ def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     for key, item in value.items():
         if isinstance(item, dict):
             yield from _flatten(item, f"{prefix}{key}.")
-        else:
+        elif key != "sha256":  # of files: a list
             yield prefix + key, item
 
 
@@ -83,7 +86,12 @@ def _format(value: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    r"""A text as Markdown that shows it and is no markup: addresses and titles come from outside.
+
+    >>> _cell("[x](javascript:alert(1))")
+    '\\[x\\]\\(javascript\\:alert\\(1\\)\\)'
+    """
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def figure4_markdown(folder: Path) -> str:
@@ -91,8 +99,11 @@ def figure4_markdown(folder: Path) -> str:
     image = base64.b64encode(small_png(folder / _FIGURE)).decode()
     lines = ["# Figure 4", "", f"![Figure 4](data:image/png;base64,{image})", ""]
     if (folder / _TABLE).is_file():
-        with (folder / _TABLE).open(newline="") as file:
-            lines += figure4_table(list(csv.DictReader(file)))
+        try:
+            with (folder / _TABLE).open(newline="", encoding="utf-8") as file:
+                lines += figure4_table(list(csv.DictReader(file)))
+        except (ValueError, KeyError, TypeError):  # the stage is done, and has said what it had to
+            lines += [f"{_TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
     lines += ["", "The whole report, with every table and figure, is the file", ""]
     return "\n".join([*lines, f"`{folder / _PAGE}`"])
 
@@ -101,7 +112,7 @@ def figure4_table(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Figure 4's rows as Markdown, each perplexity with its 95 % interval."""
     lines = ["| size | parameters | train perplexity | test perplexity |", "|---|---:|---:|---:|"]
     for row in rows:
-        cells = [row["size"], f"{int(float(row['parameters'])):,}"]
+        cells = [_cell(row["size"]), f"{int(float(row['parameters'])):,}"]
         for split in ("train", "test"):
             value, low, high = (
                 float(row[f"{split}_perplexity{end}"]) for end in ("", "_low", "_high")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import itertools
-import json
-import logging
 import os
 import re
 import subprocess
@@ -21,12 +19,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from flows.leavings import CheckoutError, Log, clear_dead_lock, mend_lock_file, refuse_gits_lock
+
 _RECONCILE_TIMEOUT_S = 60.0
-Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
-
-
-class CheckoutError(Exception):
-    """The flow cannot start here; says why and what to do."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # DVC writes names into commands and paths
 
 
 class Checkout(NamedTuple):
@@ -48,22 +44,34 @@ def prepare(
     Raises:
         CheckoutError: this is no checkout, another flow holds it, or there is no such profile.
     """
-    if not (root / "dvc.yaml").is_file():
-        raise CheckoutError(f"{root}: holds no dvc.yaml; start the flow in the project's folder")
-    with _held(root / ".prefect" / "study.lock"):
+    with held(root):
         active = activate(root / "params.yaml", profile, log)
         params = read_params(root / "params.yaml")
         compute = params.get("defaults", {}).get("compute", {})
         compute = compute | params["profiles"][active]["compute"]
         clear_dead_lock(root / ".dvc" / "tmp" / "rwlock", log)
+        mend_lock_file(root, log)
+        refuse_gits_lock(root)
         _reconcile(root, active, log)
         devices = device_slots(compute, visible_gpus(compute), max_parallel)
         yield Checkout(root, active, list(params["sizes"]), devices)
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    path.parent.mkdir(exist_ok=True)
+def held(root: Path) -> Iterator[None]:
+    """Keep other flows out of a checkout; the lock falls with the process.
+
+    Raises:
+        CheckoutError: this is no checkout, or another flow holds it.
+    """
+    if not (root / "dvc.yaml").is_file():
+        raise CheckoutError(f"{root}: holds no dvc.yaml; start the flow in the project's folder")
+    path = root / ".prefect" / "study.lock"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise CheckoutError(f"{path}: {error.strerror}; the study needs to write there") from None
     with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,12 +88,36 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def read_params(path: Path) -> dict[str, Any]:
-    """params.yaml; only names and whole numbers are read here, the stages check the rest."""
+    """params.yaml; only names and whole numbers are read here, the stages check the rest.
+
+    Raises:
+        CheckoutError: it is missing, damaged, or has a name that is none for a folder.
+    """
     try:
         params: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        names = [params["profile"], *params["profiles"], *params["sizes"]]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CheckoutError(f"{path}: cannot be read ({error}); restore it") from None
+    except (KeyError, TypeError):
+        raise CheckoutError(
+            f"{path}: no profile, profiles and sizes in it; restore it, e.g. git checkout {path}"
+        ) from None
+    for name in names:
+        check_name(name, path)
     return params
+
+
+def check_name(name: Any, path: Path) -> None:
+    """Refuse a profile or size that is no plain name, which DVC would write into commands.
+
+    Raises:
+        CheckoutError: it has other characters than letters, digits, _ and -, or begins with -.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise CheckoutError(
+            f"{path}: the name {name!r}: names of profiles and sizes are text of letters, digits, "
+            "_ and -, not - first; change it (a number in quotes is text)"
+        )
 
 
 def activate(path: Path, profile: str | None, log: Log) -> str:
@@ -111,13 +143,32 @@ def visible_gpus(compute: dict[str, Any]) -> list[str]:
     """The GPUs a study on GPUs may use, as CUDA_VISIBLE_DEVICES names them; [] on a CPU."""
     if compute["accelerator"] != "gpu":
         return []
-    if given := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return given.split(",")
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:  # empty: none at all
+        return [name.strip() for name in given.split(",") if name.strip() not in {"", "-1"}]
     try:
         done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []  # not NVIDIA's: one stage at a time, which finds its devices itself
-    return [str(number) for number, _ in enumerate(done.stdout.splitlines())]
+    return listed_gpus(done.stdout)
+
+
+def listed_gpus(listing: str) -> list[str]:
+    r"""The devices of `nvidia-smi -L`, as CUDA_VISIBLE_DEVICES names them.
+
+    A GPU that is cut into MIG devices is those, and a process may use one of them.
+
+    >>> listed_gpus("GPU 0: H100 (UUID: GPU-a)\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\n")
+    ['MIG-b']
+    """
+    gpus: dict[str, list[str]] = {}
+    migs: list[str] = []
+    for line in listing.splitlines():
+        if gpu := re.match(r"GPU (\d+):", line):
+            gpus[gpu[1]] = migs = []
+        elif mig := re.match(r"\s+MIG .*UUID: ([^)\s]+)", line):
+            migs.append(mig[1])
+    return [name for number, cut in gpus.items() for name in cut or [number]]
 
 
 def device_slots(
@@ -139,55 +190,6 @@ def device_slots(
         slots = [None] * (int(compute["workers"]) // int(compute["threads"]))
     slots = slots or [None]
     return list(itertools.islice(itertools.cycle(slots), max_parallel or len(slots)))
-
-
-def clear_dead_lock(path: Path, log: Log) -> bool:
-    """Remove DVC's file of read and write locks if no DVC process holds one; whether it did.
-
-    DVC drops entries of processes that are gone, but a number that another process has got by
-    now, as in a container started anew, blocks it for ever.
-    """
-    if not path.is_file():
-        return False
-    try:
-        pids = set(_pids(json.loads(path.read_text() or "{}")))
-    except ValueError:
-        pids = set()  # torn by a kill
-    if any(_is_dvc(pid) for pid in pids):
-        return False
-    path.unlink()
-    if pids:
-        log.warning("%s: removed, its owners %s are gone", path, sorted(pids))
-    return True
-
-
-def _pids(value: Any) -> Iterator[int]:
-    """Every `pid` in the nested lists and mappings of DVC's lock file."""
-    if isinstance(value, dict):
-        if "pid" in value:
-            yield int(value["pid"])
-        for item in value.values():
-            yield from _pids(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _pids(item)
-
-
-def _is_dvc(pid: int) -> bool:
-    """Whether a living process is DVC; where there is no /proc, whether it lives."""
-    if not Path("/proc/self").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        return True
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return any(Path(part).name == "dvc" for part in command)
 
 
 def _reconcile(root: Path, profile: str, log: Log) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from flows.checkout import Checkout, CheckoutError, prepare
+from flows.checkout import Checkout, prepare
 from flows.dvc_stage import StageRunner
+from flows.leavings import CheckoutError
 from flows.supervisor import GRACE_S
 
 _BEFORE = ("tokenize", "eval_sets")  # all that the sizes read

@@ -23,8 +23,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.checkout import CheckoutError, prepare, read_params
+from flows.checkout import prepare, read_params
 from flows.dvc_stage import StageRunner
+from flows.leavings import CheckoutError
 from flows.servers import running_prefect_api
 from flows.stage import run_stage
 from flows.supervisor import GRACE_S

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from flows.checkout import CheckoutError, read_params
+from flows.checkout import read_params
+from flows.leavings import CheckoutError
 from flows.servers import (
     LOOPBACK,
     STATE,
@@ -102,7 +103,8 @@ def wanted_servers(prefect_port: int, mlflow_port: int, root: Path) -> list[Serv
         print(f"Prefect  {api.removesuffix('/api')}  (PREFECT_API_URL; not started here)")
     else:
         servers.append(prefect_server(prefect_port))
-    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    # From the working folder on: a `?` in a folder's name would not be taken for its own.
+    store = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     if store.startswith("sqlite:"):
         servers.append(mlflow_server(mlflow_port, store, root / "mlartifacts"))
     elif store == "off":
@@ -189,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         profile = str(read_params(root / "params.yaml")["profile"])
+        _follow()
         servers = wanted_servers(options.prefect_port, options.mlflow_port, root)
         with serving(servers, root / ".prefect" / "logs"), noted(servers):
             _announce(servers, profile)
@@ -200,6 +203,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nBoth pages are closed.")
     return 0
+
+
+def _follow() -> None:
+    """MLflow shows artefacts of a checkout that was moved or copied where it is now."""
+    command = [sys.executable, "-m", "pipeline.shared.tracking", "follow"]
+    subprocess.run(command, check=False)
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def training_flops_per_token(config: GPT2Config, context: int | None = None) -> 
     854438400
     """
     width = config.n_embd
-    matrices = config.n_layer * 12 * width * width + config.vocab_size * width
+    block = 4 * width * width + 2 * width * config.mlp_width
+    matrices = config.n_layer * block + config.vocab_size * width
     attention = 12 * config.n_layer * width * (context or config.n_positions)
     return 6 * matrices + attention
 

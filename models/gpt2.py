@@ -1,5 +1,7 @@
 """GPT-2, the whole architecture as released: config, blocks, initialisation.
 
+What others who trained a GPT-2 set differently (`GPT2Config`, from `n_inner` on) is honoured too.
+
 Vector names end in their shape: B sequences, T new tokens, S tokens in reach of attention (cached
 and new), D width (n_embd), H heads, K width of a head, V vocabulary, N = B * T.
 
@@ -10,7 +12,9 @@ of use (`models.head_loss`), so that no parameter, count or file ever shows the 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -21,8 +25,14 @@ from models.head_loss import mean_loss, token_losses
 from models.kv_cache import Branches, CacheShape, KVCache, Reading, begin_reading
 
 ResidualInit = Literal["layers", "twice_layers", "none"]
+Activation = Literal["gelu_tanh", "gelu", "relu", "silu"]
 
-_LAYER_NORM_EPSILON = 1e-5
+_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "silu": F.silu,
+}
 _WEIGHT_STD = 0.02  # released code: `w_init_stdev=0.02`, `wte` 0.02
 _POSITION_STD = 0.01  # released code: `wpe`
 
@@ -40,6 +50,21 @@ class GPT2Config:
     n_head: int
     dropout: float = 0.0
     """Probability after embeddings, attention weights and residual projections, in training."""
+    n_inner: int | None = None
+    """Width between an MLP's matrices; None is 4 n_embd, as released."""
+    activation: Activation = "gelu_tanh"
+    layer_norm_epsilon: float = 1e-5
+    scale_attn_weights: bool = True
+    """Divide the scores of attention by the root of a head's width."""
+    scale_attn_by_inverse_layer_idx: bool = False
+    """Divide them by the number of the layer, too, from 1."""
+    tied: bool = True
+    """The head is the token embedding; else it is a matrix of its own, `lm_head`."""
+
+    @property
+    def mlp_width(self) -> int:
+        """Between an MLP's matrices."""
+        return 4 * self.n_embd if self.n_inner is None else self.n_inner
 
     def __post_init__(self) -> None:
         if self.n_embd % self.n_head:
@@ -61,6 +86,7 @@ class Attention(nn.Module):
         self.n_head, self.layer, self.dropout = config.n_head, layer, config.dropout
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
+        self.scale = _attention_scale(config, layer)
 
     def forward(self, x_BTD: Tensor, reading: Reading | None = None) -> Tensor:
         """Mix each token with those before it; returns [B, T, D]."""
@@ -82,22 +108,32 @@ class Attention(nn.Module):
             attn_mask=mask_B1TS,
             is_causal=mask_B1TS is None,
             dropout_p=self.dropout if self.training else 0.0,
+            scale=self.scale,
         )
         y_BTD: Tensor = self.c_proj(y_BHTK.transpose(1, 2).reshape(x_BTD.shape))
         return y_BTD
 
 
+def _attention_scale(config: GPT2Config, layer: int) -> float | None:
+    """Factor of attention's scores; None is torch's own, GPT-2's as released."""
+    if config.scale_attn_weights and not config.scale_attn_by_inverse_layer_idx:
+        return None
+    scale = (config.n_embd // config.n_head) ** -0.5 if config.scale_attn_weights else 1.0
+    return scale / (layer + 1) if config.scale_attn_by_inverse_layer_idx else scale
+
+
 class MLP(nn.Module):
-    """Two matrices around a GELU in its tanh form."""
+    """Two matrices around a GELU, in its tanh form as released."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
-        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
+        self.c_fc = nn.Linear(config.n_embd, config.mlp_width)
+        self.c_proj = nn.Linear(config.mlp_width, config.n_embd)
+        self.activation = _ACTIVATIONS[config.activation]
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Transform each token by itself; returns [B, T, D]."""
-        y_BTD: Tensor = self.c_proj(F.gelu(self.c_fc(x_BTD), approximate="tanh"))
+        y_BTD: Tensor = self.c_proj(self.activation(self.c_fc(x_BTD)))
         return y_BTD
 
 
@@ -106,9 +142,9 @@ class Block(nn.Module):
 
     def __init__(self, config: GPT2Config, layer: int) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.ln_1 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.attn = Attention(config, layer)
-        self.ln_2 = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.mlp = MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
@@ -132,8 +168,15 @@ class GPT2(nn.Module):
         self.wpe = nn.Embedding(config.n_positions, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd, eps=_LAYER_NORM_EPSILON)
+        self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        if not config.tied:
+            self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         self._compiled = False
+
+    @property
+    def head_VD(self) -> Tensor:
+        """What makes scores of hidden states: the token embedding, or a matrix of its own."""
+        return self.wte.weight if self.config.tied else self.lm_head.weight
 
     def compile_parts(self) -> None:
         """Have `torch.compile` fuse each block and the head's loss, in place: names stay.
@@ -186,8 +229,8 @@ class GPT2(nn.Module):
         return hidden
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
-        """Scores of every token of the vocabulary, [..., V]; the head is the embedding."""
-        return F.linear(hidden_BTD, self.wte.weight)
+        """Scores of every token of the vocabulary, [..., V]."""
+        return F.linear(hidden_BTD, self.head_VD)
 
     def token_losses(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
         """-log p(target) of each position in nats, [B, T] float32, without gradients.
@@ -197,13 +240,13 @@ class GPT2(nn.Module):
         """
         with torch.no_grad():
             hidden_ND = self(tokens_BT).flatten(0, 1)
-            losses_N = token_losses(hidden_ND, self.wte.weight, targets_BT.flatten())
+            losses_N = token_losses(hidden_ND, self.head_VD, targets_BT.flatten())
         return losses_N.view(targets_BT.shape)
 
     def mean_loss(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
         """Mean of -log p(target) in nats, a scalar with gradients: what training minimises."""
         hidden_ND = self(tokens_BT).flatten(0, 1)
-        return mean_loss(hidden_ND, self.wte.weight, targets_BT.flatten(), compiled=self._compiled)
+        return mean_loss(hidden_ND, self.head_VD, targets_BT.flatten(), compiled=self._compiled)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator, residual_init: ResidualInit) -> None:

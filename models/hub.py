@@ -12,10 +12,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from models.checkpoints import CONFIG, CheckpointError
+from models.errors import CheckpointError
+from models.hugging_face_config import CONFIG
+from models.weight_files import INDEX
 from models.weights_note import WEIGHTS
 
-_TOKENIZER = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json")
+_SHARDS = "model-*-of-*.safetensors"
+_TOKENIZER = (
+    *("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"),
+    *("added_tokens.json", "special_tokens_map.json", "encoder.json", "vocab.bpe", "*.tiktoken"),
+    "tokenizer.model",
+)
 _RELEASED = "openai-community/gpt2, gpt2-medium, gpt2-large and gpt2-xl"
 _SHA256_DIGITS = 64
 
@@ -48,14 +55,22 @@ def fetch_pretrained(
     if Path(name).is_dir():
         return Path(name)
     folder = _fetch(str(name), revision, endpoint, cache)
-    for file in (WEIGHTS, CONFIG):
-        if not (folder / file).is_file():
-            raise CheckpointError(
-                f"{name}: has no {file} at revision {revision}, and pickled weights are not read; "
-                f"take a revision or a repository that has it (GPT-2's: {_RELEASED})"
-            )
-    _check_hash(folder / WEIGHTS)
+    whole = (folder / WEIGHTS).is_file()
+    weights = [folder / WEIGHTS] if whole else sorted(folder.glob(_SHARDS))
+    if not weights or not (whole or (folder / INDEX).is_file()):
+        raise _lacks(name, WEIGHTS, revision)
+    if not (folder / CONFIG).is_file():
+        raise _lacks(name, CONFIG, revision)
+    for path in weights:
+        _check_hash(path)
     return folder
+
+
+def _lacks(name: str | Path, file: str, revision: str) -> CheckpointError:
+    return CheckpointError(
+        f"{name}: has no {file} at revision {revision}, and pickled weights are not read; "
+        f"take a revision or a repository that has it (GPT-2's: {_RELEASED})"
+    )
 
 
 def _fetch(name: str, revision: str, endpoint: str | None, cache: Path | None) -> Path:
@@ -75,7 +90,7 @@ def _fetch(name: str, revision: str, endpoint: str | None, cache: Path | None) -
                 revision=revision,
                 endpoint=endpoint,
                 cache_dir=cache,
-                allow_patterns=[WEIGHTS, CONFIG, *_TOKENIZER],
+                allow_patterns=[WEIGHTS, INDEX, _SHARDS, CONFIG, *_TOKENIZER],
             )
         )
     except (OSError, ValueError, HTTPError) as error:  # the library's own errors are among these

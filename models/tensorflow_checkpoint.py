@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.checkpoints import CheckpointError, save_pretrained
+from models.checkpoints import save_pretrained
+from models.errors import CheckpointError
 from models.gpt2 import GPT2, GPT2Config, empty_model
 
 _HPARAMS, _INDEX = "hparams.json", "model.ckpt.index"
@@ -42,8 +43,9 @@ def load_tensorflow(folder: Path) -> GPT2:
     """
     try:
         hparams = json.loads((folder / _HPARAMS).read_bytes())
-        shape = [int(hparams[n]) for n in ("n_vocab", "n_ctx", "n_embd", "n_layer", "n_head")]
-        model = empty_model(GPT2Config(*shape))
+        names = ("n_vocab", "n_ctx", "n_embd", "n_layer", "n_head")
+        vocab_size, context, width, layers, heads = (int(hparams[name]) for name in names)
+        model = empty_model(GPT2Config(vocab_size, context, width, layers, heads))
         _fill(model, _read_index((folder / _INDEX).read_bytes()), folder / _DATA)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise CheckpointError(

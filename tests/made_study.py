@@ -26,7 +26,7 @@ from pipeline.shared.formats.token_shards import TokenDocument, open_split, writ
 from pipeline.shared.formats.training_documents import write_training_documents
 from pipeline.shared.params.file import load_params
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.running.work_folder import hash_input
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.scores.results import Interval, Result, write_result
 
 PARAMETERS = {"small": 38_128, "medium": 95_104, "large": 289_344, "xl": 1_071_872}

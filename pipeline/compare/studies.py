@@ -12,8 +12,8 @@ import pandas as pd
 
 from pipeline.compare.sources import StudyPlace, settings
 from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.running.listing import METRICS
 from pipeline.shared.running.stage import read_metrics
-from pipeline.shared.running.work_folder import METRICS
 from pipeline.shared.scores.results import Result, read_results, read_scores
 
 SPLITS = ("train", "test")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from pipeline.shared.formats.fates import FETCHED
 from pipeline.shared.formats.links import Link, target_of
 from pipeline.shared.running.database import open_database, transaction
 from pipeline.shared.running.work_folder import locked
-from pipeline.shared.web.canonical import host_of
+from pipeline.shared.web.canonical import BadUrlError, host_of, requested_url
 
 PENDING = "pending"
 MOVED = "moved"
@@ -104,7 +104,7 @@ class Archive:
         """Want nothing but what is listed from here on, unless the list of this name goes on."""
         if (name,) in self._database.execute("SELECT part FROM listed"):
             return
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.execute("DELETE FROM listed")
             self._database.execute("DELETE FROM pages WHERE state = 'pending' AND warc IS NULL")
             self._database.execute(f"UPDATE pages SET state = '{FETCHED}' WHERE state = 'pending'")
@@ -115,13 +115,13 @@ class Archive:
         if self._database.execute("SELECT 1 FROM listed WHERE part = ?", (part,)).fetchone():
             return
         self._database.create_function("is_due", 2, is_due)
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.executemany(
                 "INSERT INTO pages (target, url, host) VALUES (?, ?, ?)"
                 " ON CONFLICT (target) DO UPDATE SET state = 'pending', trail = NULL,"
                 " url = excluded.url, host = excluded.host"
                 " WHERE state != 'pending' AND is_due(state, asked_utc)",
-                ((target_of(link.url), link.url, host_of(link.url)) for link in links),
+                map(_row_of, links),
             )
             self._database.execute("INSERT INTO listed VALUES (?)", (part,))
 
@@ -140,7 +140,7 @@ class Archive:
 
     def begin_round(self) -> int:
         """List the hosts with pages to ask for; returns the number of those pages."""
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.execute("DELETE FROM hosts")
             self._database.execute(
                 "INSERT INTO hosts SELECT host, count(*), slot_of(host) FROM pages"
@@ -152,7 +152,7 @@ class Archive:
         """Give pages the states that a crawler found, and empty its database, all or nothing."""
         self._database.execute("ATTACH ? AS crawler", (str(results),))
         try:
-            with transaction(self._database, self.path):
+            with transaction(self._database):
                 for statement in _TAKE_OVER:
                     self._database.execute(statement)
         finally:
@@ -164,8 +164,17 @@ class Archive:
 
     def seal(self) -> None:
         """Have nothing more written to the WARC files that there are: studies will hold them."""
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             self._database.execute("UPDATE warc_files SET sealed = 1")
+
+
+def _row_of(link: Link) -> tuple[bytes, str, str]:
+    """Of a page that is wanted: what it is known by, what is asked for, and of whom."""
+    url = link.url
+    if link.original_url != url:
+        with suppress(BadUrlError):
+            url = requested_url(link.original_url)
+    return target_of(link.url), url, host_of(url)
 
 
 # A page that was had stays until another takes its place, whatever its host says today.

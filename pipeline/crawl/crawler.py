@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,7 @@ from typing import NamedTuple
 from pipeline.crawl.archive import MOVED
 from pipeline.crawl.exchange import Answer, FetchError, is_transient
 from pipeline.crawl.fetch import Fetcher, Moved, backoff_s
+from pipeline.crawl.network import Network
 from pipeline.crawl.share import Result, Share, Task
 from pipeline.crawl.warc import WarcFiles, response_record
 from pipeline.shared.formats.fates import FETCHED
@@ -31,10 +33,12 @@ _MOST_AGAIN = 256  # failed links of one host that wait for another attempt
 _COMMIT_EVERY_S = 0.5
 _WATCH_EVERY_S = 5.0
 _MOST_WAITING_BYTES = 64 * 2**20  # of answers not yet in WARC; beyond, fetching waits
+_PATIENCE_S = 5.0  # for the first answer, where many names fail at once
 _DOWN_AFTER = 20  # failures of a host in a row, from which its other links are not tried
 _DOWN_REASONS = frozenset({"timeout", "dns", "unreachable"})
 _MOST_COMPRESSORS = 4  # more would outrun what one process fetches
 HOST_DOWN = "host_down"
+LOG = logging.getLogger("figure4")
 
 
 class Finished(NamedTuple):
@@ -48,8 +52,11 @@ class Finished(NamedTuple):
 class Ledger:
     """Brings finished links to disk in batches: first WARC, then the crawler's database."""
 
-    def __init__(self, share: Share, warc: WarcFiles, note: Callable[[int], None]) -> None:
+    def __init__(
+        self, share: Share, warc: WarcFiles, note: Callable[[int], None], network: Network
+    ) -> None:
         """`note` is told, after each batch, how many links are finished."""
+        self._network = network
         self._share, self._warc, self._note = share, warc, note
         self._waiting: list[Finished] = []
         self._waiting_bytes = 0
@@ -93,6 +100,7 @@ class Ledger:
         async with self._lock:
             if self._error is not None:
                 raise self._error
+            self._waiting += map(Finished, self._network.confirmed())
             batch, self._waiting = self._waiting, []
             self.body_bytes += self._waiting_bytes
             self._waiting_bytes = 0
@@ -161,13 +169,14 @@ class HostCrawl:
             await self._try(task, tries + 1)
 
     async def _try(self, task: Task, tries: int) -> None:
+        began_s = time.monotonic()
         if self._failures_in_a_row >= _DOWN_AFTER:
-            await self._ledger.add(Result(task.position, HOST_DOWN, tries - 1))
+            await self._give_up(Result(task.position, HOST_DOWN, tries - 1), began_s)
             return
         try:
             answer = await self._fetcher.fetch(*task.trail)
         except FetchError as error:
-            await self._failed(task, tries, error)
+            await self._failed(task, tries, error, began_s)
             return
         except Moved as moved:
             moved_to = host_of(moved.trail[-1])
@@ -175,17 +184,28 @@ class HostCrawl:
                 Result(task.position, MOVED, tries, trail=moved.trail, moved_to=moved_to)
             )
             return
+        except Exception:  # whatever a server's words bring about costs one page, not the crawl
+            LOG.exception("%s left out, by a defect of this program", task.url)
+            await self._ledger.add(Result(task.position, "broken", tries))
+            return
         self._failures_in_a_row = 0
         await self._ledger.add(Result(task.position, FETCHED, tries), answer)
 
-    async def _failed(self, task: Task, tries: int, error: FetchError) -> None:
+    async def _failed(self, task: Task, tries: int, error: FetchError, began_s: float) -> None:
         down = error.reason in _DOWN_REASONS and not error.final
         self._failures_in_a_row = self._failures_in_a_row + 1 if down else 0
         if is_transient(error.reason) and not error.final and tries < self._max_attempts:
             when_s = _now_s() + backoff_s(error.reason, tries)
             heapq.heappush(self._again, (when_s, task, tries))
             return
-        await self._ledger.add(Result(task.position, error.reason, tries))
+        await self._give_up(Result(task.position, error.reason, tries), began_s)
+
+    async def _give_up(self, result: Result, began_s: float) -> None:
+        network = self._fetcher.network
+        if network.may_be_to_blame(result.state, began_s):
+            network.hold(self._host, result)
+        else:
+            await self._ledger.add(result)
 
 
 async def crawl(
@@ -199,8 +219,8 @@ async def crawl(
 ) -> bool:
     """Bring every pending link of a share to its state; False if it was ended before that.
 
-    SIGTERM ends it, or `is_alone`, asked now and then, once who started it is gone. Then as on
-    Ctrl-C, what is finished is committed first.
+    SIGTERM ends it, or `is_alone`, asked now and then, once who started it is gone, or the network
+    that `fetcher.network` says is lost. Then as on Ctrl-C, what is finished is committed first.
     """
     hosts = share.hosts()
 
@@ -219,10 +239,12 @@ async def crawl(
         workers = [asyncio.create_task(work()) for _ in range(pace.hosts_at_once)]
         stop = asyncio.create_task(terminated.wait())
         watch = asyncio.create_task(_watch(is_alone, terminated, log))
+        doubt = asyncio.create_task(_doubt(fetcher, share, terminated))
         try:
             await _first_error([*workers, committer], stop)
+            await _settle(fetcher, share, terminated)
         finally:
-            await _cancel([*workers, committer, stop, watch])
+            await _cancel([*workers, committer, stop, watch, doubt])
             try:
                 await ledger.commit()
             finally:
@@ -235,6 +257,28 @@ async def _watch(is_alone: Callable[[], bool], ended: asyncio.Event, log: loggin
         await asyncio.sleep(_WATCH_EVERY_S)
     log.warning("nobody waits for this crawler any more: writing what is fetched, then ending")
     ended.set()
+
+
+async def _doubt(fetcher: Fetcher, share: Share, ended: asyncio.Event) -> None:
+    """Look for the network whenever nobody answers, and end the crawl if there is none."""
+    while True:
+        await fetcher.network.in_doubt.wait()
+        fetcher.network.in_doubt.clear()
+        await _settle(fetcher, share, ended, patience_s=_PATIENCE_S)
+
+
+async def _settle(
+    fetcher: Fetcher, share: Share, ended: asyncio.Event, *, patience_s: float = 0.0
+) -> None:
+    """Find out whose fault the failures are that are kept back."""
+    network = fetcher.network
+    if network.has_held() and not ended.is_set():
+        await fetcher.ask_anybody(share.known_urls())
+        if network.has_held():
+            await asyncio.sleep(patience_s)
+        if network.has_held():
+            network.is_lost = True
+            ended.set()
 
 
 async def _first_error(tasks: list[asyncio.Task[None]], stop: asyncio.Task[bool]) -> None:

@@ -24,9 +24,11 @@ from pipeline.crawl.crawler import Ledger, Pace, crawl
 from pipeline.crawl.exchange import Limits, open_client
 from pipeline.crawl.fetch import Fetcher, Policy
 from pipeline.crawl.guard import Endpoint
+from pipeline.crawl.network import Network
 from pipeline.crawl.politeness import HostGates
 from pipeline.crawl.share import Share
 from pipeline.crawl.warc import WarcFiles, cut
+from pipeline.shared.errors import RetryableError
 from pipeline.shared.params.profile import ComputeParams
 from pipeline.shared.params.web import CrawlParams, FetchingParams
 from pipeline.shared.running.executor import map_shards
@@ -71,18 +73,25 @@ class Fetched(NamedTuple):
     body_bytes: int
     """Received, compressed as they came."""
     rounds: int
+    lost: str = ""
+    """What failed for want of a network, and stays pending."""
 
 
 def crawl_all(job: Job, archive: Archive, *, compute: ComputeParams, progress: Progress) -> Fetched:
     """Bring every pending page to its final state.
 
     Raises:
-        RetryableError: a crawler of an earlier attempt still runs.
+        RetryableError: a crawler of an earlier attempt still runs, or there is no network.
     """
     total = Fetched(True, 0, 0, 0)
     here = compute.model_copy(update={"workers": job.crawlers})
     while True:
         recover(archive)
+        if total.lost:
+            raise RetryableError(
+                f"no host answers, as if this machine had no network ({total.lost}); their links "
+                "stay pending: look after the network and run the same command again"
+            )
         if not total.complete or not archive.begin_round():
             return total
         with _watching(archive.crawlers, progress):
@@ -92,6 +101,7 @@ def crawl_all(job: Job, archive: Archive, *, compute: ComputeParams, progress: P
             total.pages + sum(one.pages for one in ended),
             total.body_bytes + sum(one.body_bytes for one in ended),
             total.rounds + 1,
+            "; ".join(one.lost for one in ended if one.lost),
         )
 
 
@@ -113,16 +123,18 @@ def run_crawler(job: Job, number: int) -> Fetched:
             )  # fmt: skip
             try:
                 note = folder / _NOTE
-                ledger = Ledger(share, warc, lambda finished: _write_note(note, finished))
-                complete = asyncio.run(_crawl(job, share, ledger))
-                return Fetched(complete, ledger.num_finished, ledger.body_bytes, 1)
+                network = Network()
+                ledger = Ledger(share, warc, lambda finished: _write_note(note, finished), network)
+                complete = asyncio.run(_crawl(job, share, ledger, network))
+                lost = network.summary() if network.is_lost else ""
+                return Fetched(complete, ledger.num_finished, ledger.body_bytes, 1, lost)
             finally:
                 warc.close()
         finally:
             share.close()
 
 
-async def _crawl(job: Job, share: Share, ledger: Ledger) -> bool:
+async def _crawl(job: Job, share: Share, ledger: Ledger, network: Network) -> bool:
     params, fetching = job.params, job.fetching
     at_once = fetching.max_connections * (_HOSTS_PER_CONNECTION if fetching.per_host_delay_s else 1)
     _allow_files(at_once)
@@ -135,6 +147,7 @@ async def _crawl(job: Job, share: Share, ledger: Ledger) -> bool:
         limits=Limits(fetching.total_timeout_s, params.max_body_bytes),
         max_connections=fetching.max_connections,
         test_server=job.server,
+        network=network,
     ) as client:
         fetcher = Fetcher(client, gates, policy, owns=share.owns)
         try:

@@ -15,9 +15,12 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from pipeline.crawl.cookies import Cookies
 from pipeline.crawl.guard import Endpoint, PrivateAddressError, make_socket_factory
+from pipeline.crawl.heads import MOST_HEAD_BYTES, ForgivingConnector
+from pipeline.crawl.network import SILENT, Network
 from pipeline.shared.web.bodies import ACCEPT_ENCODING, BodyReader, BrokenBodyError, TooLargeError
-from pipeline.shared.web.media_types import TEXT_TYPES
+from pipeline.shared.web.media_types import may_be_page, page_type, says_page
 
 TRANSIENT = frozenset({"timeout", "dns", "unreachable", "broken"})
 """Failures that another attempt may mend, beside the statuses of `is_transient`."""
@@ -50,11 +53,14 @@ class Answer(NamedTuple):
 
     def header(self, name: str) -> str:
         """The first value of a header, or ''."""
+        return next(iter(self.values(name)), "")
+
+    def values(self, name: str) -> list[str]:
+        """The values of all lines of a header."""
         wanted = name.lower().encode()
-        for key, value in self.headers:
-            if key.lower() == wanted:
-                return value.decode("latin-1").strip()
-        return ""
+        return [
+            value.decode("latin-1").strip() for key, value in self.headers if key.lower() == wanted
+        ]
 
 
 def is_transient(reason: str) -> bool:
@@ -77,15 +83,20 @@ class Limits(NamedTuple):
 class Client:
     """An aiohttp session behind the address guard; make it with `open_client`."""
 
-    def __init__(self, session: aiohttp.ClientSession, limits: Limits) -> None:
+    def __init__(self, session: aiohttp.ClientSession, limits: Limits, network: Network) -> None:
         self._session = session
         self._limits = limits
+        self.network = network
+        """What is known of whether there is one."""
 
-    async def get(self, url: str, *, truncate_at: int | None = None) -> Answer:
+    async def get(
+        self, url: str, *, truncate_at: int | None = None, cookies: Cookies | None = None
+    ) -> Answer:
         """Ask for one URL.
 
         Args:
             url: http or https.
+            cookies: those of the trail, sent and added to.
             truncate_at: for robots.txt: any content type, and a body that comes decoded, cut to so
                 many bytes.
 
@@ -98,13 +109,23 @@ class Client:
             raise FetchError("bad_url", str(error)) from None
         if parsed.scheme not in {"http", "https"}:
             raise FetchError("bad_scheme", parsed.scheme)
+        cookies = cookies or Cookies()
+        headers = {"Cookie": sent} if (sent := cookies.header(url)) else None
         try:
-            async with self._session.get(parsed, allow_redirects=False) as response:
-                return await self._read(url, response, truncate_at)
+            async with self._session.get(
+                parsed, allow_redirects=False, headers=headers
+            ) as response:
+                self.network.answered()
+                answer = await self._read(url, response, truncate_at)
         except TooLargeError as error:
             raise FetchError("too_large", str(error)) from None
         except (TimeoutError, aiohttp.ClientError, BrokenBodyError, ValueError, OSError) as error:
-            raise FetchError(_classify(error), str(error)) from error
+            reason = _classify(error)
+            if reason not in SILENT | {"private_address"}:  # so are all names in some hotels
+                self.network.answered()
+            raise FetchError(reason, str(error)) from error
+        cookies.take(url, answer.values("Set-Cookie"))
+        return answer
 
     async def _read(
         self, url: str, response: aiohttp.ClientResponse, truncate_at: int | None
@@ -115,10 +136,11 @@ class Client:
         if response.status != 200:
             response.close()  # nobody reads what an error page says
             return answer
-        if truncate_at is None and content_type(answer) not in TEXT_TYPES:
+        kind = ", ".join(answer.values("Content-Type"))
+        if truncate_at is None and not may_be_page(kind):
             response.close()
-            raise FetchError("not_html", content_type(answer))
-        encoding = answer.header("Content-Encoding")
+            raise FetchError("not_html", kind)
+        encoding = ", ".join(answer.values("Content-Encoding"))
         most = self._limits.max_body_bytes if truncate_at is None else truncate_at
         reader = BodyReader(encoding, most, truncate=truncate_at is not None)
         parts: list[bytes] = []
@@ -129,12 +151,9 @@ class Client:
                 response.close()
                 break
         decoded = reader.finish()
+        if truncate_at is None and not says_page(kind) and page_type(kind, decoded) is None:
+            raise FetchError("not_html", kind)
         return answer._replace(body=b"".join(parts) if truncate_at is None else decoded)
-
-
-def content_type(answer: Answer) -> str:
-    """The media type without parameters, in lower case; '' if there is none."""
-    return answer.header("Content-Type").partition(";")[0].strip().lower()
 
 
 def _classify(error: Exception) -> str:
@@ -157,11 +176,16 @@ def _reason(error: Exception) -> str:
 
 @asynccontextmanager
 async def open_client(
-    *, user_agent: str, limits: Limits, max_connections: int, test_server: Endpoint | None
+    *,
+    user_agent: str,
+    limits: Limits,
+    max_connections: int,
+    test_server: Endpoint | None,
+    network: Network | None = None,
 ) -> AsyncIterator[Client]:
     """A client for the public internet or, given its server, for the built-in web alone."""
     allowed = frozenset({test_server}) if test_server else frozenset[Endpoint]()
-    connector = aiohttp.TCPConnector(
+    connector = ForgivingConnector(
         limit=max_connections,
         ttl_dns_cache=_DNS_CACHE_S,
         keepalive_timeout=_KEEP_ALIVE_S,
@@ -179,10 +203,13 @@ async def open_client(
         headers=headers,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
+        max_line_size=MOST_HEAD_BYTES,
+        max_field_size=MOST_HEAD_BYTES,
+        max_headers=MOST_HEAD_BYTES,
         timeout=aiohttp.ClientTimeout(total=limits.total_timeout_s),
         trust_env=False,  # a proxy would connect where the guard cannot see
     ) as session:
-        yield Client(session, limits)
+        yield Client(session, limits, network or Network())
 
 
 class _TestResolver(AbstractResolver):

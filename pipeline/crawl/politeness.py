@@ -91,11 +91,11 @@ def retry_after_s(value: str, now: dt.datetime) -> float | None:
         return float(min(int(value[:9]), 10**9))
     try:
         when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=dt.UTC)
+        return max(0.0, (when - now).total_seconds())
+    except (ValueError, OverflowError):  # no date, or one that no calendar of ours has
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=dt.UTC)
-    return max(0.0, (when - now).total_seconds())
 
 
 def _now_s() -> float:

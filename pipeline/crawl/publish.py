@@ -19,8 +19,8 @@ from pipeline.shared.formats.row_shards import (
     write_row_manifest,
     write_row_shard,
 )
+from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import MANIFEST
 
 _NOTHING = "empty: links.source is none in this profile, whose documents are a ready corpus"
 

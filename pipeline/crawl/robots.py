@@ -1,7 +1,7 @@
 """robots.txt by RFC 9309: what its status means, how much of it counts, how long it is kept.
 
-protego reads the rules; it does not know the status. A 4xx allows everything; a 5xx or no answer
-forbids everything, since the host's wish is unknown.
+protego reads the rules that speak to us; it does not know the status. A 4xx allows everything; a
+5xx or no answer forbids everything, since the host's wish is unknown.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import NamedTuple
 from protego import Protego
 
 from pipeline.crawl.exchange import Answer, FetchError
+from pipeline.crawl.robots_text import MOST_BYTES, rules_for
 from pipeline.shared.web.canonical import origin_of
 
-MAX_BYTES = 500 * 1024  # RFC 9309, section 2.5: the least that a crawler must read
+MAX_BYTES = MOST_BYTES
 MAX_REDIRECTS = 5  # section 2.3.1.2
 _KEPT_S = 24 * 3600.0  # section 2.4
 _MOST_KEPT = 4096
+_MOST_KEPT_CHARACTERS = 2**23  # of rules; as protego holds them, fifty times as many bytes
+_MANY_BYTES = 2**15  # of a robots.txt, whose rules take longer to read than others should wait
 _PLAIN_REASONS = frozenset({"dns", "private_address", "tls", "bad_scheme", "bad_url"})
 """Failures that say more about the page than `robots_unreachable` would."""
 
@@ -33,6 +36,8 @@ class Rules(NamedTuple):
     refusal: str = ""
     """Why nothing may be fetched."""
     crawl_delay_s: float = 0.0
+    num_characters: int = 0
+    """Of the rules."""
 
 
 class Robots:
@@ -59,11 +64,17 @@ class Robots:
         kept_s, task = self._kept.get(origin, (0.0, None))
         if task is None or now_s - kept_s > _KEPT_S:
             task = asyncio.create_task(self._load(f"{origin}/robots.txt"))
+            task.add_done_callback(self._forget_old)
             self._kept[origin] = (now_s, task)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
         self._kept.move_to_end(origin)
         return task.result() if task.done() else await asyncio.shield(task)
+
+    def _forget_old(self, loaded: asyncio.Task[Rules]) -> None:
+        """Make room for rules that were just read."""
+        total = sum(_size(task) for _, task in self._kept.values())
+        while len(self._kept) > _MOST_KEPT or total > _MOST_KEPT_CHARACTERS:
+            _, (_, task) = self._kept.popitem(last=False)
+            total -= _size(task)
 
     def close(self) -> None:
         """Give up what is still being fetched."""
@@ -78,11 +89,27 @@ class Robots:
                 return Rules(None)
             plain = error.reason in _PLAIN_REASONS
             return Rules(None, refusal=error.reason if plain else "robots_unreachable")
-        body = answer.body
+        if len(answer.body) < _MANY_BYTES:
+            return self._read(answer.body)
+        return await asyncio.get_running_loop().run_in_executor(None, self._read, answer.body)
+
+    def _read(self, body: bytes) -> Rules:
         if len(body) >= MAX_BYTES:  # half a rule would forbid more than the whole one
-            body = body[: body.rfind(b"\n") + 1]
-        protego = Protego.parse(body.decode("utf-8", "replace"))
-        return Rules(protego, crawl_delay_s=protego.crawl_delay(self._agent) or 0.0)
+            body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
+        text = rules_for(body, self._agent)
+        protego = Protego.parse(text)
+        return Rules(
+            protego,
+            crawl_delay_s=protego.crawl_delay(self._agent) or 0.0,
+            num_characters=len(text),
+        )
+
+
+def _size(task: asyncio.Task[Rules]) -> int:
+    """Characters of rules that are known."""
+    if not task.done() or task.cancelled() or task.exception() is not None:
+        return 0
+    return task.result().num_characters
 
 
 def _is_4xx(reason: str) -> bool:

@@ -13,12 +13,13 @@ from pipeline.crawl.crawlers import Fetched, Job, crawl_all, recover
 from pipeline.crawl.guard import Endpoint
 from pipeline.crawl.publish import Published, publish, publish_nothing
 from pipeline.crawl.refetch import make_is_due
+from pipeline.crawl.robots_text import product_token
 from pipeline.shared.errors import EXIT_TERMINATED, UserError
 from pipeline.shared.files import read_json, write_json
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.web.server import serve
 
 
@@ -37,6 +38,7 @@ def run(stage: Stage) -> dict[str, Any]:
         return {"source": source}
     if source == "reddit":
         _check_user_agent(stage.params.fetching.user_agent)
+    _tell_token(stage)
     began_utc = _began_utc(stage)
     with opened(archive_of(stage)) as archive:
         recover(archive)
@@ -65,6 +67,19 @@ def _check_user_agent(agent: str) -> None:
             "before it leaves this machine; set it, e.g. "
             '"my-crawl/1.0 (+mailto:me@example.org)"'
         )
+
+
+def _tell_token(stage: Stage) -> None:
+    """Say in the log by which name a site's robots.txt can speak to this crawl."""
+    agent = stage.params.fetching.user_agent
+    token = product_token(agent)
+    if not token:
+        raise UserError(
+            f"params.yaml: fetching.user_agent = {agent!r} has no product token by which a "
+            "robots.txt could name it; begin it with one, as in "
+            '"my-crawl/1.0 (+mailto:me@example.org)"'
+        )
+    stage.log.info("robots.txt: rules for `User-agent: %s` count, or else those for `*`", token)
 
 
 def _began_utc(stage: Stage) -> float:

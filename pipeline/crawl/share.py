@@ -6,14 +6,13 @@ bytes are on disk; so what the database says is true, and what WARC holds beyond
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.crawl.archive import Place, slot_of
-from pipeline.shared.running.database import open_database, transaction
+from pipeline.shared.running.database import connect, open_database, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
@@ -28,6 +27,7 @@ CREATE TABLE IF NOT EXISTS results (
     moved_to TEXT
 );
 """
+_KNOWN = 5  # hosts, of which one should be there
 _WAIT_S = 60.0  # for the other thread's commit
 
 
@@ -69,9 +69,10 @@ class Share:
         """
         self._number, self._of, self._path = number, of, results
         # Immutable: nobody writes it during a round, and a network's file system needs no locks.
-        self._list = sqlite3.connect(f"{archive.absolute().as_uri()}?immutable=1", uri=True)
+        address = f"{archive.absolute().as_uri()}?immutable=1"
+        self._list = connect(archive, address, uri=True)
         self._write = open_database(results, _SCHEMA, one_thread=False)
-        self._read = sqlite3.connect(results, isolation_level=None, timeout=_WAIT_S)
+        self._read = connect(results, str(results), timeout=_WAIT_S)
         self._resumes = self._read.execute("SELECT 1 FROM results LIMIT 1").fetchone() is not None
 
     def close(self) -> None:
@@ -112,6 +113,19 @@ class Share:
             after = rows[-1][0]
         return []
 
+    def known_urls(self) -> list[str]:
+        """A few pages that were had before, whose hosts so are there."""
+        rows = self._list.execute(
+            "SELECT url FROM pages WHERE warc IS NOT NULL ORDER BY position DESC LIMIT ?", (_KNOWN,)
+        ).fetchall()
+        own = self._read.execute(
+            "SELECT position FROM results WHERE warc IS NOT NULL ORDER BY position DESC LIMIT ?",
+            (_KNOWN,),
+        ).fetchall()
+        for (position,) in own:
+            rows += self._list.execute("SELECT url FROM pages WHERE position = ?", (position,))
+        return [url for (url,) in rows]
+
     def _done(self, first: int, last: int) -> frozenset[int]:
         rows = self._read.execute(
             "SELECT position FROM results WHERE position BETWEEN ? AND ?", (first, last)
@@ -144,5 +158,5 @@ class Share:
             )
             for result in results
         ]
-        with transaction(self._write, self._path):
+        with transaction(self._write):
             self._write.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)

@@ -28,8 +28,13 @@ def wikipedia_sign(url: str, text: str) -> str:
     'from wikipedia, the free encyclopedia'
     >>> wikipedia_sign("https://notwikipedia.org/wikipedia.org", "Text.")
     ''
+    >>> wikipedia_sign("http://[wikipedia/", "Text.")
+    ''
     """
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # a corpus may bring any string as its URL
+        host = ""
     if "wikipedia" in host.split("."):
         return host
     edges = f"{text[:_EDGE_CHARACTERS]}\n{text[-_EDGE_CHARACTERS:]}".lower()

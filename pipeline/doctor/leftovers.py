@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.doctor.finding import Finding, ok
 from pipeline.shared.errors import UserError
 from pipeline.shared.params.yaml_file import load_yaml
-from pipeline.shared.running.work_folder import COMPLETE
+from pipeline.shared.running.listing import COMPLETE
 
 _LOCK = "dvc.lock"
 

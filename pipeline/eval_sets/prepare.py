@@ -21,8 +21,8 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.files import once, sha256_file, write_json
 from pipeline.shared.formats.examples import Example, write_examples
 from pipeline.shared.params.text import EvalSetsParams
+from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import MANIFEST
 
 NUM_PAIRS = 16
 """Example pairs kept for prompts; evaluate takes as many of the first as it is told to."""
@@ -37,8 +37,6 @@ def run(stage: Stage) -> dict[str, Any]:
         for eval_set in published:
             done = stage.work / "sets" / f"{eval_set.name}.json"
             records[eval_set.name] = once(done, partial(_prepare, eval_set, source, stage))
-            if reason := records[eval_set.name].get("not_available"):
-                stage.log.warning("%s: not available: %s", eval_set.name, reason)
             progress.update(note=eval_set.name)
     _write_manifests(stage.staging, records)
     counts = {
@@ -50,6 +48,9 @@ def run(stage: Stage) -> dict[str, Any]:
         for name, record in records.items()
         if "not_available" in record
     }
+    if missing:
+        reasons = (f"{name} ({why.partition(';')[0]})" for name, why in missing.items())
+        stage.log.warning("not available: %s; what gets them: metrics.json", ", ".join(reasons))
     if len(missing) == len(records):
         first = next(iter(missing.values()))
         raise UserError(f"no evaluation set is to be had; the first: {first}")

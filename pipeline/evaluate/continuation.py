@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from models.generation import Generated, generate, generate_after, new_cache
+from pipeline.evaluate.finite import require_finite
 from pipeline.evaluate.likelihood import pack
 from pipeline.evaluate.session import Session
 from pipeline.shared.formats.examples import Example
@@ -62,6 +63,7 @@ def continue_prompts(
                 stop_tokens=stop_tokens,
             )
         for row, found in zip(rows, generated, strict=True):
+            require_finite(session, found.log_probabilities, prompts[row].tokens)
             results[row] = _continuation(found)
             session.tick(lengths[row])
     return [result for result in results if result is not None]
@@ -139,6 +141,7 @@ def _continue_together(
                 stop_tokens=session.line_ends,
             )
             for number, found in zip(running, generated, strict=True):
+                require_finite(session, found.log_probabilities, chains[number][turn].tokens)
                 results[number].append(_continuation(found))
             session.tick(sum(len(piece) + new_tokens for piece in pieces))
 
@@ -165,11 +168,10 @@ def first_line(session: Session, continuation: Continuation) -> Line:
     token may hold text, a newline and more (`.\n\n`): what stands before the newline belongs to the
     answer, and its probability counts once, for both.
     """
-    decode = session.tokenizer.encoding.decode_single_token_bytes
     pieces: list[bytes] = []
     ended = False
     for token in continuation.tokens:
-        piece = b"" if token == session.start else decode(token)
+        piece = session.tokenizer.pieces.get(token, b"")  # none: <|endoftext|>, or a padding row
         pieces.append(piece.partition(b"\n")[0])
         ended = token in session.line_ends
         if ended:
@@ -188,7 +190,7 @@ def count_answers(lines: Sequence[Line]) -> dict[str, int]:
 
 def text_of(session: Session, tokens: Sequence[int]) -> str:
     """The text before the first <|endoftext|>: what follows is another document."""
-    end = tokens.index(session.start) if session.start in tokens else len(tokens)
+    end = next((n for n, token in enumerate(tokens) if token in session.ends), len(tokens))
     return session.tokenizer.decode(tokens[:end])
 
 

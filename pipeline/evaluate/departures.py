@@ -32,6 +32,8 @@ def departures(session: Session, eval_set: EvalSet, *, scored: int, prepared: in
         )
     if eval_set.scoring == "summary" and params.summary_tokens != _SUMMARY_TOKENS:
         found.append(f"{params.summary_tokens} new tokens (the paper: {_SUMMARY_TOKENS})")
+    if changes := getattr(session.tokenizer, "changes", ""):
+        found.append(f"a tokenizer that changes texts before it reads them ({changes})")
     if scored < prepared:
         found.append(f"texts for {scored:,} of {prepared:,} examples")
     return found

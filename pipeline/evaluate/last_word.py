@@ -51,17 +51,17 @@ def evaluate(session: Session, task: Task) -> Outcome:
 
 
 def _sequence(session: Session, example: Example) -> Scored:
-    tokens = session.tokenizer.encode(f"{example.context} {example.target}")
+    tokens, starts = session.tokenizer.place(f"{example.context} {example.target}")
     boundary = len(example.context.encode())
-    num_before = int(np.searchsorted(session.starts(tokens), boundary, side="left"))
+    num_before = int(np.searchsorted(starts, boundary, side="left"))
     return Scored([session.start, *tokens], len(tokens) - num_before)
 
 
 def stop_tokens(session: Session) -> list[int]:
     """The tokens that are, after a space, a whole stop word; in lower case or capitalised."""
     words = (f" {form}".encode() for word in STOP_WORDS for form in (word, word.capitalize()))
-    ranks = session.tokenizer.ranks
-    return sorted({ranks[word] for word in words if word in ranks})
+    ids = {piece: id_ for id_, piece in session.tokenizer.pieces.items()}
+    return sorted({ids[word] for word in words if word in ids})
 
 
 class _Variant(NamedTuple):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.head_loss import IGNORED, token_losses
 from models.kv_cache import Branches, KVCache
+from pipeline.evaluate.finite import require_finite
 from pipeline.evaluate.session import Session
 
 Losses = npt.NDArray[np.float32]
@@ -73,6 +74,7 @@ def score(session: Session, sequences: Sequence[Scored]) -> list[Losses]:
         for row, sequence, losses_T in zip(rows, batch, losses_BT.cpu().numpy(), strict=True):
             end = len(sequence.tokens) - 1
             results[row] = losses_T[end - sequence.num_scored : end].copy()
+            require_finite(session, results[row], sequence.tokens[:-1])
         session.tick(tokens_BT.numel())
     return results
 
@@ -106,6 +108,7 @@ def guess(
             *(np.split(column, ends[:-1]) for column in (*of_all, *of_allowed)), strict=True
         )
         for row, (losses, best, allowed_losses, allowed_best) in zip(rows, pieces, strict=True):
+            require_finite(session, losses, sequences[row].tokens[:-1])
             results[row] = Guess(losses, best, Allowed(allowed_losses, allowed_best))
         session.tick(tokens_BT.numel())
     return [result for result in results if result is not None]
@@ -137,6 +140,7 @@ def score_choices(session: Session, questions: Sequence[Choices]) -> list[list[L
     for rows in _pack_choices(session, questions):
         group = [questions[row] for row in rows]
         for row, losses in zip(rows, _score_group(session, group), strict=True):
+            require_finite(session, np.concatenate(losses), questions[row].prefix)
             results[row] = losses
     return results
 
@@ -160,7 +164,7 @@ def _score_group(session: Session, group: Sequence[Choices]) -> list[list[Losses
         hidden_ND = session.model(
             tokens_BT, cache, branches=_branches(trees, width, session.device)
         ).flatten(0, 1)[torch.tensor(places, device=session.device)]
-        losses_N = token_losses(hidden_ND, session.model.wte.weight, targets_N.to(session.device))
+        losses_N = token_losses(hidden_ND, session.model.head_VD, targets_N.to(session.device))
     session.tick(tokens_BT.numel())
     lengths = [len(tokens) for question in group for tokens in question.continuations]
     pieces = iter(np.split(losses_N.cpu().numpy(), np.cumsum(lengths)[:-1]))

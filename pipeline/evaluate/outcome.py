@@ -86,7 +86,8 @@ class Outcome:
         whole = columns.sum(axis=0, keepdims=True)
         samples, seed = self.session.params.bootstrap_samples, self.session.seed
         rows = sum_by_cluster(columns, self.clusters.numbers) if self.clusters else columns
-        drawn = draw_sums(rows, samples=samples, seed=seed) if len(rows) > 1 else None
+        counted = int((rows != 0).any(axis=1).sum())  # a row of zeros is none of the metric's
+        drawn = draw_sums(rows, samples=samples, seed=seed) if counted > 1 else None
         for name, statistic in statistics.items():
             self.metrics[name] = float(statistic(whole)[0])
             found = interval(statistic(drawn)) if drawn is not None else None

@@ -50,7 +50,7 @@ def _fit(session: Session, example: Example) -> Fitted:
 def _partial(session: Session, example: Example, choice: str, fit: Fitted, losses: Losses) -> float:
     """The loss of the tokens that begin after the noun."""
     before = f"{example.context}{choice}"
-    tokens = session.tokenizer.encode(before + example.target)
-    follows = session.starts(tokens) >= len(before.encode())
+    placed = session.tokenizer.place(before + example.target)
+    follows = placed.starts >= len(before.encode())
     follows = follows[fit.num_common : fit.num_common + len(losses)]
     return float(losses[follows].sum())

@@ -26,12 +26,12 @@ from pipeline.evaluate.departures import departures
 from pipeline.evaluate.outcome import CannotRun, Outcome, Task
 from pipeline.evaluate.samples import write_samples
 from pipeline.evaluate.session import Session, open_session
-from pipeline.shared.errors import CorruptDataError, UserError
-from pipeline.shared.files import read_json, sha256_file
+from pipeline.shared.errors import UserError
+from pipeline.shared.files import read_json
 from pipeline.shared.formats.examples import read_examples
 from pipeline.shared.formats.training_documents import read_training_documents
+from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import MANIFEST
 from pipeline.shared.scores.results import Result, read_result, write_result
 
 Method = Callable[[Session, Task], Outcome]
@@ -104,7 +104,8 @@ def _score_set(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict
         with stage.progress(eval_set.name, total=None, unit="tokens") as progress:
             outcome = _score(stage, replace(session, tick=progress.update), eval_set, manifest)
     except CannotRun as reason:
-        stage.log.warning("%s: not run: %s", eval_set.name, reason)
+        if eval_set.name in manifest["sets"]:  # of the others, the eval_sets stage has told
+            stage.log.warning("%s: not run: %s", eval_set.name, reason)
         write_result(stage.staging, Result(set=eval_set.name, not_run=str(reason)))
         return
     result = Result(
@@ -138,7 +139,7 @@ def _score(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str
     record = manifest["sets"][eval_set.name]
     task = Task(
         eval_set,
-        _read_verified(stage, eval_set, record),
+        list(read_examples(stage.inputs["eval_sets"] / f"{eval_set.name}.parquet")),
         [Pair(*pair) for pair in record["example_pairs"]],
     )
     outcome = METHODS[eval_set.scoring](session, task)
@@ -146,13 +147,3 @@ def _score(stage: Stage, session: Session, eval_set: EvalSet, manifest: dict[str
     own = departures(session, eval_set, scored=len(outcome.ids), prepared=len(task.examples))
     outcome.protocol["departures"] = record.get("departures", []) + own
     return outcome
-
-
-def _read_verified(stage: Stage, eval_set: EvalSet, record: dict[str, Any]) -> list[Any]:
-    path = stage.inputs["eval_sets"] / f"{eval_set.name}.parquet"
-    if not path.is_file() or sha256_file(path) != record["sha256"]:
-        raise CorruptDataError(
-            f"{path}: missing, or not the file that its {MANIFEST} lists; delete the folder and "
-            "run `dvc repro`, which restores or remakes it"
-        )
-    return list(read_examples(path))

@@ -104,9 +104,9 @@ def _of_columns(statistic: Statistic, loss: int, units: int, sums: Floats) -> Fl
 
 def score_stream(session: Session, pieces: Sequence[str], *, strides: Sequence[int]) -> Stream:
     """Losses and tokens of each piece of a stream; the losses add up to the stream's."""
-    tokens = session.tokenizer.encode("".join(pieces))
+    tokens, starts = session.tokenizer.place("".join(pieces))
     ends = np.cumsum([len(piece.encode()) for piece in pieces])
-    owners = np.searchsorted(ends, session.starts(tokens), side="right")
+    owners = np.searchsorted(ends, starts, side="right")
 
     def add_up(weights: npt.NDArray[Any] | None) -> Floats:
         return np.bincount(owners, weights, minlength=len(pieces)).astype(np.float64)

@@ -63,10 +63,10 @@ def _continue(session: Session, contexts: Sequence[list[int]]) -> list[list[int]
             prompts,
             new_tokens=count,
             top_k=params.figure5_top_k,
-            stop_tokens=[session.start],
+            stop_tokens=session.ends,
         )
         for n, continuation in zip(running, generated, strict=True):
             samples[n] += continuation.tokens
-        running = [n for n in running if samples[n][-1] != session.start]
+        running = [n for n in running if samples[n][-1] not in session.ends]
         left -= count
     return samples

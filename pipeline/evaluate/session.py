@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.checkpoints import CheckpointError, load_pretrained
+from models.checkpoints import load_pretrained
+from models.errors import CheckpointError
 from models.gpt2 import GPT2
 from pipeline.shared.errors import CorruptDataError, UserError
-from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
+from pipeline.shared.formats.foreign_tokenizer import AnyTokenizer, load_any_tokenizer
 from pipeline.shared.params.profile import ComputeParams, EvaluateParams
 from pipeline.shared.params.types import Precision
 
@@ -30,7 +31,7 @@ class Session:
     """What every scoring method needs."""
 
     model: GPT2
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     params: EvaluateParams
     seed: int
     device: torch.device
@@ -45,7 +46,12 @@ class Session:
     @property
     def start(self) -> int:
         """<|endoftext|>, which stands before every text: in training, it ends the text before."""
-        return self.tokenizer.end_of_text
+        return self.tokenizer.start
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens after which another text begins: <|endoftext|>, by whatever names."""
+        return frozenset({self.tokenizer.start, self.tokenizer.end_of_text})
 
     def autocast(self) -> AbstractContextManager[object]:
         """Matrix products in the precision of the parameters; sums and losses stay float32."""
@@ -56,21 +62,16 @@ class Session:
     @cached_property
     def line_ends(self) -> frozenset[int]:
         """The tokens that end a line: all that hold a newline, and <|endoftext|>."""
-        held = (rank for token, rank in self.tokenizer.ranks.items() if b"\n" in token)
-        return frozenset({self.start, *held})
+        held = (id_ for id_, piece in self.tokenizer.pieces.items() if b"\n" in piece)
+        return frozenset({*self.ends, *held})
 
     @cached_property
     def token_bytes(self) -> npt.NDArray[np.int64]:
         """Length in bytes of each token of the vocabulary, [V]; <|endoftext|> has none."""
         lengths = np.zeros(self.tokenizer.vocab_size, dtype=np.int64)
-        for token, rank in self.tokenizer.ranks.items():
-            lengths[rank] = len(token)
+        for id_, piece in self.tokenizer.pieces.items():
+            lengths[id_] = len(piece)
         return lengths
-
-    def starts(self, tokens: Sequence[int]) -> npt.NDArray[np.int64]:
-        """Place of each token's first byte in the UTF-8 of their text."""
-        lengths = self.token_bytes[np.asarray(tokens, dtype=np.int64)]
-        return np.cumsum(lengths) - lengths
 
 
 def open_session(
@@ -88,12 +89,12 @@ def open_session(
         UserError: the profile asks for a GPU and there is none.
     """
     device = _device(compute)
-    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer = load_any_tokenizer(tokenizer_folder)
     try:
         model = load_model(model_folder, device, params.precision)
     except CheckpointError as error:
         raise CorruptDataError(str(error)) from None
-    if model.config.vocab_size != tokenizer.vocab_size:
+    if model.config.vocab_size < tokenizer.vocab_size:  # more rows only pad the embedding
         raise CorruptDataError(
             f"{model_folder}: a model of {model.config.vocab_size} tokens, where "
             f"{tokenizer_folder} has {tokenizer.vocab_size}; train it on these tokens (dvc repro)"

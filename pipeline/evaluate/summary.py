@@ -70,7 +70,7 @@ def _summaries(session: Session, texts: Sequence[str]) -> tuple[list[list[str]],
     new_tokens = session.params.summary_tokens
     prompts = [make_prompt(session, text, new_tokens=new_tokens) for text in texts]
     generated = continue_prompts(
-        session, prompts, new_tokens=new_tokens, top_k=TOP_K, stop_tokens=[session.start]
+        session, prompts, new_tokens=new_tokens, top_k=TOP_K, stop_tokens=session.ends
     )
     texts = [text_of(session, continuation.tokens) for continuation in generated]
     return [sentences(text)[:NUM_SENTENCES] for text in texts], sum(p.cut for p in prompts)

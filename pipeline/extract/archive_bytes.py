@@ -1,19 +1,27 @@
 """The bytes inside an archive file (plain, gzip or zstd), each with its place in the file.
 
 gzip and zstd files are chains of members that can each be read alone. So a place is a member and a
-number of decompressed bytes into it, and reading can begin at any place, also behind damage.
+number of decompressed bytes into it, and reading can begin at any place, also behind damage. A zstd
+file may begin with the dictionary of all its members, in a frame of its own, itself compressed or
+not (IIPC's WARC-Zstandard, as Archive Team writes it), and hold frames that are to be skipped.
 """
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
 _GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+_DICTIONARY = b"\x5d\x2a\x4d\x18"
+_SKIPPABLE = tuple(bytes([0x50 + n]) + b"\x2a\x4d\x18" for n in range(16))  # RFC 8878, 3.1.2
+_SKIPPED_HEAD_BYTES = 8  # its mark, and the length of what follows in four bytes
+_MOST_DICTIONARY_BYTES = 2**26  # the largest in use are of 1 MiB
 _PIECE_BYTES = 2**16
 _ZSTD_PIECE_BYTES = 2**12  # compressed: a hostile one becomes 128 MiB at most
 _WINDOW_BYTES = 2**27  # zstd's own limit for what was made without --long
@@ -50,6 +58,8 @@ def find_magic(file: BinaryIO) -> bytes:
     """How each member of a compressed file begins; b'' for a plain one."""
     file.seek(0)
     head = file.read(4)
+    if head in _SKIPPABLE:
+        return _ZSTD
     return next((magic for magic in (_GZIP, _ZSTD) if head.startswith(magic)), b"")
 
 
@@ -72,11 +82,19 @@ def read_pieces(file: BinaryIO, magic: bytes, place: Place) -> Iterator[tuple[in
 
 
 def _decompress(file: BinaryIO, magic: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    dictionary = _read_dictionary(file) if magic == _ZSTD else None
+    end = file.seek(0, io.SEEK_END)
     file.seek(start)
     packed = b""
     while packed := packed or file.read(_PIECE_BYTES):
         member = file.tell() - len(packed)
-        decompressor = _Gzip() if magic == _GZIP else _Zstd()
+        if magic == _ZSTD and (size := _skippable_bytes(file, packed)):
+            if member + size > end:
+                raise BrokenArchiveError(member, "the file breaks off")
+            file.seek(member + size)
+            packed = b""
+            continue
+        decompressor = _Gzip() if magic == _GZIP else _Zstd(dictionary)
         while not decompressor.eof:
             packed = packed or file.read(_PIECE_BYTES)
             if not packed:
@@ -86,6 +104,39 @@ def _decompress(file: BinaryIO, magic: bytes, start: int) -> Iterator[tuple[int,
             except (zlib.error, zstandard.ZstdError) as error:
                 raise BrokenArchiveError(member, str(error)) from None
             yield member, piece
+
+
+def _skippable_bytes(file: BinaryIO, packed: bytes) -> int:
+    """Bytes of the frame to be skipped that begins here, 0 if there is none.
+
+    `packed` was read last, and what of the frame's head it lacks comes next.
+    """
+    head = packed[:_SKIPPED_HEAD_BYTES]
+    if len(head) < _SKIPPED_HEAD_BYTES:
+        at = file.tell()
+        head += file.read(_SKIPPED_HEAD_BYTES - len(head))
+        file.seek(at)
+    if len(head) < _SKIPPED_HEAD_BYTES or not head.startswith(_SKIPPABLE):
+        return 0
+    return _SKIPPED_HEAD_BYTES + int.from_bytes(head[4:], "little")
+
+
+def _read_dictionary(file: BinaryIO) -> zstandard.ZstdCompressionDict | None:
+    """The dictionary at the beginning of a zstd file; None if there is none that can be read.
+
+    Frames that need it then cannot be decompressed, as theirs tell; others can.
+    """
+    file.seek(0)
+    head = file.read(_SKIPPED_HEAD_BYTES)
+    if not head.startswith(_DICTIONARY) or len(head) < _SKIPPED_HEAD_BYTES:
+        return None
+    data = file.read(min(int.from_bytes(head[4:], "little"), _MOST_DICTIONARY_BYTES))
+    with suppress(zstandard.ZstdError):
+        if data.startswith(_ZSTD):
+            reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).stream_reader(data)
+            data = reader.read(_MOST_DICTIONARY_BYTES)
+        return zstandard.ZstdCompressionDict(data) if data else None
+    return None
 
 
 class _Gzip:
@@ -103,8 +154,10 @@ class _Gzip:
 
 
 class _Zstd:
-    def __init__(self) -> None:
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES)
+    def __init__(self, dictionary: zstandard.ZstdCompressionDict | None) -> None:
+        decompressor = zstandard.ZstdDecompressor(
+            dict_data=dictionary, max_window_size=_WINDOW_BYTES
+        )
         self._zstd: Any = decompressor.decompressobj()
 
     @property

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipeline.extract.main_text import extract, looks_binary
+from pipeline.extract.main_text import extract
 from pipeline.extract.rules import Page, check_rules_off, reject
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.web.bodies import BrokenBodyError, TooLargeError, decode_body
+from pipeline.shared.web.media_types import page_type
 
 NO_PAGE = Page("", "")
 
@@ -50,10 +51,11 @@ def judge_body(
         return NO_PAGE, "too_large"
     except BrokenBodyError:
         return NO_PAGE, "broken"
-    if looks_binary(body, content_type):
+    kind = page_type(content_type, body)
+    if kind is None:
         return NO_PAGE, "not_text"
     try:
-        page = extract(body, content_type, consensus=caps.consensus)
+        page = extract(body, str(kind), consensus=caps.consensus)
     except ImportError:  # the environment's fault and no page's
         raise
     except Exception:  # whatever a parser may raise, it costs one page, counted

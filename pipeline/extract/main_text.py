@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from resiliparse.parse.html import HTMLTree
 
-from pipeline.extract.characters import decode, has_unicode_mark
+from pipeline.extract.characters import decode
 from pipeline.extract.extractors import (
     by_readability,
     by_resiliparse,
@@ -118,10 +118,3 @@ def tidy(text: str) -> str:
 _WORD = re.compile(r"\w+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\ufeff]")
-
-
-def looks_binary(body: bytes, content_type: str) -> bool:
-    """Whether a body that was called text is none: a picture, an archive, a PDF."""
-    if has_unicode_mark(body) or "utf-16" in content_type.lower():
-        return False
-    return b"\0" in body[:4096] or body.startswith((b"%PDF-", b"PK\x03\x04", b"\x1f\x8b"))

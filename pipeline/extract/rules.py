@@ -45,6 +45,7 @@ def _count_letters(text: str) -> int:
 
 _NO_LETTERS = bytes(n for n in range(128) if not chr(n).isalpha())
 _NOTICE_WORDS = 150
+_MOST_OF_LINE = 1000  # characters of a first line or title that may tell of an error
 _MOST_BROKEN = 0.01  # replacement characters: more, and the encoding was guessed wrong
 _LEAST_LETTERS = 0.5  # of the characters that are no spaces
 _LONG_WORD, _MOST_IN_LONG_WORDS = 40, 0.5  # characters; of all that are no spaces
@@ -52,7 +53,7 @@ _LINES, _MOST_REPEATED_LINES = 10, 0.5
 _MOST_OF_ONE_WORD = 0.3  # in English "the" is 0.07 of them
 _MOST_FILLER = 0.2  # of the words
 _FILLER = re.compile(
-    r"\W*(lorem|ipsum|dolore?|sit|amet|consectetur|adipisi?cing|elit|sed|eiusmod|tempor|incididunt"
+    r"\W*+(lorem|ipsum|dolore?|sit|amet|consectetur|adipisi?cing|elit|sed|eiusmod|tempor|incididunt"
     r"|ut|labore|et|magna|aliqua|enim|minim|veniam|quis|nostrud|exercitation|ullamco|laboris|nisi"
     r"|aliquip|ex|ea|commodo|consequat|duis|aute|irure|reprehenderit|voluptate|velit|esse|cillum"
     r"|eu|fugiat|nulla|pariatur|excepteur|sint|occaecat|cupidatat|proident|sunt|culpa|qui|officia"
@@ -60,7 +61,7 @@ _FILLER = re.compile(
     re.IGNORECASE,
 )
 _ERROR = re.compile(
-    r"\W*(?:(?:http )?(?:error )?(?:404|403|410|500|502|503)\b.{0,40}"
+    r"\W*+(?:(?:http )?(?:error )?(?:404|403|410|500|502|503)\b.{0,40}"
     r"|(?:sorry,? |oops\W*)?(?:the |this |that )?(?:page|file|url|article|content|site|account)"
     r"(?: you (?:requested|are looking for|were looking for))?"
     r" (?:was |is |could |can |has |does )?(?:not|no longer|been)"
@@ -88,8 +89,11 @@ _LIST_WORDS, _LIST_WORDS_PER_LINE = 50, 8
 
 
 def _is_error(text: _Text) -> bool:
-    first_line = text.text.partition("\n")[0]
-    return text.is_short and any(map(_ERROR.fullmatch, (first_line, _without_site(text.title))))
+    first_line, title = (
+        line if len(line) <= _MOST_OF_LINE else ""
+        for line in (text.text.partition("\n")[0], text.title)
+    )
+    return text.is_short and any(map(_ERROR.fullmatch, (first_line, _without_site(title))))
 
 
 def _without_site(title: str) -> str:

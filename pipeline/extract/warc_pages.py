@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.extract.warc_records import Damage, Record, read_fields, read_records
-from pipeline.shared.web.media_types import TEXT_TYPES
+from pipeline.extract.warc_records import Damage, Record, read_records
+from pipeline.shared.web.http_heads import END, joined, read_fields, read_status
+from pipeline.shared.web.media_types import may_be_page
+from pipeline.shared.web.sniffing import HTML, sniff
 
-_HTTP_HEAD = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})[^\n]*\n(.*?)(?:\r?\n\r?\n|\Z)", re.DOTALL)
 _CHUNK = re.compile(rb"\s*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_MOST_HEAD_BYTES = 2**16
+_MOST_HEAD_BYTES = 2**18  # as the crawl takes
+_MOST_LINE_BYTES = 2**13
 
 
 class WebPage(NamedTuple):
@@ -54,24 +56,30 @@ def _read_page(record: Record) -> WebPage | NoPage:
         return NoPage(record.kind)
     if not record.url.lower().startswith("http"):
         return NoPage("bad_scheme")
-    if record.kind != "response":
-        page = WebPage(record.url, record.content_type, "", record.block)
-    elif found := _HTTP_HEAD.match(record.block):
-        if found[1] != b"200":
-            return NoPage(f"http_{found[1].decode()}")
-        fields = read_fields(found[2].decode("latin-1"))
-        body = record.block[found.end() :]
-        if "chunked" in fields.get("transfer-encoding", "").lower():
-            body = join_chunks(body)
-        page = WebPage(record.url, fields.get("content-type", ""),
-                       fields.get("content-encoding", ""), body)  # fmt: skip
+    if record.kind == "response":
+        page = _read_response(record)
     else:
-        return NoPage("no_http")
-    return page if _type(page.content_type) in TEXT_TYPES else NoPage("not_html")
+        page = WebPage(record.url, record.content_type, "", record.block)
+    is_other = isinstance(page, WebPage) and not may_be_page(page.content_type)
+    return NoPage("not_html") if is_other else page
 
 
-def _type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+def _read_response(record: Record) -> WebPage | NoPage:
+    """The page of an answer; one without any head, as of HTTP/0.9, is one if it looks like HTML."""
+    status = read_status(record.block[:_MOST_LINE_BYTES].partition(b"\n")[0])
+    if status is None:
+        is_html = sniff(record.block) == HTML
+        return WebPage(record.url, HTML, "", record.block) if is_html else NoPage("no_http")
+    if status.code != "200":
+        return NoPage(f"http_{status.code}")
+    end = END.search(record.block, 0, _MOST_HEAD_BYTES)
+    head = record.block[: end.end() if end else _MOST_HEAD_BYTES]
+    fields = read_fields(head.split(b"\n")[1:])
+    body = record.block[len(head) :]
+    if "chunked" in joined(fields, b"transfer-encoding").lower():
+        body = join_chunks(body)
+    kind, coding = joined(fields, b"content-type"), joined(fields, b"content-encoding")
+    return WebPage(record.url, kind, coding, body)
 
 
 def join_chunks(body: bytes) -> bytes:

@@ -7,6 +7,7 @@ decompressed, in the members that follow.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +21,16 @@ from pipeline.extract.archive_bytes import (
     next_member,
     read_pieces,
 )
+from pipeline.shared.web.http_heads import END, read_fields
 
 _HEAD_BYTES = 2**15
-_WARC_LINE = rb"WARC/\d\.\d+\r*\n"
-_ARC_LINE = rb"([a-z][a-z0-9+.-]*:[^\r\n]*?) [\d.:a-f]+ \d{12,} [^\r\n]*?(-?\w+)\r*\n"
-_WARC_HEAD = re.compile(_WARC_LINE + rb"((?:[^\r\n]+\r*\n)*)\r*\n")
-_ARC_HEAD = re.compile(_ARC_LINE)
-_BEGINNING = re.compile(_WARC_LINE + rb"[\w-]+:|" + _ARC_LINE)
-_NEXT_BEGINNING = re.compile(rb"\n(?=" + _BEGINNING.pattern + rb")")
+_WARC_LINE = re.compile(rb"WARC/\d\.\d+[ \t]*\r*\n")
+_WARC_BEGINNING = re.compile(_WARC_LINE.pattern + rb"[\w-]+:")
+_ARC_URL = re.compile(rb"[a-z][a-z0-9+.-]*:")
+_ARC_ADDRESS, _ARC_DATE = re.compile(rb"[\dA-Fa-f.:]+"), re.compile(rb"\d{12,}")
+_LENGTH = re.compile(rb"-?\w+")
+_LINE_OF_BEGINNING = re.compile(rb"\n(?=WARC/\d|[a-z][a-z0-9+.-]*:)")
+_MOST_DAMAGES = 100  # in a row, from which a compressed member is not begun again for the next
 
 
 class Record(NamedTuple):
@@ -57,31 +60,68 @@ def is_web_archive(path: Path) -> bool:
     """Whether a file begins as a WARC or ARC file, plain or compressed."""
     with path.open("rb") as file:
         reader = ArchiveReader(file, find_magic(file), Place(0, 0))
-        return _BEGINNING.match(reader.peek(_HEAD_BYTES)) is not None
+        return _is_beginning(reader.peek(_HEAD_BYTES))
+
+
+class ArcLine(NamedTuple):
+    """The line that heads a record of ARC: "URL address date ... length"."""
+
+    url: bytes
+    length: bytes
+    size: int
+    """Bytes of the line with its end."""
+
+
+def _read_arc_line(head: bytes) -> ArcLine | None:
+    """The line at the beginning, each word of it looked at once: a URL may hold spaces."""
+    line, end, _ = head.partition(b"\n")
+    if not end or not _ARC_URL.match(line):
+        return None
+    words = line.rstrip(b"\r").split(b" ")
+    for place in range(1, len(words) - 2):
+        if _ARC_ADDRESS.fullmatch(words[place]) and _ARC_DATE.fullmatch(words[place + 1]):
+            length = words[-1]
+            good = _LENGTH.fullmatch(length) is not None
+            return ArcLine(b" ".join(words[:place]), length, len(line) + 1) if good else None
+    return None
+
+
+def _is_beginning(head: bytes) -> bool:
+    """Whether a record of WARC or ARC begins here."""
+    return _WARC_BEGINNING.match(head) is not None or _read_arc_line(head) is not None
 
 
 def read_records(file: BinaryIO, max_block_bytes: int) -> Iterator[Record | Damage]:
     """The records of a file, damaged ones in their place, each block cut to a limit."""
     magic = find_magic(file)
+    size = None if magic else file.seek(0, io.SEEK_END)
     place: Place | None = Place(0, 0)
+    damages = 0  # in a row
     while place is not None:
         reader = ArchiveReader(file, magic, place)
         try:
-            while (record := _read_record(reader, max_block_bytes)) is not None:
+            while (record := _read_record(reader, max_block_bytes, size)) is not None:
                 yield record
-                place = reader.place()
+                place, damages = reader.place(), 0
             return
         except _DamagedError as error:
             yield Damage(place, str(error))
-            place = _find_beginning(file, magic, place)
+            damages += 1
+            if magic and damages > _MOST_DAMAGES:  # each would decompress it all again
+                following = next_member(file, magic, place.member)
+                place = None if following is None else Place(following, 0)
+            else:
+                place = _find_beginning(file, magic, place)
 
 
-def _read_record(reader: ArchiveReader, limit: int) -> Record | None:
-    """The record that begins here; None at the end of the file."""
+def _read_record(reader: ArchiveReader, limit: int, file_bytes: int | None) -> Record | None:
+    """The record that begins here; None at the end of the file, whose size is known if plain."""
     head = reader.peek(_HEAD_BYTES)
     if not head and not reader.problem:
         return None
     record, length, size = _read_head(head, reader.problem)
+    if file_bytes is not None and reader.place().within + size + length > file_bytes:
+        raise _DamagedError("the file ends inside the record")  # told without reading it all
     reader.skip(size)
     block = reader.peek(min(length, limit))
     if reader.skip(length) < length:
@@ -92,36 +132,33 @@ def _read_record(reader: ArchiveReader, limit: int) -> Record | None:
 
 def _read_head(head: bytes, problem: str) -> tuple[Record, int, int]:
     """The record without its block, the block's length, and the bytes of its head."""
-    if found := _WARC_HEAD.match(head):
-        fields = read_fields(found[1].decode("utf-8", "replace"))
+    line = _WARC_LINE.match(head)
+    end = END.search(head, line.end() - 1) if line else None
+    if line and end:
+        fields = _read_fields(head[line.end() : end.start()])
         kind, url = (
             fields.get("warc-type", "").lower(),
             fields.get("warc-target-uri", "").strip("<>"),
         )
         record = Record(kind, url, fields.get("content-type", ""), b"")
-        length = fields.get("content-length", "")
-    elif found := _ARC_HEAD.match(head):
-        url, length = found[1].decode("utf-8", "replace"), found[2].decode("latin-1")
+        length, size = fields.get("content-length", ""), end.end()
+    elif found := _read_arc_line(head):
+        url, length = found.url.decode("utf-8", "replace"), found.length.decode("latin-1")
         scheme = url.partition(":")[0]
         record = Record("response" if scheme.startswith("http") else scheme, url, "", b"")
+        size = found.size
     else:
         raise _DamagedError(problem or f"no record begins with {head[:20]!r}")
     if not record.kind or not re.fullmatch(r"\d{1,18}", length, re.ASCII):
         raise _DamagedError(f"a record of type {record.kind!r} and length {length!r}")
-    return record, int(length), found.end()
+    return record, int(length), size
 
 
-def read_fields(lines: str) -> dict[str, str]:
-    r"""Header fields by their lower-case names; of a repeated field the first.
-
-    >>> read_fields("Content-Type: text/html;\r\n charset=utf-8\r\n")
-    {'content-type': 'text/html; charset=utf-8'}
-    """
+def _read_fields(lines: bytes) -> dict[str, str]:
+    """Header fields by their lower-case names; of a repeated field the first."""
     fields: dict[str, str] = {}
-    for line in re.sub(r"\r*\n[ \t]+", " ", lines).splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(name.strip().lower(), value.strip())
+    for name, value in read_fields(lines.split(b"\n")):
+        fields.setdefault(name.decode().lower(), value.decode("utf-8", "replace"))
     return fields
 
 
@@ -134,7 +171,7 @@ def _check_end(reader: ArchiveReader) -> None:
         raise _DamagedError(reader.problem)
     if not follows or reader.place().within == 0 or rest.startswith(b"\r\n\r\n"):
         return
-    if not _BEGINNING.match(follows):
+    if not _is_beginning(follows):
         raise _DamagedError(f"its length is wrong: it is followed by {follows[:20]!r}")
 
 
@@ -145,14 +182,22 @@ def _find_beginning(file: BinaryIO, magic: bytes, damaged: Place) -> Place | Non
         member = place.member
         try:
             for member, start, window in _windows(file, magic, place):
-                if found := _NEXT_BEGINNING.search(window):
-                    return Place(member, start + found.end())
+                if (begins := _next_beginning(window)) is not None:
+                    return Place(member, start + begins)
             return None
         except BrokenArchiveError:
             following = next_member(file, magic, member)
             if following is None:
                 return None
             place = Place(following, 0)
+
+
+def _next_beginning(window: bytes) -> int | None:
+    for found in _LINE_OF_BEGINNING.finditer(window):
+        end = window.find(b"\n", window.find(b"\n", found.end()) + 1)  # of two lines
+        if _is_beginning(window[found.end() : end + 1 if end >= 0 else None][:_HEAD_BYTES]):
+            return found.end()
+    return None
 
 
 def _windows(file: BinaryIO, magic: bytes, place: Place) -> Iterator[tuple[int, int, bytes]]:

@@ -44,7 +44,12 @@ def read_response(path: Path, offset: int, length: int) -> Response:
     headers = record.http_headers
     return Response(
         record.rec_headers.get_header("WARC-Target-URI"),
-        headers.get_header("Content-Type") or "",
-        headers.get_header("Content-Encoding") or "",
+        _joined(headers.headers, "content-type"),
+        _joined(headers.headers, "content-encoding"),
         body,
     )
+
+
+def _joined(headers: list[tuple[str, str]], name: str) -> str:
+    """The values of all lines of a header, between commas."""
+    return ", ".join(value for key, value in headers if key.lower() == name)

@@ -48,7 +48,7 @@ class LinkList:
     def reading(self, dump: str) -> Iterator[Counter[str]]:
         """One transaction around one dump; the counts filled in the block are kept with it."""
         counts: Counter[str] = Counter()
-        with transaction(self._database, self.path):
+        with transaction(self._database):
             yield counts
             row = (dump, json.dumps(counts))
             self._database.execute("INSERT INTO dumps VALUES (?, ?)", row)

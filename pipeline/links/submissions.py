@@ -8,23 +8,24 @@ archive that breaks off is an error, since nobody can tell what its rest held.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.shared.errors import CorruptDataError, UserError
+from pipeline.shared.formats.json_records import parse_json, read_json_pieces
+from pipeline.shared.formats.parquet_rows import read_rows
 from pipeline.shared.running.storage import is_url
 from pipeline.shared.web.remote_file import open_place
-from pipeline.shared.web.text_lines import broken_archive, read_lines
+from pipeline.shared.web.text_lines import TooLong, broken_archive
 
 SUFFIXES = (".zst", ".xz", ".bz2", ".gz", ".ndjson", ".jsonl", ".json", ".parquet", "")
 _FIELDS = ("url", "subreddit", "score", "created_utc", "over_18", "is_self", "domain")
 _ROWS_AT_ONCE = 16_384
+_MOST_BYTES = 16 * 2**20  # a longer line is no submission, whatever it is
 
 
 class Submission(NamedTuple):
@@ -81,23 +82,14 @@ def read_submissions(path: Path) -> Iterator[Submission | BadLine]:
     rows = _read_parquet(path) if path.suffix == ".parquet" else _read_json(path)
     for number, row in rows:
         try:
-            record = _parse(row) if isinstance(row, bytes) else row
-            yield _to_submission(record)
+            yield _to_submission(parse_json(row) if isinstance(row, bytes) else row)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             yield BadLine(number, f"{type(error).__name__}: {error}")
 
 
-def _read_json(path: Path) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(read_lines(path), 1):
-        if line and not line.isspace():
-            yield number, line
-
-
-def _parse(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:  # stricter than JSON as it is found: NaN, half a character
-        return json.loads(line)
+def _read_json(path: Path) -> Iterator[tuple[int, bytes | TooLong]]:
+    for piece in read_json_pieces(path, _MOST_BYTES):
+        yield piece.number, piece.content
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -109,11 +101,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise CorruptDataError(
                     f"{path}: has no column {', '.join(sorted(missing))}; name them as Reddit does"
                 )
-            number = 0
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
+            yield from enumerate(read_rows(file, columns, at_once=_ROWS_AT_ONCE), 1)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -121,6 +109,8 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _to_submission(record: Any) -> Submission:
+    if isinstance(record, TooLong):
+        raise ValueError(f"its {record.num_bytes:,} bytes are more than {_MOST_BYTES:,}")
     if not isinstance(record, dict):
         raise TypeError(f"holds a {type(record).__name__}, not an object")
     url, subreddit = str(record.get("url") or ""), str(record.get("subreddit") or "")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.params.yaml_file import load_yaml
-from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.running.listing import METRICS
 
 STAGES = ("tune", "train", "evaluate")
 """In their order, each once a size."""

@@ -11,8 +11,8 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.code_closure import CodeTree
 from pipeline.shared.running.deciders import code_deciders
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.package_pins import PINS, read_pins
-from pipeline.shared.running.work_folder import hash_input
 
 CODE = ("models", "pipeline")
 _SECTIONS: dict[str, Any] = {

@@ -15,7 +15,7 @@ from pipeline.node.identity import hash_code
 from pipeline.node.pack import PAYLOAD
 from pipeline.node.pieces import write_pieces
 from pipeline.shared.files import read_json, write_json
-from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.running.listing import METRICS
 
 LOGS = Path("work") / "node"
 STATE = "state"

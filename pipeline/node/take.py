@@ -15,7 +15,7 @@ from pipeline.node.pieces import RESULTS, read_pieces
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json, replace_path, sha256_file
 from pipeline.shared.params.file import ActiveStudy
-from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.running.listing import METRICS
 from pipeline.shared.tracking.record import record_study
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.report.study import Study
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.formats.examples import Example, read_examples
 from pipeline.shared.scores.results import read_scores
 
@@ -76,7 +76,7 @@ def _read_samples(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, columns=["id", "context", "completion", "sample"])
     except (OSError, ValueError) as error:
-        raise CorruptDataError(f"{path}: no samples ({error}); run its stage again") from None
+        raise CorruptDataError(f"{path}: no samples ({error}); {REMAKE}") from None
 
 
 def answer_sets(study: Study) -> list[AnswerSet]:

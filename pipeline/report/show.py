@@ -13,7 +13,7 @@ from pipeline.report.study import read_csv
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json
 from pipeline.shared.params.file import load_params
-from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.running.listing import METRICS
 
 
 def main() -> int:

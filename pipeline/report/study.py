@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.formats.loss_curve import LOSS_CURVE, read_curve
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.listing import METRICS
 from pipeline.shared.running.stage import read_metrics
-from pipeline.shared.running.work_folder import METRICS
 from pipeline.shared.scores.results import Result, read_results
 
 STAGES = ("sample_web", "eval_sets", "links", "crawl", "extract", "dedup", "tokenize")
@@ -138,5 +138,5 @@ def read_csv(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise CorruptDataError(f"{path}: no such file; run dvc repro") from None
     except ValueError as error:
-        raise CorruptDataError(f"{path}: not a table ({error}); run its stage again") from None
+        raise CorruptDataError(f"{path}: not a table ({error}); {REMAKE}") from None
     return frame

@@ -28,7 +28,7 @@ _AFTER = int(dt.datetime(2018, 1, 3, tzinfo=dt.UTC).timestamp())
 _MONTH_S = 30 * 24 * 3600
 _SUBREDDITS = ("programming", "Python", "learnprogramming", "datascience", "linux", "todayilearned")
 _AUTHORS = ("quiet_badger", "tea_and_types", "segfault42", "mapreduce", "null_island", "[deleted]")
-_TRACKING = ("utm_source=reddit", "utm_medium=social&utm_campaign=launch", "ref=frontpage")
+_TRACKING = ("utm_source=reddit", "utm_medium=social&utm_campaign=launch", "fbclid=frontpage")
 _FOREIGN = {
     "media": (
         *("https://i.imgur.com/a1b2c3d.jpg", "https://imgur.com/gallery/xyz12"),

@@ -25,8 +25,8 @@ from pipeline.sample_web.rendering import Neighbour, render_pages
 from pipeline.sample_web.sources import find_sources, unlike_pinned, versions
 from pipeline.shared.files import open_atomic, remove_path, sha256_file, write_json
 from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import MANIFEST
 from pipeline.shared.web.server import SITE_FILE, SITE_SCHEMA
 
 _FILES_A_CHUNK = 60

@@ -15,6 +15,13 @@ EXIT_NON_FINITE = (
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
 EXIT_TERMINATED = 143  # 128 + SIGTERM: unfinished, the same command goes on
 
+REMAKE = (
+    "run `python -m flows.repair`, which drops what is damaged, from DVC's cache too, and then "
+    "`dvc repro`, which makes it again"
+)
+"""The way back from a damaged artefact. To delete it alone is none: DVC's cache and the finished
+work are hard links to the same bytes."""
+
 
 class UserError(Exception):
     """A fault of an input, a parameter or the machine, with its remedy in the message."""

@@ -8,11 +8,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 
 
 def temporary_name(path: Path) -> Path:
@@ -78,17 +78,15 @@ def read_json(path: Path) -> Any:
     except IsADirectoryError:
         raise CorruptDataError(f"{path}: a folder; name the file itself") from None
     except ValueError as error:
-        raise CorruptDataError(f"{path}: not JSON ({error}); run its stage again") from None
+        raise CorruptDataError(f"{path}: not JSON ({error}); {REMAKE}") from None
 
 
 def once(note: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `work` returns, or returned in an earlier attempt: written to `note` when it is done.
-
-    Raises:
-        CorruptDataError: the note is no JSON.
-    """
-    if not note.is_file():
-        write_json(note, work())
+    """What `work` returns, or returned in an earlier attempt: written to `note` when it is done."""
+    with suppress(CorruptDataError):  # none yet, or a damaged one
+        found: dict[str, Any] = read_json(note)
+        return found
+    write_json(note, work())
     noted: dict[str, Any] = read_json(note)
     return noted
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Shard, read_verified_table
+from pipeline.shared.formats.long_texts import part_text
 from pipeline.shared.formats.token_shards import DTYPE, TokenDocument
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize.encoders import (
@@ -48,7 +50,7 @@ class EncodeShard:
     encoder: str
 
     def __call__(self, shard: Shard) -> Path:
-        """Returns the index: a row per document (id, key, start, length, text_bytes, checked)."""
+        """Returns the index, a row per document: id, key, start, length, text_bytes, and more."""
         return self.memory.recall(self.key(shard), partial(self._write, shard)).folder / _INDEX
 
     def key(self, shard: Shard) -> str:
@@ -60,13 +62,14 @@ class EncodeShard:
         keys = split_keys(table["id"].to_pylist(), seed=self.seed)
         order = np.argsort(keys, kind="stable")
         table, keys = table.take(pa.array(order)), keys[order]
-        lengths = self._write_tokens(folder / _TOKENS, table["text"], keys)
+        lengths, parted = self._write_tokens(folder / _TOKENS, table["text"], keys)
         columns = {
             "id": table["id"],
             "key": pa.array(keys, pa.uint64()),
             "start": pa.array(np.cumsum(lengths) - lengths, pa.int64()),
             "length": pa.array(lengths, pa.int64()),
             "text_bytes": pc.binary_length(table["text"]).cast(pa.int64()),
+            "parted": pa.array(parted, pa.int64()),
             "checked": pa.array(self._is_checked(keys), pa.bool_()),
         }
         pq.write_table(pa.table(columns), folder / _INDEX)
@@ -74,21 +77,30 @@ class EncodeShard:
 
     def _write_tokens(
         self, path: Path, texts: pa.ChunkedArray, keys: Keys
-    ) -> npt.NDArray[np.int64]:
-        """Returns the number of tokens of each text, its <|endoftext|> included."""
+    ) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """Returns the number of tokens of each text, its <|endoftext|> included.
+
+        And how often a piece of it had to be parted, being too long for any tokenizer.
+        """
         tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
         end = np.array([tokenizer.end_of_text], DTYPE).tobytes()
         lengths: list[int] = []
+        parted: list[int] = []
         with path.open("wb") as file:
             for start in range(0, len(texts), _BATCH_DOCUMENTS):
                 batch = texts[start : start + _BATCH_DOCUMENTS].to_pylist()
-                for ids in self._encode(batch, keys[start : start + _BATCH_DOCUMENTS]):
-                    file.write(ids.astype(DTYPE).data)
+                parts = [part_text(text) for text in batch]
+                parted += [times for _, times in parts]
+                flat = list(chain.from_iterable(own for own, _ in parts))
+                owners = np.repeat(keys[start : start + len(batch)], [len(own) for own, _ in parts])
+                ids = iter(self._encode(flat, owners))
+                for own, _ in parts:
+                    lengths.append(1 + sum(_write_ids(file, next(ids)) for _ in own))
                     file.write(end)
-                    lengths.append(len(ids) + 1)
-        return np.array(lengths, np.int64)
+        return np.array(lengths, np.int64), parted
 
     def _encode(self, texts: list[str], keys: Keys) -> list[Ids]:
+        """The ids of each text or part of one; `keys` are those of their documents."""
         tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
         if self.encoder == "tiktoken":
             return encode_by_tiktoken(tokenizer, texts, num_threads=self.num_threads)
@@ -110,6 +122,11 @@ class EncodeShard:
         if self.encoder == "tiktoken":
             return np.zeros(len(keys), np.bool_)
         return (keys & np.uint64(2**32 - 1)) < np.uint64(round(CHECKED_SHARE * 2**32))
+
+
+def _write_ids(file: BinaryIO, ids: Ids) -> int:
+    file.write(ids.astype(DTYPE).data)
+    return len(ids)
 
 
 class EncodedCorpus:

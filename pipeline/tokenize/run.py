@@ -11,16 +11,18 @@ import pyarrow.compute as pc
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Shard, list_shards, read_documents
+from pipeline.shared.formats.long_texts import part_text
 from pipeline.shared.formats.token_shards import write_token_shards
 from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
 from pipeline.shared.params.text import TokenizeParams
 from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import hash_input
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
 
 _TOKENIZER = "tokenizer"
+_MOST_LEARNT = 1000  # characters of a word: learning takes a time that grows with their square
 
 
 def run(stage: Stage) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def run(stage: Stage) -> dict[str, Any]:
         "vocab_size": tokenizer.vocab_size,
         **totals,
         **_text_counts(totals, totals["text_bytes"]),
+        "pieces_parted": pc.sum(corpus.table["parted"]).as_py() or 0,
         "documents_checked": pc.sum(corpus.table["checked"]).as_py() or 0,
         "splits": splits,
     }
@@ -76,14 +79,18 @@ def _training_texts(stage: Stage, shards: list[Shard]) -> Iterator[str]:
     low, high = split_bounds(params)["train"]
     share = params.train_bytes / max(sum(shard.text_bytes for shard in shards), 1)
     bounds = (low, min(high, low + round(share * 2**64)))
-    documents, total = 0, 0
+    documents, total, cut = 0, 0, 0
     with stage.progress("train the BPE", total=None, unit="documents") as progress:
         for document in read_documents(stage.inputs["documents"]):
             if in_bounds(split_keys([document.id], seed=stage.params.seeds.split), bounds)[0]:
                 documents, total = documents + 1, total + len(document.text.encode())
                 progress.update()
-                yield document.text
+                parts, times = part_text(document.text, _MOST_LEARNT)
+                cut += times
+                yield from parts
     stage.log.info("the BPE saw %s bytes of %s train documents", f"{total:,}", f"{documents:,}")
+    if cut:
+        stage.log.info("it saw words of more than %d characters in %d parts", _MOST_LEARNT, cut)
 
 
 def _encode(stage: Stage, shards: list[Shard], tokenizer_sha256: str) -> EncodedCorpus:

@@ -32,8 +32,8 @@ from pipeline.shared.formats.loss_curve import CurvePoint, write_curve
 from pipeline.shared.formats.tokenizer import write_hugging_face_files
 from pipeline.shared.formats.training_documents import NAME as DOCUMENTS
 from pipeline.shared.formats.training_documents import write_training_documents
+from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import hash_input
 from pipeline.shared.tracking.record import open_run
 from pipeline.shared.training.job import (
     Job,

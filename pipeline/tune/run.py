@@ -25,8 +25,7 @@ from pipeline.shared.training.job import (
     TrainingData,
     make_job,
     open_data,
-    steps_between_points,
-    whole_steps,
+    point_steps,
 )
 from pipeline.shared.training.run import train_to
 from pipeline.shared.training.state import keep_newest, newest_checkpoint
@@ -75,15 +74,14 @@ def plan_comparisons(tune: TuneParams, train: TrainParams) -> list[Comparison]:
     Raises:
         UserError: two of them fall on one point.
     """
-    every, last = steps_between_points(train), whole_steps(train)
+    points = point_steps(train)
     steps = [
-        last if part == 1 else min(last, max(1, round(part * last / every)) * every)
-        for part in tune.compare_at
+        min(points, key=lambda point: abs(point - part * points[-1])) for part in tune.compare_at
     ]
     if steps != sorted(set(steps)):
         raise UserError(
             f"params.yaml: tune.compare_at = {tune.compare_at} are steps {steps} on a loss curve "
-            f"with a point every {every} of {last} steps; set them farther apart or lower "
+            f"with {len(points)} points over {points[-1]} steps; set them farther apart or lower "
             "train.eval_every_tokens"
         )
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ examples
         --strides 128 --max-examples 100 --max-text-bytes 30000 --profile tiny
 
 what is needed
-  A model is a folder with model.safetensors and config.json, and its tokenizer (vocab.json and
-  merges.txt) where that is not GPT-2's. A set is a published file, plain or compressed, such as
+  A model is a folder with config.json, model.safetensors (or its shards and their index), and its
+  tokenizer: tokenizer.json, or vocab.json and merges.txt. A set is a published file, plain or
+  compressed, such as
   ~/eval_sets/lambada/lambada_test.jsonl.xz. A file that is missing does not stop the others: its
   set is reported as not run, with the command that gets it. A file with a wrong hash is an error.
 
@@ -104,10 +106,14 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
 
 
 def _count(text: str) -> int:
-    """A number of at least one, from the command line."""
-    if not text.isdecimal() or int(text) < 1:
+    """A whole number of at least one, from the command line: `1000`, `1_000` or `1e3`."""
+    try:
+        number = int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number < math.inf or number != int(number):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1; give one")
-    return int(text)
+    return int(number)
 
 
 def _study(arguments: argparse.Namespace) -> ActiveStudy:

@@ -50,7 +50,7 @@ def _rows(
     }
     if result is None or result.not_run:
         reason = result.not_run if result else "no result"
-        yield head | {"metric": eval_set.metrics[0], "main": True, "remark": f"not run: {reason}"}
+        yield head | {"metric": eval_set.metrics[0], "main": True, "remark": f"{_NOT_RUN}{reason}"}
         return
     again = [other for other in eval_set.reproductions if other.label == model.label]
     shown = {*eval_set.metrics, *eval_set.paper, *(other.metric for other in again)}
@@ -78,8 +78,22 @@ def _rows(
 
 
 def as_text(table: pd.DataFrame) -> str:
-    """The main numbers for a terminal, model by model, and under them what they leave open."""
-    return "\n\n".join(_one_model(part) for _, part in table.groupby("model", sort=False))
+    """The main numbers for a terminal, model by model, and at the end once what was not run."""
+    run = ~table["remark"].astype(str).str.startswith(_NOT_RUN)
+    parts = [_one_model(part) for _, part in table[run].groupby("model", sort=False)]
+    return "\n\n".join([*parts, *_not_run(table[~run])])
+
+
+_NOT_RUN = "not run: "
+
+
+def _not_run(table: pd.DataFrame) -> list[str]:
+    """The sets without numbers by the beginning of their reason; the table tells it all."""
+    titles: dict[str, dict[str, None]] = {}
+    for title, remark in zip(table["title"], table["remark"], strict=True):
+        titles.setdefault(remark.removeprefix(_NOT_RUN).partition(";")[0], {})[title] = None
+    lines = [f"  {', '.join(names)}: {reason}" for reason, names in titles.items()]
+    return ["\n".join(["Not run (the column remark tells what would help):", *lines])] * bool(lines)
 
 
 def _one_model(table: pd.DataFrame) -> str:

@@ -7,26 +7,28 @@ import logging
 from pathlib import Path
 
 import pytest
-from crawling import AGENT, links_to, want
+from crawling import AGENT, links_to, never, want
 from hostile_server import HostileServer, answer, silence
 
 from pipeline.crawl import crawler
 from pipeline.crawl.archive import Archive
 from pipeline.crawl.crawler import Ledger, Pace, crawl
-from pipeline.crawl.exchange import Limits, open_client
+from pipeline.crawl.exchange import Answer, Limits, open_client
 from pipeline.crawl.fetch import Fetcher, Policy
 from pipeline.crawl.politeness import HostGates
 from pipeline.crawl.share import Share
 from pipeline.crawl.warc import WarcFiles
+from pipeline.shared.formats.links import Link
 
 LOG = logging.getLogger("test")
 
 
-def open_archive(folder: Path, urls: list[str]) -> Archive:
+def open_archive(folder: Path, urls: list[str], *, wanted: str = "") -> Archive:
     archive = Archive(folder)
     if (folder / "results.sqlite").exists():
         archive.take_over(folder / "results.sqlite")
-    want(archive, urls)
+    if not wanted:
+        want(archive, urls)
     archive.begin_round()
     return archive
 
@@ -38,9 +40,10 @@ def crawl_all(
     *,
     timeout_s: float = 1.0,
     attempts: int = 2,
+    wanted: str = "",
 ) -> dict[str, tuple[str, int]]:
-    """Crawl what is pending; returns state and attempts by URL."""
-    archive = open_archive(folder, urls)
+    """Crawl these, or what a list wants already; returns state and attempts by URL."""
+    archive = open_archive(folder, urls, wanted=wanted)
     share = Share(archive.path, folder / "results.sqlite", number=0, of=1)
     warc = WarcFiles(archive.warc, share.warc_ends(), about={"software": "test"})
 
@@ -54,7 +57,7 @@ def crawl_all(
             test_server=("127.0.0.1", server.port),
         ) as client:
             fetcher = Fetcher(client, HostGates(0.0, 1.0), Policy(AGENT, attempts, 5))
-            ledger = Ledger(share, warc, finished.append)
+            ledger = Ledger(share, warc, finished.append, client.network)
             pace = Pace(hosts_at_once=8, max_attempts=attempts)
             assert await crawl(share, fetcher, ledger, pace=pace, log=LOG)
             fetcher.close()
@@ -112,6 +115,39 @@ def test_a_host_that_never_answers_is_given_up(
     reasons = [states[url][0] for url in urls]
     assert reasons == ["timeout"] * 3 + ["host_down"] * 17
     assert states["http://a.test/page"] == ("fetched", 1)
+
+
+def test_a_page_is_asked_for_as_its_link_was_posted(server: HostileServer, tmp_path: Path) -> None:
+    posted = "http://A.test/x/../page?utm_source=reddit&gid=1&ref=2#top"
+    link = Link("http://a.test/page?gid=1&ref=2", posted, 3, 0, "")
+    archive = Archive(tmp_path)
+    archive.begin_list("one")
+    archive.want("its links", [link], never)
+    archive.close()
+    assert crawl_all(server, tmp_path, [], wanted="one") == {}
+    assert [request.path for request in server.asked("a.test")][1:] == [
+        "/page?utm_source=reddit&gid=1&ref=2"
+    ]
+    archive = Archive(tmp_path)
+    (row,) = archive.rows([link])
+    archive.close()
+    assert row.state == "fetched"
+
+
+def test_a_defect_at_one_answer_costs_one_page(
+    server: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Fetcher.fetch
+
+    async def fetch(self: Fetcher, *trail: str) -> Answer:
+        if trail[-1].endswith("?3"):
+            raise OverflowError("a number beyond what C holds")
+        return await whole(self, *trail)
+
+    monkeypatch.setattr(Fetcher, "fetch", fetch)
+    urls = [f"http://a.test/page?{n}" for n in range(6)]
+    states = crawl_all(server, tmp_path, urls)
+    assert [states[url][0] for url in urls] == [*["fetched"] * 3, "broken", *["fetched"] * 2]
 
 
 def test_a_failing_disk_ends_the_crawl_with_its_error(

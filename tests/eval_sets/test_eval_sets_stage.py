@@ -14,7 +14,7 @@ from pipeline.eval_sets.prepare import NUM_PAIRS, sampling_key
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.shared.files import sha256_file
 from pipeline.shared.formats.examples import read_examples
-from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.running.listing import MANIFEST
 
 PUBLISHED = {eval_set.name for eval_set in EVAL_SETS.values() if eval_set.test}
 

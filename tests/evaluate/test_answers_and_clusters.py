@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+import string
+import unicodedata
 from collections import defaultdict
 from dataclasses import replace
 
@@ -11,6 +14,7 @@ import pandas as pd
 import pytest
 
 from pipeline.eval_sets.registry import EVAL_SETS
+from pipeline.evaluate.answers import exact_match, f1
 from pipeline.evaluate.clusters import cluster
 from pipeline.evaluate.continuation import Continuation, first_line
 from pipeline.evaluate.departures import departures
@@ -48,6 +52,40 @@ def test_a_token_with_text_before_its_newline_counts_once_for_both(session: Sess
     found = line_of(other, ranks[b"e"], more[b".\n\nA"], ranks[b"e"])
     assert found == ("e.", pytest.approx(1 / 8), True)
     assert more[b".\n\nA"] in other.line_ends
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [
+        ("Beyonc\u00e9", "Beyonce\u0301", 1),  # one accent, in two forms of Unicode
+        ("Beyonce", "Beyonc\u00e9", 0),
+        ("\u00c9douard  Manet.", "e\u0301douard manet", 1),
+        ("the \u00e1 x", "\u0301 x", 1),  # the script takes the letter of `a` for an article
+        ("a\u2019b", "ab", 0),  # of punctuation, ASCII's alone goes
+        ("\u212b", "\u00c5", 1),
+        ("\ufb01ne", "fine", 0),  # not a form of it, but compatible
+    ],
+)
+def test_an_answer_is_compared_as_nq_opens_own_script_does(
+    answer: str, reference: str, right: int
+) -> None:
+    assert exact_match(answer, ["other", reference]) == right
+    assert official_nq(answer, reference) == bool(right)
+
+
+def official_nq(answer: str, reference: str) -> bool:
+    """NQ-open's steps, one by one: NFD, lower case, punctuation, articles, white space."""
+    both = []
+    for text in (answer, reference):
+        lower = unicodedata.normalize("NFD", text).lower()
+        letters = "".join(letter for letter in lower if letter not in string.punctuation)
+        both.append(re.sub(r"\b(?:an?|the)\b", " ", letters).split())
+    return both[0] == both[1]
+
+
+def test_squads_own_script_leaves_unicode_as_it_is() -> None:
+    assert f1("Beyonc\u00e9", "beyonc\u00e9!") == 1.0
+    assert f1("Beyonc\u00e9", "Beyonce\u0301") == 0.0
 
 
 def test_examples_that_hang_together_are_drawn_together() -> None:

@@ -86,6 +86,64 @@ def test_bad_lines_and_short_texts_are_counted_and_cost_no_other(
     assert (removed.reason, removed.text) == ("too_short", "too short")
 
 
+def test_ids_that_stand_more_than_once_are_told_and_made_distinct(
+    runs: StageRuns, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        own = [record(n, id=n, text=f"{name} {n} {TEXT}") for n in range(3)]
+        (tmp_path / "corpus" / f"{name}.jsonl").write_bytes(lines(own))
+    (tmp_path / "corpus" / "c.jsonl").write_bytes(lines([record(9, id="0#2"), record(0, id=0)]))
+    (tmp_path / "corpus" / "d.jsonl").write_bytes(lines([record(8)]))
+    out = runs.run()
+    found = list(read_documents(out / "documents"))  # which compares the manifest's hashes
+    ids = [document.id for document in found]
+    assert ids == ["0", "1", "2", "0#3", "1#2", "2#2", "0#2", "0#4", "doc/8"]
+    assert [document.text[:3] for document in found[:6]] == [
+        f"{name} {n}" for name in ("a", "b") for n in range(3)
+    ]
+    assert metrics(out)["ids_made_distinct"] == 4
+    assert "3 ids stand more than once, such as '0'" in (runs.folder / "out.log").read_text()
+    assert [d.id for d in read_documents(runs.run("again") / "documents")] == ids
+
+
+def test_a_corpus_of_which_nothing_is_read_is_one_error_at_once(
+    runs: StageRuns, tmp_path: Path
+) -> None:
+    path = tmp_path / "corpus" / "a.jsonl"
+    path.write_bytes(lines({"number": n, "story": TEXT} for n in range(20)))
+    failed = runs.fail()
+    assert "0 of 20 records became documents (20 damaged_record)" in failed.stderr
+    assert "line 1 (no text under text, content" in failed.stderr
+    assert "'number', 'story'" in failed.stderr and "extract.columns.text" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    columns = {"text": "story", "id": "number", "url": None, "date": None}
+    runs.set_params(
+        links={"source": "none"},
+        extract={"source": "corpus", "location": str(path.parent), "columns": columns},
+    )
+    ids = [d.id for d in read_documents(runs.run() / "documents")]
+    assert ids == [str(n) for n in range(20)]
+
+
+@pytest.mark.parametrize(("limit", "passes"), [(0.6, True), (0.59, False)])
+def test_a_corpus_of_which_more_is_dropped_than_may_be_is_an_error(
+    runs: StageRuns, tmp_path: Path, limit: float, passes: bool
+) -> None:
+    own = [record(1), record(2), record(3, text="short"), {"title": "no text"}, "{"]
+    (tmp_path / "corpus" / "a.jsonl").write_bytes(lines(own))
+    runs.set_params(
+        links={"source": "none"},
+        extract={"source": "corpus", "location": str(tmp_path / "corpus"),
+                 "max_dropped_fraction": limit},
+    )  # fmt: skip
+    if passes:
+        assert metrics(runs.run())["documents"] == 2
+    else:
+        found = runs.fail().stderr
+        assert "2 of 5 records became documents (2 damaged_record, 1 too_short)" in found
+        assert "extract.max_dropped_fraction = 0.59" in found
+
+
 @pytest.mark.parametrize("name", ["a.jsonl.zst", "a.jsonl.gz", "a.parquet"])
 def test_a_truncated_file_is_one_clear_error(runs: StageRuns, tmp_path: Path, name: str) -> None:
     path = tmp_path / "corpus" / name

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from pipeline.extract.judge import Caps, judge_body
-from pipeline.extract.main_text import agreement, extract, looks_binary
+from pipeline.extract.main_text import agreement, extract
 from pipeline.extract.rules import Page
 
 ARTICLE = "The clock struck thirteen and nobody in the room was surprised at all. " * 12
@@ -118,12 +118,6 @@ def test_deep_nesting_is_a_page(depth: int, tag: str) -> None:
 def test_plain_text_keeps_its_lines() -> None:
     page = extract(b"One  line.\r\n\r\n\r\n\r\n<p>Another.\x00", "text/plain; charset=utf-8")
     assert page == Page("", "One line.\n\n<p>Another.")
-
-
-def test_pictures_and_archives_that_call_themselves_html_are_no_text() -> None:
-    assert looks_binary(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "text/html")
-    assert looks_binary(b"%PDF-1.4 words", "text/html")
-    assert not looks_binary(b"\xff\xfe" + "<p>".encode("utf-16-le"), "text/html")
 
 
 def test_a_page_of_dots_does_not_cost_the_square_of_its_length() -> None:

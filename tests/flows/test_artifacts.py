@@ -6,8 +6,10 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 import yaml
 from made_checkout import FIGURE4
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from flows.artifacts import figure4_markdown, metrics_markdown, pages, small_png
@@ -34,6 +36,32 @@ def test_metrics_are_a_table_with_nested_counts_by_name(tmp_path: Path) -> None:
         "| x | 12,345.7 |",
         "| none |  |",
     ]
+
+
+FOREIGN = [
+    "[click](javascript:alert(1))",
+    "<javascript:alert(1)>",
+    "<img src=x onerror=alert(1)>",
+    "https://evil.example/a_b_c",
+    "![x](https://evil.example/x.png)",
+    "[x]: javascript:alert(1)",
+    "| `code` | *bold* __bold__ ~~no~~ &#106;",
+    "me@evil.example\nsecond line",
+    "back\\\\[x](y)",
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_title_or_address_from_outside_is_text(tmp_path: Path, foreign: str) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(json.dumps({"longest": foreign, "hosts": {foreign: 3}, "sha256": ["a  b"]}))
+    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    tokens = reader.parse(metrics_markdown("crawl", path))
+    cells = [token.children or [] for token in tokens if token.type == "inline"][3:]
+    assert {child.type for cell in cells for child in cell} <= {"text", "text_special"}
+    shown = ["".join(child.content for child in cell) for cell in cells]
+    line = " ".join(foreign.split())
+    assert shown == ["longest", line, f"hosts.{line}", "3"]
 
 
 def test_a_stages_pages_are_found_by_dvc_lock(tmp_path: Path) -> None:
@@ -70,3 +98,10 @@ def test_a_large_picture_is_made_small_enough(tmp_path: Path) -> None:
     write_png(path, 400)
     assert path.stat().st_size > 400_000
     assert 10_000 < len(small_png(path)) <= 75_000
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"size,parameters\nxl,1x\n", b"siz\nxl\n"])
+def test_a_damaged_table_does_not_fail_a_stage_that_is_done(tmp_path: Path, content: bytes) -> None:
+    write_png(tmp_path / "figure4.png", 8)
+    (tmp_path / "figure4.csv").write_bytes(content)
+    assert "figure4.csv is damaged: run `python -m flows.repair`" in figure4_markdown(tmp_path)

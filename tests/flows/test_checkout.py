@@ -14,14 +14,14 @@ import pytest
 import yaml
 
 from flows.checkout import (
-    CheckoutError,
     activate,
-    clear_dead_lock,
     device_slots,
+    listed_gpus,
     prepare,
     read_params,
     visible_gpus,
 )
+from flows.leavings import CheckoutError, clear_dead_lock
 
 LOG = logging.getLogger("test_checkout")
 
@@ -38,11 +38,19 @@ def test_a_folder_without_dvc_yaml_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path, None, None, LOG).__enter__()
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(checkout: Path) -> None:
+    (checkout / ".prefect").write_text("a file in the place of the folder")
+    with pytest.raises(CheckoutError, match=r"study\.lock: .*; the study needs to write there"):
+        prepare(checkout, None, None, LOG).__enter__()
+
+
 def test_another_profile_is_written_where_dvc_reads_it(
     checkout: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = checkout / "params.yaml"
-    path.write_text("# kept\nprofile: tiny  # the active one\nprofiles: {tiny: {}, other: {}}\n")
+    path.write_text(
+        "# kept\nprofile: tiny  # the active one\nprofiles: {tiny: {}, other: {}}\nsizes: [s]\n"
+    )
     with caplog.at_level(logging.INFO):
         assert activate(path, "other", LOG) == "other"
     assert path.read_text().startswith("# kept\nprofile: other\n")
@@ -56,10 +64,33 @@ def test_an_unknown_profile_changes_nothing(checkout: Path) -> None:
     assert (checkout / "params.yaml").read_text() == before
 
 
-def test_broken_parameters_are_an_error_with_the_place(checkout: Path) -> None:
-    (checkout / "params.yaml").write_text("a: [")
-    with pytest.raises(CheckoutError, match="cannot be read"):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [", "cannot be read"),
+        (b"profile: t\xff", "cannot be read"),
+        (b"", "no profile, profiles and sizes in it"),
+        (b"profile: tiny\n", "no profile, profiles and sizes in it"),
+    ],
+)
+def test_broken_parameters_are_an_error_with_the_place(
+    checkout: Path, content: bytes, said: str
+) -> None:
+    (checkout / "params.yaml").write_bytes(content)
+    with pytest.raises(CheckoutError, match=rf"params\.yaml: {said}"):
         read_params(checkout / "params.yaml")
+
+
+@pytest.mark.parametrize("key", ["profile", "profiles", "sizes"])
+@pytest.mark.parametrize("name", ["tiny$(touch X)", "../..", "a b", "-x", "tiny\n", 7, ""])
+def test_a_name_that_dvc_would_write_into_a_command_is_refused_before_dvc_reads_it(
+    checkout: Path, key: str, name: object
+) -> None:
+    params: dict[str, object] = {"profile": "tiny", "profiles": {"tiny": {}}, "sizes": ["small"]}
+    params[key] = {"profile": name, "profiles": {"tiny": {}, name: {}}, "sizes": [name]}[key]
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(CheckoutError, match="letters, digits, _ and -"):
+        prepare(checkout, None, None, LOG).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +126,19 @@ def test_gpus_are_those_the_environment_leaves_visible(monkeypatch: pytest.Monke
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert visible_gpus({"accelerator": "gpu"}) == ["2", "3"]
     assert visible_gpus({"accelerator": "cpu"}) == []
+    for none in ("", "-1", " "):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert visible_gpus({"accelerator": "gpu"}) == []
+
+
+def test_a_gpu_that_is_cut_is_its_mig_devices() -> None:
+    listing = (
+        "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5f)\n"
+        "  MIG 1g.10gb     Device  0: (UUID: MIG-3c)\n"
+        "  MIG 2g.20gb     Device  1: (UUID: MIG-4d)\n"
+        "GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-6e)\n"
+    )
+    assert listed_gpus(listing) == ["MIG-3c", "MIG-4d", "1"]
 
 
 def write_lock(checkout: Path, pid: int) -> Path:

@@ -18,9 +18,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from models.checkpoints import CheckpointError, load_pretrained, read_config, save_pretrained
+from models.checkpoints import load_pretrained, save_pretrained
+from models.errors import CheckpointError
 from models.gpt2 import GPT2, GPT2Config, empty_model
 from models.hub import FetchError, fetch_pretrained
+from models.hugging_face_config import read_config
 
 NAME, COMMIT = "openai-community/gpt2", "0123456789" * 4
 NOWHERE = "http://127.0.0.1:1"

@@ -16,7 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.checkpoints import CheckpointError, load_pretrained
+from models.checkpoints import load_pretrained
+from models.errors import CheckpointError
 from models.gpt2 import GPT2Config
 from models.tensorflow_checkpoint import load_tensorflow
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoints import CheckpointError, load_pretrained, save_pretrained
+from models.checkpoints import load_pretrained, save_pretrained
+from models.errors import CheckpointError
 from models.gpt2 import GPT2, GPT2Config
 from models.weights_note import read_note, write_note
 

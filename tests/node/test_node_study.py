@@ -25,7 +25,7 @@ from pipeline.shared.files import write_json
 from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.shared.formats.tokenizer import load_tokenizer
 from pipeline.shared.params.file import ActiveStudy, load_params
-from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.running.listing import MANIFEST
 
 LOG = logging.getLogger("figure4")
 # What the project needs elsewhere and a node has not. (What Lightning or transformers look for by

@@ -77,7 +77,7 @@ def test_it_leaves_a_model_that_transformers_reads_and_a_falling_curve(
         )
     curve = pd.read_csv(undisturbed / "loss_curve.csv")
     assert list(curve) == ["tokens", "train_loss", "valid_loss", "learning_rate"]
-    assert curve["tokens"].tolist() == [4096, 8192, 12288, 16384, 20480, 23552]
+    assert curve["tokens"].tolist() == [4096, 7680, 11776, 15872, 19456, 23552]
     assert curve["valid_loss"].iloc[-1] < curve["valid_loss"].iloc[0] - 0.5
     assert curve["learning_rate"].iloc[-1] == pytest.approx(0.1 * RATE)
 

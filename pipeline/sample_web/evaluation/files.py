@@ -20,7 +20,7 @@ from pipeline.sample_web.evaluation.summaries import summaries
 from pipeline.sample_web.evaluation.translations import columns, sentence_pairs
 from pipeline.sample_web.pages import PagePart
 from pipeline.shared.files import open_atomic, write_json
-from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.running.listing import MANIFEST
 
 STATEMENT = (
     "Samples made from the documentation of installed packages in the published formats. They are "

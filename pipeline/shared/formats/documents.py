@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.running.listing import MANIFEST
 
 _SHARD_TEXT_BYTES = 64 * 2**20  # of text; about 20 MiB on disk
 
@@ -137,7 +137,7 @@ def list_shards(folder: Path) -> list[Shard]:
         return [Shard(folder / shard.pop("name"), **shard) for shard in shards]
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptDataError(
-            f"{folder / MANIFEST}: lists no shards ({error}); {_REMEDY}"
+            f"{folder / MANIFEST}: lists no shards ({error}); {REMAKE}"
         ) from None
 
 
@@ -172,21 +172,18 @@ def read_verified_table(shard: Shard, *, kind: type[Document] = Document) -> pa.
         data = shard.path.read_bytes()  # once: what is verified is what is read
     except FileNotFoundError:
         raise CorruptDataError(
-            f"{shard.path}: listed in {MANIFEST} but missing; {_REMEDY}"
+            f"{shard.path}: listed in {MANIFEST} but missing; {REMAKE}"
         ) from None
     found = hashlib.sha256(data).hexdigest()
     if found != shard.sha256:
         raise CorruptDataError(
             f"{shard.path}: corrupted, SHA-256 {found[:12]}... where {MANIFEST} says "
-            f"{shard.sha256[:12]}...; {_REMEDY}"
+            f"{shard.sha256[:12]}...; {REMAKE}"
         )
     try:
         table = pq.read_table(pa.BufferReader(data), columns=[field.name for field in fields(kind)])
         return table.cast(schema(kind))
     except (pa.ArrowException, ValueError) as error:
         raise CorruptDataError(
-            f"{shard.path}: not a shard of documents ({error}); {_REMEDY}"
+            f"{shard.path}: not a shard of documents ({error}); {REMAKE}"
         ) from None
-
-
-_REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"

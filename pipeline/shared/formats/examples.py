@@ -6,6 +6,7 @@ is given, what it should say, and the text that counts for overlap.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.files import open_atomic
+from pipeline.shared.errors import REMAKE, CorruptDataError
+from pipeline.shared.files import open_atomic, read_json
+from pipeline.shared.running.listing import MANIFEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +58,27 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
 
 
 def read_examples(path: Path) -> Iterator[Example]:
-    """The examples of one set's file, in order.
+    """The examples of one set's file, in order, its bytes compared with the manifest beside it.
 
     Raises:
-        CorruptDataError: it is missing or no such file.
+        CorruptDataError: it is missing, no such file or not the one that is listed.
     """
     try:
-        table = pq.read_table(path, columns=SCHEMA.names)
+        data = path.read_bytes()  # once: what is verified is what is read
+        if not _is_listed(path, data):
+            raise CorruptDataError(f"{path}: damaged, not what {MANIFEST} lists; {REMAKE}")
+        table = pq.read_table(pa.BufferReader(data), columns=SCHEMA.names)
     except (pa.ArrowException, OSError) as error:
         raise CorruptDataError(
-            f"{path}: not a file of evaluation examples ({error}); delete it and run `dvc repro`"
+            f"{path}: not a file of evaluation examples ({error}); {REMAKE}"
         ) from None
     for row in table.to_pylist():
         yield Example(**row)
+
+
+def _is_listed(path: Path, data: bytes) -> bool:
+    """Whether a set's bytes are those of its folder's manifest, where that lists the set."""
+    manifest = path.with_name(MANIFEST)
+    sets = read_json(manifest)["sets"] if manifest.is_file() else {}
+    found = hashlib.sha256(data).hexdigest()
+    return bool(sets.get(path.stem, {}).get("sha256", found) == found)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic
 
 LOSS_CURVE = "loss_curve.csv"
@@ -48,4 +48,4 @@ def read_curve(folder: Path) -> list[CurvePoint]:
     except FileNotFoundError:
         raise CorruptDataError(f"{path}: no such file; run dvc repro") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise CorruptDataError(f"{path}: not a loss curve ({error}); run its stage again") from None
+        raise CorruptDataError(f"{path}: not a loss curve ({error}); {REMAKE}") from None

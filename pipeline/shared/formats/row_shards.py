@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.running.listing import MANIFEST
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 _TYPES: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
@@ -63,7 +63,7 @@ def list_row_shards(folder: Path) -> list[RowShard]:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptDataError(
-            f"{folder / MANIFEST}: lists no shards ({error}); {_REMEDY}"
+            f"{folder / MANIFEST}: lists no shards ({error}); {REMAKE}"
         ) from None
 
 
@@ -76,13 +76,13 @@ def read_row_shard(shard: RowShard, kind: type[Row]) -> list[Row]:
     try:
         data = shard.path.read_bytes()  # once: what is verified is what is read
     except FileNotFoundError:
-        raise CorruptDataError(f"{shard.path}: listed but missing; {_REMEDY}") from None
+        raise CorruptDataError(f"{shard.path}: listed but missing; {REMAKE}") from None
     if hashlib.sha256(data).hexdigest() != shard.sha256:
-        raise CorruptDataError(f"{shard.path}: not what {MANIFEST} lists; {_REMEDY}")
+        raise CorruptDataError(f"{shard.path}: not what {MANIFEST} lists; {REMAKE}")
     try:
         table = pq.read_table(pa.BufferReader(data)).cast(_schema(kind))
     except (pa.ArrowException, ValueError) as error:
-        raise CorruptDataError(f"{shard.path}: no such rows ({error}); {_REMEDY}") from None
+        raise CorruptDataError(f"{shard.path}: no such rows ({error}); {REMAKE}") from None
     columns = [column.to_pylist() for column in table.columns]
     return [kind(*values) for values in zip(*columns, strict=True)]
 
@@ -90,6 +90,3 @@ def read_row_shard(shard: RowShard, kind: type[Row]) -> list[Row]:
 def _schema(kind: type[Any]) -> pa.Schema:
     hints = get_type_hints(kind)
     return pa.schema([pa.field(n, _TYPES[hints[n]], nullable=False) for n in kind._fields])
-
-
-_REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"

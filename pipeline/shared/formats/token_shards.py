@@ -25,9 +25,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.running.work_folder import MANIFEST
+from pipeline.shared.running.listing import MANIFEST
 
 Tokens = npt.NDArray[np.uint16]
 DTYPE = np.dtype("<u2")
@@ -191,15 +191,15 @@ def open_split(folder: Path, *, verify: bool = True, most_tokens: int | None = N
         path, index = folder / shard["name"], folder / f"{number:05d}.documents.parquet"
         for file, key in ((path, "sha256"), (index, "index_sha256")):
             if not file.is_file():
-                raise CorruptDataError(f"{file}: listed in {listing} but missing; {_REMEDY}")
+                raise CorruptDataError(f"{file}: listed in {listing} but missing; {REMAKE}")
             if verify and sha256_file(file) != shard[key]:
                 raise CorruptDataError(
-                    f"{file}: corrupted, its SHA-256 is not the one in {listing}; {_REMEDY}"
+                    f"{file}: corrupted, its SHA-256 is not the one in {listing}; {REMAKE}"
                 )
         if path.stat().st_size != shard["tokens"] * DTYPE.itemsize:
             raise CorruptDataError(
                 f"{path}: {path.stat().st_size} bytes where {listing} says "
-                f"{shard['tokens']} tokens of {DTYPE.itemsize} bytes; {_REMEDY}"
+                f"{shard['tokens']} tokens of {DTYPE.itemsize} bytes; {REMAKE}"
             )
         empty = shard["tokens"] == 0  # a zero-length file cannot be mapped
         maps.append(np.empty(0, DTYPE) if empty else np.memmap(path, DTYPE, mode="r"))
@@ -207,6 +207,3 @@ def open_split(folder: Path, *, verify: bool = True, most_tokens: int | None = N
         folder, manifest["tokenizer_sha256"], manifest["tokens"], manifest["documents"], maps
     )
     return split if most_tokens is None else split.head(most_tokens)
-
-
-_REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"

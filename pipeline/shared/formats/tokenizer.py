@@ -2,8 +2,8 @@
 
 A folder `tokenizer/` holds `ranks.tiktoken` (tiktoken's own format: base64 of a token's bytes, and
 its id, a line) and `encoding.json` (pattern, special token, size, hash of the ranks). Ids follow
-GPT-2: single bytes, then merges by rank, <|endoftext|> last. The name `tokenizer.json` is avoided
-because transformers would take the file for its own.
+GPT-2: single bytes, then merges by rank, <|endoftext|> last; another's may have it elsewhere. The
+name `tokenizer.json` is avoided because transformers would take the file for its own.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import tiktoken
 
-from pipeline.shared.errors import CorruptDataError, RetryableError
+from pipeline.shared.errors import REMAKE, CorruptDataError, RetryableError
 from pipeline.shared.files import open_atomic, read_json, write_json
+from pipeline.shared.formats.long_texts import part_text
 
 END_OF_TEXT = "<|endoftext|>"
 # GPT-2's pattern, 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ ,
@@ -33,6 +36,14 @@ Ranks = dict[bytes, int]
 """A token's bytes -> its id, which is also its rank: the lowest possible merge comes first."""
 
 
+class Placed(NamedTuple):
+    """The tokens of a text, and where each begins."""
+
+    tokens: list[int]
+    starts: npt.NDArray[np.int64]
+    """Place of each token's first byte in the UTF-8 of the text."""
+
+
 @dataclass(frozen=True)
 class Tokenizer:
     """A byte-level BPE: every text has ids, and ids give back the text."""
@@ -40,7 +51,7 @@ class Tokenizer:
     name: str
     """`gpt2`, or `trained` on the study's corpus."""
     ranks: Ranks
-    """Of all tokens but <|endoftext|>: 0 ... vocab_size - 2."""
+    """Of all tokens but <|endoftext|>: all numbers below vocab_size but one."""
 
     @cached_property
     def encoding(self) -> tiktoken.Encoding:
@@ -53,10 +64,15 @@ class Tokenizer:
             explicit_n_vocab=self.vocab_size,
         )
 
-    @property
+    @cached_property
     def end_of_text(self) -> int:
-        """The id of <|endoftext|>, the last one."""
-        return len(self.ranks)
+        """The id of <|endoftext|>: the one that no other token has, the last one in GPT-2's."""
+        return sum(range(self.vocab_size)) - sum(self.ranks.values())
+
+    @property
+    def start(self) -> int:
+        """The id that stands before every text: in training, it ends the text before."""
+        return self.end_of_text
 
     @property
     def vocab_size(self) -> int:
@@ -70,15 +86,32 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; <|endoftext|> written in it is text like any other."""
-        return self.encoding.encode_ordinary(text)
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str], *, num_threads: int = 1) -> list[list[int]]:
         """The ids of each text."""
-        return self.encoding.encode_ordinary_batch(list(texts), num_threads=num_threads)
+        parted = [part_text(text)[0] for text in texts]
+        parts = list(chain.from_iterable(parted))
+        ids = iter(self.encoding.encode_ordinary_batch(parts, num_threads=num_threads))
+        return [list(chain.from_iterable(islice(ids, len(own)))) for own in parted]
+
+    def place(self, text: str) -> Placed:
+        """The ids of a text and where they begin."""
+        tokens = self.encode(text)
+        lengths = np.fromiter((len(self.pieces[id_]) for id_ in tokens), np.int64, len(tokens))
+        return Placed(tokens, np.cumsum(lengths) - lengths)
+
+    @cached_property
+    def pieces(self) -> Mapping[int, bytes]:
+        """The bytes of every id but <|endoftext|>."""
+        return {id_: token for token, id_ in self.ranks.items()}
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`; bytes that are no UTF-8 (a cut character) become U+FFFD."""
-        return self.encoding.decode(list(ids))
+        """The text of `ids`; bytes that are no UTF-8 (a cut character) become U+FFFD.
+
+        An id beyond the vocabulary, of a row that only pads a model's embedding, is no text.
+        """
+        return self.encoding.decode([id_ for id_ in ids if id_ < self.vocab_size])
 
     def save(self, folder: Path) -> None:
         """Write `ranks.tiktoken` and `encoding.json`; the same tokenizer gives the same bytes."""
@@ -113,14 +146,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         lines = [line.split() for line in path.read_bytes().splitlines()]
         ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in lines}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptDataError(f"{path}: not a file of ranks ({error}); {_REMEDY}") from None
+        raise CorruptDataError(f"{path}: not a file of ranks ({error}); {REMAKE}") from None
     tokenizer = Tokenizer(name, ranks)
     if settings != tokenizer._settings() | {"sha256": tokenizer.sha256}:
-        raise CorruptDataError(f"{path}: not the ranks that encoding.json describes; {_REMEDY}")
+        raise CorruptDataError(f"{path}: not the ranks that encoding.json describes; {REMAKE}")
     return tokenizer
-
-
-_REMEDY = "delete the folder and run `dvc repro`, which restores or remakes it"
 
 
 def gpt2_tokenizer(folder: Path | None) -> Tokenizer:
@@ -181,34 +211,6 @@ def write_hugging_face_files(tokenizer: Tokenizer, folder: Path) -> None:
     special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
     settings = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}
     write_json(folder / "tokenizer_config.json", settings | special)
-
-
-def read_hugging_face_files(folder: Path) -> Tokenizer:
-    """The inverse of `write_hugging_face_files`, for its files or those of the released weights.
-
-    Raises:
-        CorruptDataError: a file is missing or damaged, or ids do not follow the order of merges,
-            so that tiktoken would give other ids than `transformers`.
-    """
-    path = folder / "vocab.json"
-    vocabulary = read_json(path)
-    try:
-        ids = {to_bytes(token): id_ for token, id_ in vocabulary.items() if token != END_OF_TEXT}
-        lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
-        merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise CorruptDataError(
-            f"{path}: not the vocabulary of a byte-level BPE, or no merges.txt beside it "
-            f"({error!r}); fetch both again"
-        ) from None
-    ordered = sorted(vocabulary.values()) == list(range(len(vocabulary)))
-    ends_right = ordered and vocabulary.get(END_OF_TEXT) == len(ids)
-    if not ends_right or merges != [[to_text(a), to_text(b)] for a, b in find_merges(ids)]:
-        raise CorruptDataError(
-            f"{path}: ids that do not follow the merges of merges.txt with {END_OF_TEXT} last, as "
-            "GPT-2's do; such a tokenizer is not supported"
-        )
-    return Tokenizer("hugging_face", ids)
 
 
 def find_merges(ranks: Ranks) -> Iterator[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic
 from pipeline.shared.formats.token_shards import TokenSplit
 
@@ -39,7 +39,6 @@ def read_training_documents(folder: Path) -> list[str]:
         ids: list[str] = pq.read_table(path, columns=["id"])["id"].to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise CorruptDataError(
-            f"{path}: does not say what the model was trained on ({error}); delete it and run "
-            "`dvc repro`, which restores or remakes it"
+            f"{path}: does not say what the model was trained on ({error}); {REMAKE}"
         ) from None
     return ids

@@ -53,6 +53,11 @@ def load_params(
     sizes = _check_sizes(path, data["sizes"])
     name = profile or data["profile"]
     profiles = data["profiles"] if isinstance(data["profiles"], dict) else {}
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ParamsError(
+            f"{path}: profile = {name!r}, and a name is text of letters, digits, _ and -, not - "
+            "first; change it"
+        )
     if name not in profiles:
         raise ParamsError(
             f"{path}: profile = {name!r} is not under profiles; choose one of {sorted(profiles)}"

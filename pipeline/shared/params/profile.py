@@ -17,6 +17,7 @@ from pipeline.shared.params.text import (
 from pipeline.shared.params.types import (
     Count,
     Fraction,
+    Integer,
     PositiveCount,
     PositiveFloat,
     PositiveFraction,
@@ -62,15 +63,15 @@ class ComputeParams(Section):
 class SeedsParams(Section):
     """One seed for each source of chance, so that studies can differ in a single one."""
 
-    corpus: int
+    corpus: Integer
     """The built-in web, the permutations of MinHash, the examples drawn from a large set."""
-    split: int
+    split: Integer
     """Which documents are train, valid and test, and in which order the budget takes them."""
-    order: int
+    order: Integer
     """Which tokens each training step reads, and what dropout drops."""
-    initialisation: int
+    initialisation: Integer
     """The weights before the first step."""
-    sampling: int
+    sampling: Integer
     """Documents and examples that are scored, sampled text, and the bootstrap's draws."""
 
 
@@ -242,6 +243,12 @@ class ProfileParams(Section):
             raise ValueError(
                 f"evaluate.strides = {self.evaluate.strides} exceeds the context of {shortest} "
                 "tokens; lower the largest stride"
+            )
+        if self.tune.compare_at[0] * self.train.tokens < self.train.batch_tokens:
+            raise ValueError(
+                f"tune.compare_at = {self.tune.compare_at} begins before the first step: "
+                f"{self.tune.compare_at[0]:g} of train.tokens = {self.train.tokens} is less than "
+                f"train.batch_tokens = {self.train.batch_tokens}; raise the first"
             )
         if self.tune.compare_at[0] * self.train.tokens <= self.train.warmup_tokens:
             raise ValueError(

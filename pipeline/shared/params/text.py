@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.shared.params.types import Count, Fraction, Place, PositiveCount, Section
+from pipeline.shared.params.types import (
+    Count,
+    Fraction,
+    Integer,
+    Place,
+    PositiveCount,
+    Section,
+)
 
 
 class SampleWebParams(Section):
@@ -67,7 +74,7 @@ class TokenizeParams(Section):
     source: Literal["trained", "gpt2"]
     gpt2_bpe_folder: Place | None
     """Folder with vocab.bpe and encoder.json; null takes tiktoken's download and cache."""
-    vocab_size: Annotated[int, Field(ge=257, le=65_536)]
+    vocab_size: Annotated[Integer, Field(ge=257, le=65_536)]
     """Including <|endoftext|>; at most what uint16 shards can hold."""
     train_bytes: Count
     """About how many UTF-8 bytes of the train split `source: trained` reads, drawn by hash."""

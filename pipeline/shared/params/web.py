@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.shared.params.types import Count, Days, Place, PositiveCount, Seconds, Section
+from pipeline.shared.params.types import (
+    Count,
+    Days,
+    Fraction,
+    Integer,
+    Place,
+    PositiveCount,
+    Seconds,
+    Section,
+)
 
 
 class LinksParams(Section):
@@ -17,7 +26,7 @@ class LinksParams(Section):
     """`none`: there are none, since `extract.source` is a ready corpus."""
     location: Place | list[Place] | None
     """Folders, files or URLs of submission dumps, for `reddit`."""
-    min_score: int
+    min_score: Integer
     """Least karma of a submission whose link is followed (the paper: 3)."""
     cut_off: Annotated[dt.date, Field(strict=False)]
     """Links made on this day or later are left out; quoted in YAML, since DVC knows no dates."""
@@ -64,12 +73,28 @@ class FetchingParams(Section):
     """Longest pause that a server can ask for, by Crawl-delay or Retry-After."""
 
 
+class ColumnsParams(Section):
+    """Which columns of a ready corpus hold what; null: the common names (docs/corpora.md)."""
+
+    text: str | None
+    """A field inside another one is `outer.inner`."""
+    id: str | None
+    url: str | None
+    date: str | None
+    """Of the document; of two equal ones the earlier stays."""
+
+
 class ExtractParams(Section):
     """From pages to documents; `source: corpus` reads ready documents instead."""
 
     source: Literal["crawl", "corpus"]
     location: Place | None
-    """Folder of documents (JSONL, Parquet, WARC), for `corpus`."""
+    """Folder of documents (JSON, Parquet, WARC), for `corpus`."""
+    columns: ColumnsParams
+    max_record_bytes: PositiveCount
+    """Longest line or text of a ready corpus; a longer one is counted as too large and left out."""
+    max_dropped_fraction: Fraction
+    """Of a ready corpus' records: if more than this give no document, the stage fails."""
     min_document_words: Count
     """Documents with fewer words are rejected as too short."""
     extractor: Literal["consensus", "resiliparse"]

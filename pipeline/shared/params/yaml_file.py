@@ -25,10 +25,13 @@ def load_yaml(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the project's folder") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte {error.start + 1} is not UTF-8; restore the file") from None
     with suppress(json.JSONDecodeError):
         return json.loads(text)
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.reader import ReaderError
 
     try:
         return YAML(typ="safe", pure=True).load(text)
@@ -37,3 +40,5 @@ def load_yaml(path: Path) -> Any:
         where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = str(error.problem or error.context).splitlines()[0]
         raise UserError(f"{path}:{where}: {problem}; mend the YAML there") from None
+    except ReaderError as error:
+        raise UserError(f"{path}: no text: {error.reason}; restore the file") from None

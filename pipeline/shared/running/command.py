@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import shutil
+import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -21,14 +20,20 @@ from pipeline.shared.errors import (
     UserError,
 )
 from pipeline.shared.running.executor import end_with_parent
+from pipeline.shared.running.faults import explain_fault
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-# Faults of the machine, not of the code: one line says enough. Others keep their traceback.
-_MACHINE_FAULTS = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EADDRINUSE, errno.EMFILE}
+_MOST_CHARACTERS = 4000
+# Control characters but for tab and new line, and those that turn the direction of writing.
+_STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def run_command(title: str, run: Callable[[logging.Logger], None]) -> NoReturn:
-    """Run a resumable command and exit: a log under its title, one line for what is expected."""
+def run_command(
+    title: str, run: Callable[[logging.Logger], None], *, places: Sequence[Path] = ()
+) -> NoReturn:
+    """Run a resumable command and exit: a log under its title, one line for what is expected.
+
+    `places` are where it writes: looked at for free space where a full disk does not say its name.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     _end_with_dvc()
     log = _make_log(title)
@@ -37,10 +42,6 @@ def run_command(title: str, run: Callable[[logging.Logger], None]) -> NoReturn:
     except UserError as error:
         log.error("%s", error)
         sys.exit(error.exit_code)
-    except OSError as error:
-        expected = error.errno in _MACHINE_FAULTS
-        log.error("%s", _explain_os_error(error), exc_info=not expected)
-        sys.exit(EXIT_FATAL)
     except KeyboardInterrupt:
         log.warning("interrupted; the same command goes on from here")
         sys.exit(EXIT_INTERRUPTED)
@@ -48,6 +49,10 @@ def run_command(title: str, run: Callable[[logging.Logger], None]) -> NoReturn:
         if stop.code == EXIT_TERMINATED:
             log.warning("terminated before the end; the same command goes on from here")
         raise
+    except Exception as error:
+        said = explain_fault(error, places)
+        log.error("%s", said or error, exc_info=said is None)
+        sys.exit(EXIT_FATAL)
     sys.exit(EXIT_DONE)
 
 
@@ -77,7 +82,7 @@ def _is_orphan() -> bool:
 
 def _make_log(title: str) -> logging.Logger:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(f"%(asctime)s {title}: %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_OneLine(f"%(asctime)s {title}: %(message)s", "%H:%M:%S"))
     log = logging.getLogger("figure4")
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
@@ -85,13 +90,23 @@ def _make_log(title: str) -> logging.Logger:
     return log
 
 
-def _explain_os_error(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    reason = error.strerror or str(error)
-    if error.errno in _FULL:
-        free = shutil.disk_usage(".").free / 2**20
-        return (
-            f"{where}{reason}: {free:,.0f} MiB are free; free some space and run the same "
-            "command again, which goes on from here"
-        )
-    return f"{where}{reason}; mend it and run the same command again"
+class _OneLine(logging.Formatter):
+    """Messages of a length that is read, in which what came from outside is text alone."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """As the base class does, of the message made plain; a traceback follows as it is."""
+        record.message = make_plain(record.message)
+        return super().formatMessage(record)
+
+
+def make_plain(text: str) -> str:
+    r"""A text without what steers a terminal, and without its middle if it is very long.
+
+    >>> print(make_plain("a\x1b[2Jb"))
+    a\x1b[2Jb
+    """
+    if len(text) > _MOST_CHARACTERS:
+        end = _MOST_CHARACTERS // 4
+        left_out = len(text) - _MOST_CHARACTERS
+        text = f"{text[: 3 * end]} [... {left_out:,} characters ...] {text[-end:]}"
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

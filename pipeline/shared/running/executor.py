@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from typing import TypeVar
 
-from pipeline.shared.errors import UserError
+from pipeline.shared.errors import EXIT_TERMINATED, UserError
 from pipeline.shared.params.profile import ComputeParams
 from pipeline.shared.running.progress import Progress
 
@@ -85,7 +86,10 @@ def _map_in_pool(
     # spawn: forking a process that holds threads (torch, Arrow) can deadlock.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=context, initializer=_leave_signals_to_parent
+        min(workers, len(items)),
+        mp_context=context,
+        initializer=_leave_signals_to_parent,
+        initargs=(os.getpid(),),
     )
     with pool:
         futures = [pool.submit(function, item) for item in items]
@@ -112,11 +116,13 @@ def _nothing() -> None:
     """Work that is none."""
 
 
-def _leave_signals_to_parent() -> None:
+def _leave_signals_to_parent(parent: int) -> None:
     """Ctrl-C reaches the whole group, but only the parent answers it; its death ends us too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A pool's worker does not notice that its parent was killed -9 and would live for ever.
     end_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:  # killed while this process was still importing
+        os._exit(EXIT_TERMINATED)
 
 
 def end_with_parent(number: signal.Signals) -> None:

@@ -6,9 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json
 from pipeline.shared.params.yaml_file import load_yaml
-from pipeline.shared.running.work_folder import METRICS
+from pipeline.shared.running.listing import METRICS
 
 _LOCK = Path("dvc.lock")
 _CACHE = Path(".dvc/cache/files/md5")
@@ -28,11 +29,15 @@ def is_recorded(finished: Path, out: Path) -> bool:
 
 def _recorded(out: Path) -> str | None:
     """MD5 of the metrics.json of an out: of its own entry in dvc.lock, or of its folder's."""
-    stages = ((load_yaml(_LOCK) if _LOCK.is_file() else None) or {}).get("stages", {})
-    entries = {entry["path"]: entry for stage in stages.values() for entry in stage.get("outs", [])}
-    if own := entries.get((out / METRICS).as_posix()):
-        return str(own["md5"])
-    return _in_folder(entries.get(out.as_posix(), {}))
+    try:
+        stages = load_yaml(_LOCK)["stages"] if _LOCK.is_file() else {}
+        outs = [entry for stage in stages.values() for entry in stage.get("outs", [])]
+        entries = {entry["path"]: entry for entry in outs}
+        if own := entries.get((out / METRICS).as_posix()):
+            return str(own["md5"])
+        return _in_folder(entries.get(out.as_posix(), {}))
+    except (UserError, KeyError, TypeError, AttributeError):  # torn by a kill, as its cache may be
+        return None
 
 
 def _in_folder(entry: dict[str, Any]) -> str | None:

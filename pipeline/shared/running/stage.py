@@ -21,16 +21,26 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.shared.errors import UserError
-from pipeline.shared.files import read_json, remove_path, replace_path, write_json
+from pipeline.shared.files import read_json, remove_path, replace_path, sha256_file, write_json
 from pipeline.shared.params.file import ActiveStudy, check_size, load_params
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.command import run_command
 from pipeline.shared.running.deciders import deciders
+from pipeline.shared.running.listing import (
+    COMPLETE,
+    LISTED,
+    MANIFEST,
+    METRICS,
+    first_damaged,
+    hash_files,
+    list_entries,
+    write_complete,
+)
 from pipeline.shared.running.progress import Progress, format_seconds
 from pipeline.shared.running.recorded import is_recorded
 from pipeline.shared.running.shard_memory import REMEMBERED, Memory
 from pipeline.shared.running.storage import exists, is_url, parse_place, upload
-from pipeline.shared.running.work_folder import COMPLETE, METRICS, fingerprint, locked, sweep_stale
+from pipeline.shared.running.work_folder import fingerprint, locked, sweep_stale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +114,9 @@ def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
             size=arguments.size,
         )
 
-    run_command(definition.name + (f"@{arguments.size}" if definition.sized else ""), run)
+    title = definition.name + (f"@{arguments.size}" if definition.sized else "")
+    out = Path(arguments.out)
+    run_command(title, run, places=[arguments.work] if is_url(out) else [arguments.work, out])
 
 
 def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -165,9 +177,9 @@ def run_stage(
             log=log,
         )  # fmt: skip
         stage.staging.mkdir(parents=True, exist_ok=True)
-        if definition.again or not (stage.work / COMPLETE).is_file():
+        if definition.again or not _is_finished(stage):
             (stage.work / COMPLETE).unlink(missing_ok=True)
-            _attempt(definition.run, stage)
+            _attempt(definition, stage)
         else:
             log.info("already done by an earlier attempt; publishing it")
         publish(stage, out)
@@ -206,7 +218,20 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
     return settings
 
 
-def _attempt(run: Run, stage: Stage) -> None:
+def _is_finished(stage: Stage) -> bool:
+    """Whether an earlier attempt's work is there and whole; damaged, it is removed."""
+    if not (stage.work / COMPLETE).is_file():
+        return False
+    damaged = first_damaged(stage.work)
+    if damaged is None:
+        return True
+    stage.log.warning("%s: finished work is damaged there; it is made again", damaged)
+    remove_path(stage.staging)
+    stage.staging.mkdir()
+    return False
+
+
+def _attempt(definition: Definition, stage: Stage) -> None:
     resumed = (stage.work / "attempts").exists()
     stage.log.info("%s in %s", "going on" if resumed else "starting", stage.work)
     for leftover in list(stage.work.rglob(".*.tmp*")):  # half a file, of a killed attempt
@@ -214,7 +239,7 @@ def _attempt(run: Run, stage: Stage) -> None:
     with (stage.work / "attempts").open("a") as file:
         file.write(f"{os.getpid()}\n")
     started_s = time.monotonic()
-    metrics = run(stage)
+    metrics = definition.run(stage)
     seconds = time.monotonic() - started_s
     attempts = len((stage.work / "attempts").read_text().splitlines())
     head = {
@@ -226,8 +251,12 @@ def _attempt(run: Run, stage: Stage) -> None:
         "attempts": attempts,
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
-    write_json(stage.staging / METRICS, head | metrics)
-    write_json(stage.work / COMPLETE, {"fingerprint": stage.fingerprint})
+    # Work that is done again each time may hold links to terabytes, and is never taken as it is.
+    files = hash_files(stage.staging, f"*/{MANIFEST}" if definition.again else "**/*")
+    entries = {LISTED: list_entries(stage.staging, files)}
+    write_json(stage.staging / METRICS, head | metrics | entries)
+    own = {METRICS: sha256_file(stage.staging / METRICS)}
+    write_complete(stage.work, stage.fingerprint, files | own)
     stage.log.info("done in %s", format_seconds(seconds))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.shared.errors import RetryableError, UserError
-from pipeline.shared.running.work_folder import MANIFEST, METRICS
+from pipeline.shared.running.listing import MANIFEST, METRICS
 
 
 def parse_place(text: str) -> Path:

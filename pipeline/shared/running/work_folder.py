@@ -20,12 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.shared.errors import RetryableError
-from pipeline.shared.files import sha256_file
-
-# Of a folder of shards: lists each file with its hash. Arrow and pandas pass over a leading _.
-MANIFEST = "_manifest.json"
-METRICS = "metrics.json"  # of a stage's out: written last
-COMPLETE = "complete.json"  # its presence says that `out/` is whole
+from pipeline.shared.running.listing import COMPLETE, hash_input
 
 _LOCK_WAIT_S = 5.0
 _KEPT_FINISHED = 2
@@ -42,17 +37,6 @@ def fingerprint(
     }
     text = json.dumps(state, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def hash_input(path: Path) -> str:
-    """Hash a file by its bytes, a folder by its manifest or, without one, file by file."""
-    if not path.is_dir():
-        return sha256_file(path)
-    if (path / MANIFEST).is_file():
-        return sha256_file(path / MANIFEST)
-    children = [child for child in path.iterdir() if not child.name.startswith(".")]
-    names = {child.name: hash_input(child) for child in children if child.name != METRICS}
-    return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, write_json
 
 
@@ -73,7 +73,7 @@ def read_result(path: Path) -> Result:
     try:
         return Result.model_validate(read_json(path))
     except ValueError as error:
-        raise CorruptDataError(f"{path}: not an evaluation result ({error})") from None
+        raise CorruptDataError(f"{path}: not an evaluation result ({error}); {REMAKE}") from None
 
 
 def read_results(folder: Path) -> dict[str, Result]:
@@ -88,4 +88,4 @@ def read_scores(folder: Path, set_name: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise CorruptDataError(f"{path}: no per-example scores ({error})") from None
+        raise CorruptDataError(f"{path}: no per-example scores ({error}); {REMAKE}") from None

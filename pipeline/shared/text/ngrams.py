@@ -57,7 +57,7 @@ def combine_lengths(word_hashes: Hashes, lengths: Sequence[int]) -> Iterator[Has
     """
     sums = np.zeros(len(word_hashes), np.uint64)
     done = 0
-    for length in lengths:
+    for length in map(int, lengths):
         for place in range(done, length):
             count = max(len(word_hashes) - place, 0)
             sums = sums[:count]

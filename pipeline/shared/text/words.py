@@ -4,12 +4,16 @@ The hash of a word is a polynomial of its UTF-8 bytes modulo 2^64, each byte rep
 number first, and mixed last. Prefix sums give it for all words of a buffer at once without a string
 of its own for any: ten times as fast as a cryptographic hash of each. Two different words agree
 with a probability of about 2^-63; nobody who writes text against it is guarded against.
+
+Characters that are not to be seen (soft hyphens, zero-width spaces and joiners, direction marks)
+part no word, as in Unicode's caseless matching (NFKC_Casefold).
 """
 
 from __future__ import annotations
 
 import re
 import string
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -26,7 +30,17 @@ _ASCII_WORDS = bytes(
     ord(chr(code).lower()) if code in _WORD_CHARACTERS or code >= 128 else ord(" ")
     for code in range(128)
 ) + bytes(range(128, 256))  # of UTF-8: word characters only, once `word_bytes` has seen to it
-_NOT_ASCII = re.compile("[\u0080-\U0010ffff]")
+_NOT_ASCII = re.compile("[\x80-\U0010ffff]")
+_NO_WORD = re.compile(r"[^\x00-\x7f\w]")
+# Default_Ignorable_Code_Point of the Unicode Character Database, version 17.
+_IGNORABLES = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
+)
+_IGNORABLE = re.compile(f"[{_IGNORABLES}]+")
+_MOST_MARKS = 30  # in a row: of Unicode's Stream-Safe Text Format (UAX 15)
+_LONG_RUN = re.compile(rf"[\x80-\U0010ffff]{{{_MOST_MARKS + 1}}}")
 _SPACE = ord(" ")
 _BASE = 0x9E3779B97F4A7C15  # odd, so that its powers have inverses
 _BATCH_CHARACTERS = 2**18
@@ -37,9 +51,29 @@ def word_bytes(text: str) -> bytes:
     """The lower-case alphanumeric words of a text in UTF-8, with spaces for all between them."""
     if text.isascii():
         return text.encode().translate(_ASCII_WORDS)
+    others = "".join(set(_NOT_ASCII.findall(text)))
+    if _IGNORABLE.search(others):
+        text = _IGNORABLE.sub("", text)
+    if any(map(_is_mark, others)) and _LONG_RUN.search(text):
+        text = _long_marks().sub(r"\1", text)
     lower = unicodedata.normalize("NFKC", text).lower()
-    words = _NOT_ASCII.sub(lambda match: match[0] if match[0].isalnum() else " ", lower)
-    return words.encode().translate(_ASCII_WORDS)
+    return _NO_WORD.sub(" ", lower).encode().translate(_ASCII_WORDS)
+
+
+@cache
+def _is_mark(character: str) -> bool:
+    """Whether a character combines with the one before it, itself or once it is decomposed."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) != 0
+
+
+@cache
+def _long_marks() -> re.Pattern[str]:
+    """More combining marks in a row than are wanted; the group is of as many as are.
+
+    Python sorts such a run in the square of its length: 80,000 marks in a minute.
+    """
+    marks = "".join(filter(_is_mark.__wrapped__, map(chr, range(sys.maxunicode + 1))))
+    return re.compile(f"([{marks}]{{{_MOST_MARKS}}})[{marks}]+")
 
 
 def split_words(text: str) -> list[str]:
@@ -106,13 +140,16 @@ def hash_words(words: Sequence[str]) -> Hashes:
 def _hash_pieces(data: npt.NDArray[np.uint8], starts: Numbers, ends: Numbers) -> Hashes:
     """The hash of data[start:end] for each pair; the pieces rise and do not overlap."""
     hashes = np.empty(len(starts), np.uint64)
+    powers, inverses = _powers(_CHUNK_BYTES)
     done = 0
     while done < len(starts):
         begin = int(starts[done])
         until = int(np.searchsorted(ends, begin + _CHUNK_BYTES, side="right"))
-        until = max(until, done + 1)  # a piece may be longer than a chunk
+        if until == done:
+            hashes[done] = _hash_long(data[begin : int(ends[done])])
+            done += 1
+            continue
         own = data[begin : int(ends[until - 1])]
-        powers, inverses = _powers(max(_CHUNK_BYTES, 1 << len(own).bit_length()))
         terms = np.take(_byte_numbers(), own, mode="clip")  # three times as fast as indexing
         terms *= powers[: len(own)]
         sums = np.zeros(len(own) + 1, np.uint64)
@@ -121,6 +158,16 @@ def _hash_pieces(data: npt.NDArray[np.uint8], starts: Numbers, ends: Numbers) ->
         hashes[done:until] = (sums[last] - sums[first]) * inverses[first]
         done = until
     return mix(hashes)
+
+
+def _hash_long(piece: npt.NDArray[np.uint8]) -> int:
+    """The polynomial of a piece that is longer than a chunk, a chunk at a time."""
+    powers, _ = _powers(_CHUNK_BYTES)
+    hash_ = 0
+    for start in range(0, len(piece), _CHUNK_BYTES):
+        own = _byte_numbers()[piece[start : start + _CHUNK_BYTES]]
+        hash_ += int((own * powers[: len(own)]).sum()) * pow(_BASE, start, 2**64)
+    return hash_ % 2**64
 
 
 def mix(values: Hashes) -> Hashes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
 from pipeline.shared.errors import EXIT_FATAL, UserError
 from pipeline.shared.params.file import load_params
-from pipeline.shared.tracking.record import reconcile, record, say, tracking_uri, why_not_tracked
+from pipeline.shared.tracking.place import follow, remedy, tracking_uri
+from pipeline.shared.tracking.record import reconcile, record, say, why_not_tracked
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,8 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "action",
-        choices=["reconcile", "import"],
+        choices=["reconcile", "import", "follow"],
         help="reconcile: mark runs whose process is gone as KILLED; "
+        "follow: look for artefacts where this checkout is now; "
         "import: add a study that was made without MLflow",
     )
     parser.add_argument("--profile", help="study of params.yaml (default: the file's choice)")
@@ -34,6 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.action == "import" and (reason := why_not_tracked()):
             raise UserError(f"nothing to import into: {reason}")
+        if options.action == "follow":
+            follow(log)
+            return 0
         profile, params = load_params(options.params, options.profile)
         reconcile(profile, log)
         if options.action == "import":
@@ -45,9 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("%s", error)
         return error.exit_code
     except Exception as error:  # MLflow, its database and its server raise dozens of kinds
-        log.error(
-            "%s: %s; is it running, and is MLFLOW_TRACKING_URI right?", tracking_uri(), say(error)
-        )
+        asked = os.environ.get("MLFLOW_TRACKING_URI")
+        what = "is it running, and is MLFLOW_TRACKING_URI right?" if asked else remedy(error)
+        log.error("%s: %s; %s", tracking_uri(), say(error), what)
         return EXIT_FATAL
     return 0
 

@@ -16,18 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.tracking.live import TrackedRun
+from pipeline.shared.tracking.place import OFF, follow, remedy, tracking_uri
 from pipeline.shared.tracking.store import RunStore
 from pipeline.shared.tracking.study import LoggedValue, metric_name, read_study, settings_hash
 
 if TYPE_CHECKING:
     from pipeline.shared.running.stage import Stage
-
-OFF = "off"  # MLFLOW_TRACKING_URI=off: curves stay in their files
-
-
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI or, without it, mlflow.db in the project's (the working) folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
 def why_not_tracked() -> str:
@@ -88,8 +82,8 @@ def record_study(
         log.info("recorded in MLflow: %s", record(profile, params, study, report))
     except Exception as error:  # whatever a database or a server raises, the study is whole
         log.warning(
-            "MLflow: %s; to import it: python -m pipeline.shared.tracking import",
-            say(error),
+            "MLflow: %s; %s",
+            *(say(error), remedy(error)),
         )
 
 
@@ -176,6 +170,7 @@ def reconcile(profile: str, log: logging.Logger) -> int:
     """
     uri = tracking_uri()
     path = Path(uri.removeprefix("sqlite:///"))
+    follow(log)
     if why_not_tracked() or (uri.startswith("sqlite:") and not path.is_file()):
         return 0
     store = _open_store(profile)

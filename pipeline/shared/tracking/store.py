@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.shared.files import sha256_file
+from pipeline.shared.tracking.place import artifacts_uri, follow, lock_file
 from pipeline.shared.tracking.study import LoggedValue, SizeRecord, StudyRecord
 from pipeline.shared.tracking.view import VIEW_TAG, shared_view
 
@@ -38,23 +39,23 @@ class RunStore:
         self.experiment_name = f"figure4-{profile}"
         self._entities = mlflow.entities
         with self.lock():  # two first uses of a new SQLite file at once would race
+            follow(logging.getLogger("figure4"))
             self.client = mlflow.MlflowClient(uri)
             self.experiment_id = self._experiment(local=uri.startswith("sqlite:"))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One process of this folder at a time finds or makes runs."""
-        with Path("mlflow.db.lock").open("a") as file:
+        with lock_file().open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _experiment(self, *, local: bool) -> str:
         found = self.client.get_experiment_by_name(self.experiment_name)
         if found is None:
-            folder = (Path.cwd() / "mlartifacts" / self.experiment_name).as_uri()
             identity = self.client.create_experiment(
                 self.experiment_name,
-                artifact_location=folder if local else None,
+                artifact_location=artifacts_uri(self.experiment_name) if local else None,
                 tags={VIEW_TAG: shared_view()},
             )
             return str(identity)

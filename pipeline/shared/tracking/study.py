@@ -19,7 +19,7 @@ from pipeline.shared.files import read_json, sha256_file
 from pipeline.shared.formats.loss_curve import LOSS_CURVE, CurvePoint, read_curve
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.params.yaml_file import load_yaml
-from pipeline.shared.running.work_folder import MANIFEST, METRICS
+from pipeline.shared.running.listing import MANIFEST, METRICS
 
 _NOTED = {"train_perplexity": ".2f", "test_perplexity": ".2f", "gap_nats": "+.3f"}
 _FIGURES = ("*.png", "*.svg", "*.csv", "index.html")

@@ -149,9 +149,15 @@ def whole_steps(train: TrainParams) -> int:
     return train.tokens // train.batch_tokens
 
 
-def steps_between_points(train: TrainParams) -> int:
-    """Steps from one point of the loss curve to the next."""
-    return max(1, train.eval_every_tokens // train.batch_tokens)
+def point_steps(train: TrainParams) -> list[int]:
+    """The steps after which the loss curve has a point, the last step among them.
+
+    As many as `eval_every_tokens` asks for, and evenly apart to within one step: the training loss
+    of a point is a mean since the point before, and a last one of a few steps would be noise.
+    """
+    steps = whole_steps(train)
+    count = min(steps, max(1, round(train.tokens / train.eval_every_tokens)))
+    return [round(number * steps / count) for number in range(1, count + 1)]
 
 
 def open_data(stage: Stage) -> TrainingData:

@@ -25,7 +25,7 @@ from models.training import LanguageModelling
 from pipeline.shared.errors import EXIT_TERMINATED, NonFiniteLossError
 from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.training.batches import documents_of_step
-from pipeline.shared.training.job import Job, Listeners, steps_between_points
+from pipeline.shared.training.job import Job, Listeners, point_steps
 from pipeline.shared.training.shards import (
     check_same_step,
     gather_state,
@@ -52,6 +52,7 @@ class TrainingWatch(pl.Callback):
         """`windows` are the held-out tokens; `state` is a checkpoint's, or None at the start."""
         self._job, self._windows, self._state = job, windows, state
         self._listeners = listeners
+        self._point_steps = frozenset(point_steps(job.params))
         self._curve: list[list[float]] = list(state["curve"]) if state else []
         self._spikes = [Spike(int(row[0]), *row[1:]) for row in state["spikes"]] if state else []
         self._start_up_s = self._first_step_s = 0.0
@@ -93,7 +94,7 @@ class TrainingWatch(pl.Callback):
         module, job = _own(pl_module), self._job
         step = module.step + 1
         last = step == job.until_step
-        point = last or step % steps_between_points(job.params) == 0
+        point = last or step in self._point_steps
         if not self._start_up_s:
             _wait_for_device(trainer)
             # A process may train several times, one rate after the other.

@@ -1,37 +1,34 @@
 """One spelling per URL, so that a page linked to in two ways is fetched once.
 
-Lower-case ASCII host, no default port, no fragment, no dot segments, no tracking parameters. The
-order of the other parameters stays: some sites read it. RFC 3986, section 6.2.
+Read as browsers read it, by the URL standard; then without port, user, fragment and what is on the
+kept lists of trackers, and each character escaped or not in one way (RFC 3986, section 6.2). The
+order of the other parameters stays: some sites read it. This spelling tells pages apart; what is
+fetched is the link as it was posted, since a site may answer no other.
 """
 
 from __future__ import annotations
 
-import html
-import ipaddress
 import re
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
-import idna
+import ada_url
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_TRACKING = re.compile(
-    r"(utm|mtm|pk|hsa|mc|oly|vero|icid|ns|stm|itm)_.*"
-    r"|(fb|g|dc|ms|y|tw|wbra|gbra|ig|ttc|li)(clk|sh)?(cl)?id"
-    r"|_hs(enc|mi)|mkt_tok|xtor|cmpid|ref|ref_(src|url)|_ga|igshid|s_cid|spref",
-    re.IGNORECASE,
-)
+from pipeline.shared.web.trackers import TRACKERS, without_trackers
+
+_WEB = frozenset({"http", "https"})
 _UNRESERVED = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 )  # RFC 3986, section 2.3
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PLAIN = re.compile(r"[A-Za-z0-9/:?#\[\]@!$&'()*+,;=._~-]*")  # most paths: nothing to escape
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _KEPT = "/:?#[]@!$&'()*+,;=-._~%"  # what `quote` leaves as it is
 # Most URLs need nothing done; group 1 is the host, 2 the path, 3 what follows the question mark.
 _CANONICAL = re.compile(
     r"https?://([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)(/[A-Za-z0-9/:@!$'()*+,;=._~-]*)"
-    r"(?:\?([A-Za-z0-9/:@!$'()*+,;=._~-]+))?"
+    r"(?:\?([A-Za-z0-9/:@!$()*+,;=._~-]+))?"
 )
+_HOST = re.compile(r"[a-z0-9_-][a-z0-9_.-]*")
 _MOST_CHARACTERS = 2048  # longer URLs are session states or attacks, and few servers take them
 
 
@@ -52,25 +49,43 @@ def canonical_url(url: str) -> str:
     """
     if _is_canonical(url):
         return url
-    url = html.unescape(url.strip()) if "&amp;" in url else url.strip()
+    parts = _read(url)
+    place = _public_host(parts.hostname or "")
+    if parts.port is not None:
+        place += f":{parts.port}"
+    query = without_trackers(_escaped(parts.query))
+    return f"{parts.scheme}://{place}{_escaped(parts.path)}" + (f"?{query}" if query else "")
+
+
+def requested_url(posted: str) -> str:
+    """What a browser asks for that is given a link: all of it but the fragment.
+
+    >>> requested_url("http://Example.com/a/../b?utm_source=x&amp;ref=1#top")
+    'http://example.com/b?utm_source=x&ref=1'
+
+    Raises:
+        BadUrlError: as `canonical_url`.
+    """
+    parts = _read(posted)
+    host = _public_host(parts.hostname or "")
+    place = host if parts.port is None else f"{host}:{parts.port}"
+    return _without_fragment(parts._replace(netloc=place))
+
+
+def _read(url: str) -> SplitResult:
+    """The parts of a URL by the URL standard."""
+    url = url.replace("&amp;", "&").strip()  # as it stands in some dumps
     if not url or len(url) > _MOST_CHARACTERS or _CONTROL.search(url):
         raise BadUrlError("empty, too long or with control characters")
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise BadUrlError(str(error)) from None
-    scheme = parts.scheme.lower()
-    if scheme not in _DEFAULT_PORTS:
-        raise BadUrlError(f"scheme {scheme!r} is neither http nor https")
+        parts = urlsplit(ada_url.normalize_url(url))
+    except (ValueError, UnicodeError):
+        raise BadUrlError("no URL") from None
+    if parts.scheme not in _WEB:
+        raise BadUrlError(f"scheme {parts.scheme!r} is neither http nor https")
     if parts.username is not None:
         raise BadUrlError("carries a user name")
-    place = _canonical_host(parts)
-    if port is not None and port != _DEFAULT_PORTS[scheme]:
-        place += f":{port}"
-    query = _without_tracking(_escaped(parts.query))
-    path = _without_dots(_escaped(parts.path)) or "/"
-    return f"{scheme}://{place}{path}" + (f"?{query}" if query else "")
+    return parts
 
 
 def _is_canonical(url: str) -> bool:
@@ -82,7 +97,8 @@ def _is_canonical(url: str) -> bool:
     return (
         "/." not in path
         and _is_public_name(host)
-        and not (query and _TRACKING.fullmatch(query.partition("=")[0]))
+        and host.rpartition(".")[2].isalpha()  # or else it may be an address
+        and not (query and query.partition("=")[0] in TRACKERS)
     )
 
 
@@ -103,21 +119,20 @@ def redirect_target(url: str, location: str) -> str:
         BadUrlError: it is malformed or too long.
     """
     try:
-        parts = urlsplit(urljoin(url, location))
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise BadUrlError(str(error)) from None
-    if parts.scheme not in _DEFAULT_PORTS:
+        parts = urlsplit(ada_url.join_url(url, location))
+    except (ValueError, UnicodeError):
+        raise BadUrlError(f"no URL behind {url}") from None
+    if parts.scheme not in _WEB:
         return f"{parts.scheme}:"  # never fetched: its scheme is the reason
-    if not host:
-        raise BadUrlError(f"{location!r} names no host")
-    place = f"[{host}]" if ":" in host else _ascii_host(host)
-    path, query = _escaped(parts.path) or "/", _escaped(parts.query)
-    target = f"{parts.scheme}://{place}" + (f":{port}" if port is not None else "") + path
-    target += f"?{query}" if query else ""
+    target = _without_fragment(parts)
     if len(target) > _MOST_CHARACTERS:
         raise BadUrlError("too long")
     return target
+
+
+def _without_fragment(parts: SplitResult) -> str:
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
 
 def origin_of(url: str) -> str:
@@ -142,17 +157,12 @@ def host_of(url: str) -> str:
     return place.partition(":")[0].lower()
 
 
-def _canonical_host(parts: SplitResult) -> str:
-    host = (parts.hostname or "").rstrip(".")
-    if "%" in host:
-        host = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), host).lower()
+def _public_host(host: str) -> str:
+    """A host as it stands in a canonical URL; `host` as the URL standard makes it."""
     if ":" in host:
-        try:
-            return f"[{ipaddress.IPv6Address(host).compressed}]"
-        except ValueError:
-            raise BadUrlError(f"host {host!r} is no IPv6 address") from None
-    host = _ascii_host(host)
-    if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", host) or ".." in host:
+        return f"[{host}]"
+    host = host.rstrip(".")
+    if not _HOST.fullmatch(host):
         raise BadUrlError(f"host {host!r} is no host name")
     if not _is_public_name(host):
         raise BadUrlError(f"host {host!r} is no name of the public web")
@@ -162,15 +172,6 @@ def _canonical_host(parts: SplitResult) -> str:
 def _is_public_name(host: str) -> bool:
     local = host.endswith((".local", ".localhost", ".internal"))
     return "." in host and ".." not in host and not local
-
-
-def _ascii_host(host: str) -> str:
-    if host.isascii():
-        return host
-    try:
-        return idna.encode(host, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError) as error:
-        raise BadUrlError(f"host {host!r}: {error}") from None
 
 
 def _escaped(text: str) -> str:
@@ -184,22 +185,3 @@ def _escaped(text: str) -> str:
 
     text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
     return quote(_ESCAPE.sub(normal, text), safe=_KEPT, errors="replace")
-
-
-def _without_tracking(query: str) -> str:
-    pairs = [pair for pair in query.split("&") if pair]
-    return "&".join(pair for pair in pairs if not _TRACKING.fullmatch(pair.partition("=")[0]))
-
-
-def _without_dots(path: str) -> str:
-    """RFC 3986, section 5.2.4, for an absolute path."""
-    kept: list[str] = []
-    segments = path.split("/")[1:]
-    for segment in segments:
-        if segment == "..":
-            del kept[-1:]
-        elif segment != ".":
-            kept.append(segment)
-    if segments and segments[-1] in {".", ".."}:
-        kept.append("")
-    return "/" + "/".join(kept) if segments else ""

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from aiohttp import web
 
 from pipeline.shared.errors import EXIT_FATAL, EXIT_TERMINATED, RetryableError, UserError
+from pipeline.shared.web.trackers import without_trackers
 
 SITE_FILE = "site.parquet"
 SITE_SCHEMA = pa.schema([
@@ -206,7 +207,7 @@ async def _until_stdin_closes() -> None:
 
 async def _answer(site: Site, request: web.BaseRequest) -> web.StreamResponse:
     host = request.host.partition(":")[0].lower()
-    found = site.get((host, request.raw_path or "/"))
+    found = site.get((host, _without_trackers(request.raw_path or "/")))
     if found is None:
         return web.Response(status=404, text="<h1>Not Found</h1>", content_type="text/html")
     headers = {"Content-Type": found.content_type}
@@ -225,6 +226,13 @@ async def _answer(site: Site, request: web.BaseRequest) -> web.StreamResponse:
         headers["Content-Encoding"] = "gzip"
         body = zlib.compress(body, level=1, wbits=31)
     return web.Response(status=found.status, body=body, headers=headers)
+
+
+def _without_trackers(path: str) -> str:
+    """A path with its query, as most sites read it: where a visitor comes from tells no page."""
+    path, _, query = path.partition("?")
+    query = without_trackers(query)
+    return f"{path}?{query}" if query else path
 
 
 async def _misbehave(

@@ -1,4 +1,7 @@
-"""The lines of a text file, plain or compressed, here or at a URL, as a stream."""
+"""A text file, plain or compressed, here or at a URL, as a stream: its pieces and its lines.
+
+What a file is compressed with, its first bytes tell; where they tell nothing, its name does.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
@@ -18,11 +21,19 @@ from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.web.remote_file import open_place
 
 _WINDOW_BYTES = 2**31  # Pushshift's dumps are made with `--long=31`
-_LINE_BYTES = 16 * 2**20  # a longer line is no record, whatever it is
+_BLOCK_BYTES = 2**18
+_MAGIC = {b"\x28\xb5\x2f\xfd": ".zst", b"\xfd7zXZ\x00": ".xz", b"BZh": ".bz2", b"\x1f\x8b": ".gz"}
+_OF_JSON = (b"{", b"[")  # what no compressed file begins with
 
 
-def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a plain or compressed text file, here or at a URL, without their ends.
+class TooLong(NamedTuple):
+    """A line or record that is longer than asked for, in the place where it stood."""
+
+    num_bytes: int
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """What a plain or compressed file holds, piece by piece.
 
     Raises:
         UserError: there is no such file.
@@ -31,8 +42,8 @@ def read_lines(path: Path) -> Iterator[bytes]:
     """
     try:
         with open_place(path) as raw, _decompressed(path, raw) as file:
-            while line := file.readline(_LINE_BYTES):
-                yield line.rstrip(b"\r\n")
+            while block := file.read(_BLOCK_BYTES):
+                yield block
             if raw.tell() == 0:
                 raise EOFError("it is empty")
     except (zstandard.ZstdError, lzma.LZMAError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -41,6 +52,47 @@ def read_lines(path: Path) -> Iterator[bytes]:
         if error.errno is not None:  # the machine's fault; a bad bzip2 stream has no errno
             raise
         raise CorruptDataError(broken_archive(path, error)) from None
+
+
+def split_lines(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes | TooLong]:
+    r"""The lines of a text that comes in pieces, without their ends.
+
+    >>> list(split_lines([b"one\r\nt", b"wo\n", b"\nthree"], 4))
+    [b'one', b'two', b'', TooLong(num_bytes=5)]
+    """
+    line = _Line(most_bytes)
+    for block in blocks:
+        first, *others = block.split(b"\n")
+        line.add(first)
+        for other in others:
+            yield line.whole()
+            line = _Line(most_bytes)
+            line.add(other)
+    if line.num_bytes:
+        yield line.whole()
+
+
+class _Line:
+    """A line as it grows, of which no more is kept than may be."""
+
+    __slots__ = ("_most_bytes", "_pieces", "num_bytes")
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._pieces: list[bytes] = []
+        self.num_bytes = 0
+
+    def add(self, piece: bytes) -> None:
+        self.num_bytes += len(piece)
+        if self.num_bytes > self._most_bytes:
+            self._pieces.clear()
+        else:
+            self._pieces.append(piece)
+
+    def whole(self) -> bytes | TooLong:
+        if self.num_bytes > self._most_bytes:
+            return TooLong(self.num_bytes)
+        return b"".join(self._pieces).rstrip(b"\r")
 
 
 def broken_archive(path: Path, error: Exception) -> str:
@@ -52,7 +104,7 @@ def broken_archive(path: Path, error: Exception) -> str:
 
 
 def _decompressed(path: Path, raw: BinaryIO) -> Any:
-    match path.suffix:
+    match _compression(path, raw):
         case ".zst":
             reader = _WholeZstd(raw)
             return io.BufferedReader(reader, 2**20)
@@ -63,6 +115,14 @@ def _decompressed(path: Path, raw: BinaryIO) -> Any:
         case ".gz":
             return gzip.open(raw)
     return nullcontext(raw)
+
+
+def _compression(path: Path, raw: Any) -> str:
+    head = raw.peek(8)[:8]
+    if head.startswith(_OF_JSON):
+        return ""
+    known = (suffix for magic, suffix in _MAGIC.items() if head.startswith(magic))
+    return next(known, path.suffix.lower())
 
 
 class _WholeZstd(io.RawIOBase):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from damaged_files import flip_a_byte
 
 from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.files import sha256_file, write_json
 from pipeline.shared.formats.examples import Example, read_examples, write_examples
 
 EXAMPLES = [
@@ -51,3 +53,13 @@ def test_a_table_of_something_else_is_no_set_of_examples(tmp_path: Path) -> None
     pd.DataFrame({"id": ["1"], "question": ["why?"]}).to_parquet(tmp_path / "set.parquet")
     with pytest.raises(CorruptDataError, match=r"set\.parquet: not a file"):
         list(read_examples(tmp_path / "set.parquet"))
+
+
+def test_a_flipped_byte_is_seen_by_the_manifest_of_the_sets(tmp_path: Path) -> None:
+    path = tmp_path / "set.parquet"
+    write_examples(path, EXAMPLES)
+    write_json(tmp_path / "_manifest.json", {"sets": {"set": {"sha256": sha256_file(path)}}})
+    assert list(read_examples(path)) == EXAMPLES
+    flip_a_byte(path)
+    with pytest.raises(CorruptDataError, match=r"set\.parquet: damaged.*flows\.repair"):
+        list(read_examples(path))

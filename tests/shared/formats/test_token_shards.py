@@ -16,7 +16,7 @@ from pipeline.shared.formats.token_shards import (
     write_head,
     write_token_shards,
 )
-from pipeline.shared.running.work_folder import hash_input
+from pipeline.shared.running.listing import hash_input
 
 LENGTHS = [5, 1, 30, 7, 12, 3]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from pipeline.shared.formats.tokenizer import (
     find_merges,
     gpt2_tokenizer,
     load_tokenizer,
-    read_hugging_face_files,
     to_bytes,
     to_text,
     write_hugging_face_files,
@@ -63,10 +63,34 @@ def test_a_text_comes_back_from_its_ids(small: Tokenizer, text: str) -> None:
     assert small.decode(small.encode(text)) == text
 
 
+@pytest.mark.parametrize("text", TRICKY)
+def test_each_token_begins_where_the_bytes_of_those_before_it_end(
+    small: Tokenizer, text: str
+) -> None:
+    tokens, starts = small.place(text)
+    content = text.encode()
+    places = [*starts, len(content)]
+    pieces = [content[start:end] for start, end in pairwise(places)]
+    assert [small.ranks[piece] for piece in pieces] == tokens == small.encode(text)
+
+
 @given(st.text())
 @settings(deadline=None)
 def test_any_text_comes_back_from_its_ids(small: Tokenizer, text: str) -> None:
     assert small.decode(small.encode(text)) == text
+
+
+def test_a_row_that_only_pads_an_embedding_is_no_text(small: Tokenizer) -> None:
+    assert small.decode([*small.encode("Yes"), 320, 50_303]) == "Yes"
+
+
+def test_end_of_text_may_have_any_id(small: Tokenizer, tmp_path: Path) -> None:
+    other = Tokenizer("other", {token: id_ + 1 for token, id_ in small.ranks.items()})
+    assert (other.end_of_text, other.vocab_size) == (0, 320)
+    other.save(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.encode("The number") == [id_ + 1 for id_ in small.encode("The number")]
+    assert loaded.decode([0]) == END_OF_TEXT
 
 
 def test_end_of_text_written_in_a_text_is_text(small: Tokenizer) -> None:
@@ -141,31 +165,6 @@ def test_transformers_gives_the_same_ids(small: Tokenizer, tmp_path: Path) -> No
     for text in TRICKY:
         if END_OF_TEXT not in text:
             assert theirs(text)["input_ids"] == small.encode(text)
-
-
-def test_files_of_transformers_give_the_same_tokenizer_back(
-    small: Tokenizer, tmp_path: Path
-) -> None:
-    write_hugging_face_files(small, tmp_path)
-    assert read_hugging_face_files(tmp_path).ranks == small.ranks
-
-
-@pytest.mark.parametrize("damage", ["merges", "vocabulary", "missing"])
-def test_files_whose_ids_tiktoken_would_not_give_are_refused(
-    small: Tokenizer, tmp_path: Path, damage: str
-) -> None:
-    write_hugging_face_files(small, tmp_path)
-    merges = tmp_path / "merges.txt"
-    if damage == "missing":
-        merges.unlink()
-    elif damage == "merges":
-        first, second, *others = merges.read_text().splitlines()[1:]
-        merges.write_text("\n".join([second, first, *others]))
-    else:
-        path = tmp_path / "vocab.json"
-        path.write_text(path.read_text().replace('"<|endoftext|>"', '"<pad>"'))
-    with pytest.raises(CorruptDataError, match=r"vocab\.json: "):
-        read_hugging_face_files(tmp_path)
 
 
 @pytest.mark.shared_data

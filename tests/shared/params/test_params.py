@@ -92,6 +92,8 @@ MISTAKES = [
         r'line \d+, column \d+: found duplicate key "profile"',
     ),
     ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
+    ("profile: tiny", "profile: tiny$(touch X)", r"profile = 'tiny\$\(touch X\)', and a name is"),
+    ("profile: tiny", "profile: ../..", r"profile = '\.\./\.\.', and a name is text of letters"),
     ("profile: tiny", "profil: tiny", r"profile is missing; add it"),
     (
         "- medium\n",
@@ -163,6 +165,45 @@ def test_a_warm_up_longer_than_the_training_is_a_contradiction(
         load_params(path)
 
 
+def test_a_count_may_be_written_with_an_exponent(project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (project / "params.yaml").read_text()
+    path.write_text(
+        text.replace("tokens: 350_000", "tokens: 4e5").replace("order: 1", "order: 3e0")
+    )
+    params = load_params(path, "tiny").params
+    assert (params.train.tokens, type(params.train.tokens)) == (400_000, int)
+    assert (params.seeds.order, type(params.seeds.order)) == (3, int)
+
+
+@pytest.mark.parametrize("value", ["1.5", "350_000.5", ".inf", "true"])
+def test_a_count_that_is_not_whole_is_refused(project: Path, tmp_path: Path, value: str) -> None:
+    path = tmp_path / "params.yaml"
+    text = (project / "params.yaml").read_text()
+    path.write_text(text.replace("tokens: 350_000", f"tokens: {value}"))
+    with pytest.raises(ParamsError, match=r"profiles\.tiny\.train\.tokens = .* valid integer"):
+        load_params(path, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("batch_tokens", "400_000", r"batch_tokens = 400000 exceeds tokens = 350000; lower it"),
+        ("compare_at", "[0.001, 0.6]", r"compare_at = .* begins before the first step: 0.001 of"),
+    ],
+)
+def test_a_budget_that_trains_no_step_is_refused(
+    project: Path, tmp_path: Path, key: str, value: str, match: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    content = load_yaml(project / "params.yaml")
+    section = "train" if key == "batch_tokens" else "tune"
+    content["profiles"]["tiny"][section][key] = yaml.safe_load(value)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ParamsError, match=match):
+        load_params(path, "tiny")
+
+
 def test_a_stride_longer_than_the_context_is_a_contradiction(project: Path, tmp_path: Path) -> None:
     path = _with(project, tmp_path, "strides", "[4096]")
     with pytest.raises(ParamsError, match=r"strides = \[4096\] exceeds the context"):
@@ -173,6 +214,20 @@ def test_learning_rates_out_of_order_are_refused(project: Path, tmp_path: Path) 
     path = _with(project, tmp_path, "learning_rates", "[1.0e-2, 1.0e-3]")
     with pytest.raises(ParamsError, match="must rise; sort them"):
         load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "holds no mapping; restore it"),
+        (b"profile: t\xffny", "byte 11 is not UTF-8; restore the file"),
+        (b"profile: t\0ny", "no text: special characters are not allowed; restore the file"),
+    ],
+)
+def test_a_file_that_is_no_text_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=rf"params\.yaml: {said}"):
+        load_params(tmp_path / "params.yaml")
 
 
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ TOOLS = {"distributed", "mlflow", "pydantic", "pydantic_core", "tqdm", "upath", 
 # All that code that counts takes of plumbing: a way to run, to end, to report, to find.
 DOORS = {
     "pipeline.shared.errors": {
-        *("CorruptDataError", "RetryableError", "UserError", "NonFiniteLossError"),
+        *("REMAKE", "CorruptDataError", "RetryableError", "UserError", "NonFiniteLossError"),
         *("EXIT_DONE", "EXIT_FATAL", "EXIT_TERMINATED"),
     },
     "pipeline.shared.running.executor": {"end_with_parent", "map_shards"},
@@ -36,7 +36,8 @@ DOORS = {
     "pipeline.shared.running.storage": {"is_url", "parse_place"},
     "pipeline.shared.tracking.record": {"open_run", "record_study"},
     # Hashes of inputs and outs go into metrics.json: names of content, by which nothing is chosen.
-    "pipeline.shared.running.work_folder": {"MANIFEST", "METRICS", "hash_input", "locked"},
+    "pipeline.shared.running.listing": {"MANIFEST", "METRICS", "hash_input"},
+    "pipeline.shared.running.work_folder": {"locked"},
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from damaged_files import flip_a_byte
 
 from pipeline.shared.running.shard_memory import Memory
 
@@ -48,3 +50,19 @@ def test_only_the_shards_of_the_last_run_are_kept(tmp_path: Path) -> None:
     memory.keep(["a"])
     assert list(memory.folder.iterdir()) == [folders["a"]]
     assert other not in memory.folder.iterdir()
+
+
+@pytest.mark.parametrize("name", ["rows", "note.json", "hashes.json"])
+def test_a_result_that_was_damaged_through_its_hard_link_is_made_again(
+    tmp_path: Path, name: str
+) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / "rows").write_text("right")
+        return {"rows": 1}
+
+    memory = Memory(tmp_path / "remembered", "method")
+    found = memory.recall("a", make)
+    os.link(found.folder / name, tmp_path / "published")
+    flip_a_byte(tmp_path / "published")
+    again = memory.recall("a", make)
+    assert (again.folder / "rows").read_text() == "right" and again.note == {"rows": 1}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 from copied_code import CopiedCode
+from damaged_files import flip_a_byte
 from started_stage import HANG, MadeStage
 from waiting import until
 
+from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.files import open_atomic, replace_path
+from pipeline.shared.running.listing import COMPLETE, hash_input
 from pipeline.shared.running.progress import Progress
-from pipeline.shared.running.work_folder import COMPLETE, fingerprint, hash_input, sweep_stale
+from pipeline.shared.running.work_folder import fingerprint, sweep_stale
 
 
 def test_a_finished_stage_publishes_its_entries_and_metrics(made_stage: MadeStage) -> None:
@@ -32,6 +37,43 @@ def test_finished_work_is_published_again_without_running(made_stage: MadeStage)
     code, log = made_stage.run()
     assert code == 0, log
     assert made_stage.metrics() == first
+
+
+def test_finished_work_that_was_damaged_through_its_hard_link_is_made_again(
+    made_stage: MadeStage,
+) -> None:
+    made_stage.run()
+    flip_a_byte(made_stage.out / "kept" / "a.txt")
+    code, log = made_stage.run()
+    assert code == 0, log
+    assert "out/kept/a.txt: finished work is damaged there; it is made again" in log
+    assert (made_stage.out / "kept" / "a.txt").read_text() == "WORDS"
+    assert "already done by an earlier attempt" in made_stage.run()[1]
+
+
+def test_what_a_stage_made_is_listed_as_sha256sum_writes_it(made_stage: MadeStage) -> None:
+    made_stage.run()
+    kept, table = cast(list[str], made_stage.metrics()["sha256"])
+    digest = hashlib.sha256((made_stage.out / "table.csv").read_bytes()).hexdigest()
+    assert table == f"{digest}  table.csv"
+    assert kept == f"{hash_input(made_stage.out / 'kept')}  kept"
+
+
+def test_an_input_that_is_not_what_its_stage_listed_is_an_error_with_the_remedy(
+    made_stage: MadeStage,
+) -> None:
+    made_stage.run()
+    for read, damaged in (("table.csv", "table.csv"), ("kept", "kept/a.txt"), (".", "kept/a.txt")):
+        hash_input(made_stage.out / read)
+        flip_a_byte(made_stage.out / damaged)
+        with pytest.raises(CorruptDataError, match=r"out/.*: damaged, not what metr.*repair`"):
+            hash_input(made_stage.out / read)
+        flip_a_byte(made_stage.out / damaged)
+    table = made_stage.out / "table.csv"  # a note may stand for what is too large to bring along
+    digest = hashlib.sha256(table.read_bytes()).hexdigest()
+    table.unlink()
+    table.write_text(f"it stays elsewhere: {digest}")
+    hash_input(table)
 
 
 def test_a_fault_of_ours_keeps_its_traceback(made_stage: MadeStage) -> None:

@@ -20,9 +20,9 @@ from tracked_artefacts import LOSSES, write_study
 
 from pipeline.shared.params.file import load_params
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.running.work_folder import MANIFEST
 from pipeline.shared.tracking import live
 from pipeline.shared.tracking.__main__ import main
 from pipeline.shared.tracking.live import TrackedRun

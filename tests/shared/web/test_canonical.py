@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.shared.web.canonical import BadUrlError, canonical_url, redirect_target, target_key
+from pipeline.shared.web.canonical import (
+    BadUrlError,
+    canonical_url,
+    redirect_target,
+    requested_url,
+    target_key,
+)
+from pipeline.shared.web.trackers import TRACKERS
 
 
 @pytest.mark.parametrize(
@@ -34,6 +41,17 @@ from pipeline.shared.web.canonical import BadUrlError, canonical_url, redirect_t
         (" http://example.com/a\n", "http://example.com/a"),
         ("http://[2606:2800:220:1::1]/", "http://[2606:2800:220:1::1]/"),
         ("http://under_score.example.com/", "http://under_score.example.com/"),
+        ("http://under_scöre.example.com/", "http://xn--under_scre-lcb.example.com/"),
+        ("http://dash-.example.com/", "http://dash-.example.com/"),
+        ("http://💩.la/", "http://xn--ls8h.la/"),
+        ("http://I❤.example/", "http://xn--i-7iq.example/"),
+        ("http://ab--cd.example/", "http://ab--cd.example/"),
+        ("http://\uff45xample\u3002com/", "http://example.com/"),
+        ("http:\\\\example.com\\a", "http://example.com/a"),
+        ("http://exam\nple.com/a\tb", "http://example.com/ab"),
+        ("http://0x7f.1/", "http://127.0.0.1/"),
+        ("http://example.com/?a=1&amp;b=2&copy=3", "http://example.com/?a=1&b=2&copy=3"),
+        ("http://example.com/a%2Fb%2e%2e/%2E%2E/c", "http://example.com/c"),
     ],
 )
 def test_a_url_has_one_spelling(url: str, canonical: str) -> None:
@@ -95,3 +113,49 @@ def test_a_redirect_keeps_what_the_server_asks_for() -> None:
     )
     with pytest.raises(BadUrlError):
         redirect_target("http://a.com/", "http://[::1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gid", "msid", "ref", "id", "fid", "mid", "sid", "yid", "twid", "lid", "igid", "dcid"),
+        *("fbid", "gclidx", "utm", "utm_page", "mc_page", "ns_site", "pk_page", "cmpid", "var"),
+        *("icid", "xtor", "spref", "ms_id", "hsa_page", "vero", "ymid"),
+    ],
+)
+def test_a_parameter_on_no_list_of_trackers_tells_pages_apart(name: str) -> None:
+    one, other = (f"http://example.com/a?{name}={value}" for value in (1001, 1002))
+    assert canonical_url(one) == one
+    assert canonical_url(other) == other
+
+
+def test_what_the_lists_of_trackers_hold_tells_no_page() -> None:
+    assert {"utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"} <= TRACKERS
+    assert {"fbclid", "gclid", "dclid", "msclkid", "yclid", "twclid", "mc_eid"} <= TRACKERS
+    for name in TRACKERS:
+        assert canonical_url(f"http://example.com/a?x=1&{name}=2&y=3") == (
+            "http://example.com/a?x=1&y=3"
+        )
+
+
+@pytest.mark.parametrize(
+    ("posted", "requested"),
+    [
+        ("http://a.com/b?utm_source=x&gid=1&ref=y", "http://a.com/b?utm_source=x&gid=1&ref=y"),
+        ("http://A.com:80/%7eb/../c?x=%e9&&y#z", "http://a.com/c?x=%e9&&y"),
+        ("https://a.com./?a=1&amp;b=2", "https://a.com/?a=1&b=2"),
+        ("http://💩.la:81", "http://xn--ls8h.la:81/"),
+    ],
+)
+def test_a_link_is_asked_for_as_it_was_posted(posted: str, requested: str) -> None:
+    assert requested_url(posted) == requested
+    assert canonical_url(requested) == canonical_url(posted)
+
+
+@given(st.text(max_size=60))
+def test_any_posted_string_can_be_asked_for_or_is_no_url(text: str) -> None:
+    try:
+        canonical_url(f"http://example.com/{text}")
+    except BadUrlError:
+        return
+    assert requested_url(f"http://example.com/{text}").isascii()

@@ -1,0 +1,87 @@
+"""Where MLflow keeps a checkout's runs: beside it, wherever it lies and is moved to.
+
+MLflow notes where artefacts lie from the root on, so what it noted follows a
+checkout that was moved, and that of a copy is led away from the original.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+OFF = "off"  # MLFLOW_TRACKING_URI=off: curves stay in their files
+
+_DATABASE = "mlflow.db"
+_ARTIFACTS = "mlartifacts"
+_COPIES = (".dvc", "tmp", "exps")  # where `dvc exp run --temp` and `--queue` copy a checkout to
+
+
+def home() -> Path:
+    """The checkout whose runs a user looks at: the working folder or, in DVC's copy, its origin."""
+    folder = Path.cwd()
+    for parent in folder.parents:
+        if parent.parts[-len(_COPIES) :] == _COPIES:
+            return parent.parents[len(_COPIES) - 1]
+    return folder
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI or, without it, mlflow.db in the project's folder."""
+    path = str(_database())
+    if set(path) & set("?#%"):  # they mean something in an address: named from here on instead
+        path = os.path.relpath(path)
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{path}"
+
+
+def artifacts_uri(experiment: str) -> str:
+    """Where a checkout's own database has the artefacts of an experiment."""
+    return (home() / _ARTIFACTS / experiment).as_uri()
+
+
+def follow(log: logging.Logger) -> None:
+    """Have a checkout's own database look for artefacts where the checkout is now."""
+    if os.environ.get("MLFLOW_TRACKING_URI") or not _database().is_file():
+        return
+    with closing(sqlite3.connect(_database())) as database, database:
+        query = "SELECT experiment_id, name, artifact_location FROM experiments"
+        tables = "SELECT name FROM sqlite_master WHERE name IN ('experiments', 'runs')"
+        found = database.execute(query) if len(database.execute(tables).fetchall()) > 1 else ()
+        for identity, name, old in list(found):
+            own = str(old).startswith("file:") and str(old).endswith(f"/{_ARTIFACTS}/{name}")
+            if own and old != (new := artifacts_uri(name)):
+                _lead(database, identity, old, new)
+                log.info("MLflow: artefacts of %s are now looked for in %s", name, new)
+
+
+def _lead(database: sqlite3.Connection, experiment: int, old: str, new: str) -> None:
+    database.execute(
+        "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (new, experiment)
+    )
+    database.execute(
+        "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?)"
+        " WHERE experiment_id = ? AND substr(artifact_uri, 1, ?) = ?",
+        (new, len(old) + 1, experiment, len(old) + 1, f"{old}/"),
+    )
+
+
+def lock_file() -> Path:
+    """Held by the one process that finds or makes runs."""
+    return home() / f"{_DATABASE}.lock"
+
+
+def _database() -> Path:
+    return home() / _DATABASE
+
+
+def remedy(error: Exception) -> str:
+    """What to do about an error of MLflow's before a study is imported."""
+    damaged = "malformed" in str(error) or "file is not a database" in str(error)
+    if damaged and not os.environ.get("MLFLOW_TRACKING_URI"):
+        return (
+            f"{_database()} is damaged: put back a copy of it or move it away, then add the study: "
+            "python -m pipeline.shared.tracking import"
+        )
+    return "to import it: python -m pipeline.shared.tracking import"
