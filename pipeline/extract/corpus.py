@@ -61,8 +61,8 @@ def read_corpus(stage: Stage, caps: Caps) -> dict[str, Any]:
         stage.log.warning("%d files that are no corpus passed over, such as %s",
                           len(others), others[0])  # fmt: skip
     asked = stage.params.extract
-    task = _Task(location, stage.memory, caps, columns_of(asked.columns),
-                 asked.max_record_bytes)  # fmt: skip
+    columns = columns_of(asked.columns)
+    task = _Task(location, stage.memory, caps, columns, asked.max_record_bytes)
     parts = _read_files(stage, task, files)
     damaged = [f"{place}: {where}" for place, part in zip(files, parts, strict=True)
                for where in part.note["damaged"]]  # fmt: skip
@@ -104,7 +104,7 @@ def _read_files(stage: Stage, task: _Task, files: list[Path]) -> list[Remembered
     with stage.progress("read", total=len(files), unit="files") as progress:
         for part in map_shards(
             partial(_read_file, task),
-            list(enumerate(files)),
+            files,
             compute=stage.params.compute,
             progress=progress,
         ):
