@@ -27,7 +27,7 @@ _PARAMS = Path(__file__).parent.parent / "params.yaml"
 def figure4(port: int, pages: int, folder: Path) -> dict[str, Any]:
     """Our crawler; the pages lie on as many hosts as there are connections."""
     from pipeline.crawl.archive import Archive
-    from pipeline.crawl.crawlers import Job, crawl_all
+    from pipeline.crawl.crawlers import CrawlerJob, crawl_all
     from pipeline.shared.formats.links import Link
     from pipeline.shared.params.file import load_params
     from pipeline.shared.running.progress import Progress
@@ -39,7 +39,7 @@ def figure4(port: int, pages: int, folder: Path) -> dict[str, Any]:
     archive = Archive(folder)
     archive.begin_list("benchmark")
     archive.want("links", links, lambda state, asked_utc: False)
-    job = Job(
+    job = CrawlerJob(
         archive=folder,
         params=params.crawl,
         fetching=params.fetching.model_copy(update=changes),

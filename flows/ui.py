@@ -67,7 +67,7 @@ def prefect_server(port: int) -> Server:
         port=port,
         option="--prefect-port",
         health=f"{address}/api/health",
-        command=["-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)],
+        command=["-m", "flows.prefect_server", "--port", str(port)],
         environment={
             # Without it a page on another port than 4200 asks port 4200.
             "PREFECT_SERVER_UI_API_URL": f"{address}/api",

@@ -27,7 +27,7 @@ _RELEASED = "openai-community/gpt2, gpt2-medium, gpt2-large and gpt2-xl"
 _SHA256_DIGITS = 64
 
 
-class FetchError(Exception):
+class HubError(Exception):
     """Weights that the hub did not give: names the repository, the reason and the remedy."""
 
 
@@ -79,7 +79,7 @@ def _fetch(name: str, revision: str, endpoint: str | None, cache: Path | None) -
         from httpx2 import HTTPError
         from huggingface_hub import snapshot_download
     except ImportError as error:
-        raise FetchError(
+        raise HubError(
             f"{name}: no such folder, and the hub's library is missing ({error}); "
             f"`pip install huggingface_hub`, or {_FOLDER}"
         ) from None
@@ -95,7 +95,7 @@ def _fetch(name: str, revision: str, endpoint: str | None, cache: Path | None) -
         )
     except (OSError, ValueError, HTTPError) as error:  # the library's own errors are among these
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise FetchError(
+        raise HubError(
             f"{name}: no such folder, and the hub did not give it ({reason}); {_remedy(error)}"
         ) from None
 

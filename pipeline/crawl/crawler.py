@@ -23,7 +23,7 @@ from pipeline.crawl.archive import MOVED
 from pipeline.crawl.exchange import Answer, FetchError, is_transient
 from pipeline.crawl.fetch import Fetcher, Moved, backoff_s
 from pipeline.crawl.network import Network
-from pipeline.crawl.share import Result, Share, Task
+from pipeline.crawl.share import Share, ShareResult, ShareTask
 from pipeline.crawl.warc import WarcFiles, response_record
 from pipeline.shared.formats.fates import FETCHED
 from pipeline.shared.web.canonical import host_of
@@ -44,7 +44,7 @@ LOG = logging.getLogger("figure4")
 class Finished(NamedTuple):
     """What became of a link, on its way to disk."""
 
-    result: Result
+    result: ShareResult
     record: Future[bytes] | None = None
     """Of WARC, for a page."""
 
@@ -70,7 +70,7 @@ class Ledger:
         self.body_bytes = 0
         """Received, compressed as they came."""
 
-    async def add(self, result: Result, answer: Answer | None = None) -> None:
+    async def add(self, result: ShareResult, answer: Answer | None = None) -> None:
         """Take a finished link; waits while too much is in memory."""
         record = None
         if answer is not None:
@@ -145,7 +145,7 @@ class HostCrawl:
     ) -> None:
         self._host, self._fetcher, self._share = host, fetcher, share
         self._ledger, self._max_attempts = ledger, max_attempts
-        self._again: list[tuple[float, Task, int]] = []  # a heap: (when, task, tries)
+        self._again: list[tuple[float, ShareTask, int]] = []  # a heap: (when, task, tries)
         self._failures_in_a_row = 0
 
     async def run(self) -> None:
@@ -155,7 +155,7 @@ class HostCrawl:
             await self._try(task, tries=1)
         await self._retry(leave=0)
 
-    def _pending(self) -> Iterator[Task]:
+    def _pending(self) -> Iterator[ShareTask]:
         position = 0
         while tasks := self._share.pending(self._host, after=position, most=_LINKS_AT_ONCE):
             yield from tasks
@@ -168,10 +168,10 @@ class HostCrawl:
             _, task, tries = heapq.heappop(self._again)
             await self._try(task, tries + 1)
 
-    async def _try(self, task: Task, tries: int) -> None:
+    async def _try(self, task: ShareTask, tries: int) -> None:
         began_s = time.monotonic()
         if self._failures_in_a_row >= _DOWN_AFTER:
-            await self._give_up(Result(task.position, HOST_DOWN, tries - 1), began_s)
+            await self._give_up(ShareResult(task.position, HOST_DOWN, tries - 1), began_s)
             return
         try:
             answer = await self._fetcher.fetch(*task.trail)
@@ -181,26 +181,26 @@ class HostCrawl:
         except Moved as moved:
             moved_to = host_of(moved.trail[-1])
             await self._ledger.add(
-                Result(task.position, MOVED, tries, trail=moved.trail, moved_to=moved_to)
+                ShareResult(task.position, MOVED, tries, trail=moved.trail, moved_to=moved_to)
             )
             return
         except Exception:  # whatever a server's words bring about costs one page, not the crawl
             LOG.exception("%s left out, by a defect of this program", task.url)
-            await self._ledger.add(Result(task.position, "broken", tries))
+            await self._ledger.add(ShareResult(task.position, "broken", tries))
             return
         self._failures_in_a_row = 0
-        await self._ledger.add(Result(task.position, FETCHED, tries), answer)
+        await self._ledger.add(ShareResult(task.position, FETCHED, tries), answer)
 
-    async def _failed(self, task: Task, tries: int, error: FetchError, began_s: float) -> None:
+    async def _failed(self, task: ShareTask, tries: int, error: FetchError, began_s: float) -> None:
         down = error.reason in _DOWN_REASONS and not error.final
         self._failures_in_a_row = self._failures_in_a_row + 1 if down else 0
         if is_transient(error.reason) and not error.final and tries < self._max_attempts:
             when_s = _now_s() + backoff_s(error.reason, tries)
             heapq.heappush(self._again, (when_s, task, tries))
             return
-        await self._give_up(Result(task.position, error.reason, tries), began_s)
+        await self._give_up(ShareResult(task.position, error.reason, tries), began_s)
 
-    async def _give_up(self, result: Result, began_s: float) -> None:
+    async def _give_up(self, result: ShareResult, began_s: float) -> None:
         network = self._fetcher.network
         if network.may_be_to_blame(result.state, began_s):
             network.hold(self._host, result)

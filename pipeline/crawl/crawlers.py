@@ -42,7 +42,7 @@ _ALONE_AFTER_S = 60.0  # without a sign of the process that started the crawlers
 _RESULTS, _NOTE, _SIGN = "results.sqlite", "finished", "crawlers-wanted"
 
 
-class Job(NamedTuple):
+class CrawlerJob(NamedTuple):
     """What all crawlers are told."""
 
     archive: Path
@@ -77,7 +77,9 @@ class Fetched(NamedTuple):
     """What failed for want of a network, and stays pending."""
 
 
-def crawl_all(job: Job, archive: Archive, *, compute: ComputeParams, progress: Progress) -> Fetched:
+def crawl_all(
+    job: CrawlerJob, archive: Archive, *, compute: ComputeParams, progress: Progress
+) -> Fetched:
     """Bring every pending page to its final state.
 
     Raises:
@@ -105,7 +107,7 @@ def crawl_all(job: Job, archive: Archive, *, compute: ComputeParams, progress: P
         )
 
 
-def run_crawler(job: Job, number: int) -> Fetched:
+def run_crawler(job: CrawlerJob, number: int) -> Fetched:
     """Crawl the share of one crawler; after a kill it goes on where it was."""
     folder = job.crawler_folder(number)
     with locked(folder, what="this crawler's hosts"):
@@ -134,7 +136,7 @@ def run_crawler(job: Job, number: int) -> Fetched:
             share.close()
 
 
-async def _crawl(job: Job, share: Share, ledger: Ledger, network: Network) -> bool:
+async def _crawl(job: CrawlerJob, share: Share, ledger: Ledger, network: Network) -> bool:
     params, fetching = job.params, job.fetching
     at_once = fetching.max_connections * (_HOSTS_PER_CONNECTION if fetching.per_host_delay_s else 1)
     _allow_files(at_once)

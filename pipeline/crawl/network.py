@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import Counter
 
-from pipeline.crawl.share import Result
+from pipeline.crawl.share import ShareResult
 
 SILENT = frozenset({"timeout", "dns", "unreachable"})
 """Failures that look the same when there is no network."""
@@ -26,8 +26,8 @@ class Network:
 
     def __init__(self) -> None:
         self._heard_s = float("-inf")
-        self._held: list[Result] = []
-        self._sure: list[Result] = []
+        self._held: list[ShareResult] = []
+        self._sure: list[ShareResult] = []
         self._hosts: set[str] = set()
         self._held_s = 0.0
         self.in_doubt = asyncio.Event()
@@ -47,7 +47,7 @@ class Network:
         """Whether a request that began at a time of `time.monotonic` failed for want of it."""
         return state in SILENT | _DERIVED and not self.heard_since(began_s)
 
-    def hold(self, host: str, result: Result) -> None:
+    def hold(self, host: str, result: ShareResult) -> None:
         """Keep a failure back."""
         self._confirm()
         self._held.append(result)
@@ -61,7 +61,7 @@ class Network:
         self._confirm()
         return bool(self._held)
 
-    def confirmed(self) -> list[Result]:
+    def confirmed(self) -> list[ShareResult]:
         """The failures since which somebody has answered, and none of them a second time."""
         self._confirm()
         sure, self._sure = self._sure, []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.crawl.archive import Archive, opened
-from pipeline.crawl.crawlers import Fetched, Job, crawl_all, recover
+from pipeline.crawl.crawlers import CrawlerJob, Fetched, crawl_all, recover
 from pipeline.crawl.guard import Endpoint
 from pipeline.crawl.publish import Published, publish, publish_nothing
 from pipeline.crawl.refetch import make_is_due
@@ -108,7 +108,9 @@ def _fetch(stage: Stage, archive: Archive) -> Attempt:
         if total and params.links.source == "sample_web":
             server = ("127.0.0.1", stack.enter_context(serve(stage.inputs["site"])))
         progress = stack.enter_context(stage.progress("fetch", total=total, unit="pages"))
-        job = Job(archive.path.parent, params.crawl, params.fetching, compute.crawlers, server)
+        job = CrawlerJob(
+            archive.path.parent, params.crawl, params.fetching, compute.crawlers, server
+        )
         started_s = time.monotonic()
         fetched = crawl_all(job, archive, compute=compute, progress=progress)
         if not fetched.complete:

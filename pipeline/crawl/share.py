@@ -31,7 +31,7 @@ _KNOWN = 5  # hosts, of which one should be there
 _WAIT_S = 60.0  # for the other thread's commit
 
 
-class Task(NamedTuple):
+class ShareTask(NamedTuple):
     """A link to fetch."""
 
     position: int
@@ -44,7 +44,7 @@ class Task(NamedTuple):
         return self.trail[-1]
 
 
-class Result(NamedTuple):
+class ShareResult(NamedTuple):
     """What became of a link."""
 
     position: int
@@ -95,7 +95,7 @@ class Share:
             yield from (host for _, host in found)
             pages, host = found[-1]
 
-    def pending(self, host: str, *, after: int, most: int) -> list[Task]:
+    def pending(self, host: str, *, after: int, most: int) -> list[ShareTask]:
         """Next links of a host without a final state, at most so many of those after a position."""
         while rows := self._list.execute(
             "SELECT position, url, trail FROM pages INDEXED BY pending WHERE host = ?"
@@ -104,7 +104,7 @@ class Share:
         ).fetchall():
             done = self._done(rows[0][0], rows[-1][0]) if self._resumes else frozenset[int]()
             tasks = [
-                Task(position, tuple(trail.split("\n")) if trail else (url,))
+                ShareTask(position, tuple(trail.split("\n")) if trail else (url,))
                 for position, url, trail in rows
                 if position not in done
             ]
@@ -146,7 +146,7 @@ class Share:
             number for (number,) in self._list.execute("SELECT number FROM warc_files WHERE sealed")
         }
 
-    def finish(self, results: Iterable[Result]) -> None:
+    def finish(self, results: Iterable[ShareResult]) -> None:
         """Write what became of links, all or none; of each once."""
         now_utc = time.time()
         rows = [

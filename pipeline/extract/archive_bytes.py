@@ -35,7 +35,7 @@ class BrokenArchiveError(Exception):
         self.member = member
 
 
-class Place(NamedTuple):
+class BytePlace(NamedTuple):
     """Where something begins."""
 
     member: int
@@ -63,7 +63,7 @@ def find_magic(file: BinaryIO) -> bytes:
     return next((magic for magic in (_GZIP, _ZSTD) if head.startswith(magic)), b"")
 
 
-def read_pieces(file: BinaryIO, magic: bytes, place: Place) -> Iterator[tuple[int, bytes]]:
+def read_pieces(file: BinaryIO, magic: bytes, place: BytePlace) -> Iterator[tuple[int, bytes]]:
     """Decompressed bytes from a place on, each piece with the beginning of its member.
 
     Raises:
@@ -187,7 +187,7 @@ def next_member(file: BinaryIO, magic: bytes, after: int) -> int | None:
 class ArchiveReader:
     """Reads the bytes from a place on, and knows at any time the place it has come to."""
 
-    def __init__(self, file: BinaryIO, magic: bytes, place: Place) -> None:
+    def __init__(self, file: BinaryIO, magic: bytes, place: BytePlace) -> None:
         self._pieces = read_pieces(file, magic, place)
         self._buffer = bytearray()
         self._position = place.within  # of the buffer's first byte, counted from the first member
@@ -206,14 +206,14 @@ class ArchiveReader:
             self._broken and not self._buffer and self._broken.member == self._members[-1][1]
         )
 
-    def place(self) -> Place:
+    def place(self) -> BytePlace:
         """Where the next byte stands; at a border the beginning of the later member."""
         if self._broken and not self._buffer and not self.breaks_here:
-            return Place(self._broken.member, 0)
+            return BytePlace(self._broken.member, 0)
         while len(self._members) > 1 and self._members[1][0] <= self._position:
             self._members.popleft()
         position, member = self._members[0]
-        return Place(member, self._position - position)
+        return BytePlace(member, self._position - position)
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer if there are no more."""

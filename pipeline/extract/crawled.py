@@ -23,7 +23,7 @@ from pipeline.shared.running.shard_memory import Memory, Remembered
 from pipeline.shared.running.stage import Stage
 
 
-class Task(NamedTuple):
+class PagesTask(NamedTuple):
     """What extraction of every shard is told."""
 
     warc: Path
@@ -35,7 +35,7 @@ def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
     """Make documents/ and rejected/ of the pages that the crawl published; returns counts."""
     started_s = time.monotonic()
     shards = list_row_shards(stage.inputs["pages"])
-    task = Task(stage.inputs["warc"], stage.memory, caps)
+    task = PagesTask(stage.inputs["warc"], stage.memory, caps)
     with stage.progress("extract", total=len(shards), unit="shards") as progress:
         parts = list(
             map_shards(
@@ -53,11 +53,11 @@ def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
     }
 
 
-def _extract(task: Task, shard: RowShard) -> Remembered:
+def _extract(task: PagesTask, shard: RowShard) -> Remembered:
     return task.memory.recall(shard.sha256, partial(_write_part, task, shard))
 
 
-def _write_part(task: Task, shard: RowShard, folder: Path) -> dict[str, Any]:
+def _write_part(task: PagesTask, shard: RowShard, folder: Path) -> dict[str, Any]:
     part = Part(folder)
     for document in _documents(task.warc, shard, lone_parser(task.caps).judge):
         part.add(document)

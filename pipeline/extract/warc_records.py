@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 from pipeline.extract.archive_bytes import (
     ArchiveReader,
     BrokenArchiveError,
-    Place,
+    BytePlace,
     find_magic,
     next_member,
     read_pieces,
@@ -48,7 +48,7 @@ class Record(NamedTuple):
 class Damage(NamedTuple):
     """A record that could not be read."""
 
-    place: Place
+    place: BytePlace
     problem: str
 
 
@@ -59,7 +59,7 @@ class _DamagedError(Exception):
 def is_web_archive(path: Path) -> bool:
     """Whether a file begins as a WARC or ARC file, plain or compressed."""
     with path.open("rb") as file:
-        reader = ArchiveReader(file, find_magic(file), Place(0, 0))
+        reader = ArchiveReader(file, find_magic(file), BytePlace(0, 0))
         return _is_beginning(reader.peek(_HEAD_BYTES))
 
 
@@ -95,7 +95,7 @@ def read_records(file: BinaryIO, max_block_bytes: int) -> Iterator[Record | Dama
     """The records of a file, damaged ones in their place, each block cut to a limit."""
     magic = find_magic(file)
     size = None if magic else file.seek(0, io.SEEK_END)
-    place: Place | None = Place(0, 0)
+    place: BytePlace | None = BytePlace(0, 0)
     damages = 0  # in a row
     while place is not None:
         reader = ArchiveReader(file, magic, place)
@@ -109,7 +109,7 @@ def read_records(file: BinaryIO, max_block_bytes: int) -> Iterator[Record | Dama
             damages += 1
             if magic and damages > _MOST_DAMAGES:  # each would decompress it all again
                 following = next_member(file, magic, place.member)
-                place = None if following is None else Place(following, 0)
+                place = None if following is None else BytePlace(following, 0)
             else:
                 place = _find_beginning(file, magic, place)
 
@@ -175,7 +175,7 @@ def _check_end(reader: ArchiveReader) -> None:
         raise _DamagedError(f"its length is wrong: it is followed by {follows[:20]!r}")
 
 
-def _find_beginning(file: BinaryIO, magic: bytes, damaged: Place) -> Place | None:
+def _find_beginning(file: BinaryIO, magic: bytes, damaged: BytePlace) -> BytePlace | None:
     """Where the next record may begin behind a damaged one; None if nowhere."""
     place = damaged._replace(within=damaged.within + 1)
     while True:
@@ -183,13 +183,13 @@ def _find_beginning(file: BinaryIO, magic: bytes, damaged: Place) -> Place | Non
         try:
             for member, start, window in _windows(file, magic, place):
                 if (begins := _next_beginning(window)) is not None:
-                    return Place(member, start + begins)
+                    return BytePlace(member, start + begins)
             return None
         except BrokenArchiveError:
             following = next_member(file, magic, member)
             if following is None:
                 return None
-            place = Place(following, 0)
+            place = BytePlace(following, 0)
 
 
 def _next_beginning(window: bytes) -> int | None:
@@ -200,7 +200,7 @@ def _next_beginning(window: bytes) -> int | None:
     return None
 
 
-def _windows(file: BinaryIO, magic: bytes, place: Place) -> Iterator[tuple[int, int, bytes]]:
+def _windows(file: BinaryIO, magic: bytes, place: BytePlace) -> Iterator[tuple[int, int, bytes]]:
     """Member, place in it, and bytes there; those of one member overlap by the length of a head.
 
     A member's first window has a line end more before it, since a record begins a line.

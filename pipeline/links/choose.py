@@ -46,7 +46,7 @@ _MEDIA_SUFFIX = re.compile(
 )
 
 
-class Rules(NamedTuple):
+class LinkRules(NamedTuple):
     """The parameters of the choice."""
 
     min_score: int
@@ -55,17 +55,17 @@ class Rules(NamedTuple):
     blocked_subreddits: frozenset[str]
 
 
-def make_rules(params: LinksParams) -> Rules:
+def make_rules(params: LinksParams) -> LinkRules:
     """The rules that the parameters give."""
     blocked = frozenset(name.lower() for name in params.blocked_subreddits)
-    return Rules(params.min_score, _midnight(params.cut_off), blocked)
+    return LinkRules(params.min_score, _midnight(params.cut_off), blocked)
 
 
 def _midnight(day: dt.date) -> int:
     return int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
 
 
-def judge(submission: Submission, rules: Rules) -> Link | str:
+def judge(submission: Submission, rules: LinkRules) -> Link | str:
     """The link of a submission, or the name of the rule that leaves it out."""
     reason = _judge_submission(submission, rules)
     if reason:
@@ -87,7 +87,7 @@ def judge(submission: Submission, rules: Rules) -> Link | str:
     )
 
 
-def _judge_submission(submission: Submission, rules: Rules) -> str:
+def _judge_submission(submission: Submission, rules: LinkRules) -> str:
     if submission.is_self:
         return "self_post"
     if submission.score < rules.min_score:
@@ -116,7 +116,7 @@ def _judge_target(url: str, host: str) -> str:
 
 def collect_links(
     places: Sequence[Path],
-    rules: Rules,
+    rules: LinkRules,
     found: LinkList,
     progress: Progress,
     log: logging.Logger,
@@ -138,7 +138,9 @@ def collect_links(
     return found.counts()
 
 
-def _judged(path: Path, rules: Rules, counts: Counter[str], log: logging.Logger) -> Iterator[Link]:
+def _judged(
+    path: Path, rules: LinkRules, counts: Counter[str], log: logging.Logger
+) -> Iterator[Link]:
     for item in read_submissions(path):
         counts["submissions"] += 1
         if isinstance(item, BadLine):

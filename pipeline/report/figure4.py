@@ -49,7 +49,7 @@ class Step(NamedTuple):
     """95 % interval of `ratio`, by bootstrap over documents drawn alike for both sizes."""
 
 
-class Finding(NamedTuple):
+class Headline(NamedTuple):
     """What Figure 4 says, computed from its table."""
 
     falls: dict[str, bool]
@@ -64,7 +64,7 @@ class Figure4(NamedTuple):
     """Figure 4 and all that is read from it."""
 
     table: pd.DataFrame
-    finding: Finding
+    finding: Headline
     steps: list[Step]
     law: ScaleLaw
     ends: dict[str, CurveEnd | None]
@@ -147,7 +147,7 @@ def compare_steps(splits: Mapping[str, SizedLosses], sizes: Sequence[str]) -> li
     return steps
 
 
-def find(table: pd.DataFrame) -> Finding:
+def find(table: pd.DataFrame) -> Headline:
     """What the table of `figure4_table` says.
 
     >>> table = pd.DataFrame({"size": ["small", "xl"], "parameters": [1, 10],
@@ -160,7 +160,7 @@ def find(table: pd.DataFrame) -> Finding:
     values = {split: table[f"{split}_perplexity"].to_numpy(dtype=float) for split in SPLITS}
     falls = {split: bool(np.all(np.diff(v) < 0)) for split, v in values.items()}  # NaN: no fall
     ratio = {split: float(v[0] / v[-1]) for split, v in values.items()}
-    return Finding(falls, ratio, _say(table, values, falls))
+    return Headline(falls, ratio, _say(table, values, falls))
 
 
 def _say(table: pd.DataFrame, values: dict[str, Floats], falls: dict[str, bool]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.sample_web.prose import TextBlock
-from pipeline.sample_web.reading import DocSection, Reading
+from pipeline.sample_web.reading import DocReading, DocSection
 from pipeline.sample_web.sources import PackageSource
 from pipeline.shared.running.progress import Progress
 from pipeline.shared.text.ngrams import combine_lengths
@@ -108,7 +108,7 @@ def _without_orphans(blocks: list[TextBlock]) -> list[TextBlock]:
 
 
 def make_articles(
-    readings: Iterable[Reading],
+    readings: Iterable[DocReading],
     *,
     max_text_bytes: int,
     max_articles: int,
@@ -137,7 +137,7 @@ def make_articles(
 
 
 def _all_articles(
-    readings: Iterable[Reading], repeats: RepeatFilter, left_out: Counter[str]
+    readings: Iterable[DocReading], repeats: RepeatFilter, left_out: Counter[str]
 ) -> Iterator[Article]:
     for reading in readings:
         left_out.update(reading.left_out)

@@ -27,7 +27,7 @@ class DocSection(NamedTuple):
 
 
 @dataclass
-class Reading:
+class DocReading:
     """What was read from some files, and what was left out with its reason."""
 
     modules: list[tuple[PackageSource, list[DocSection]]] = field(default_factory=list)
@@ -35,9 +35,9 @@ class Reading:
 
 
 @seldom_collected()
-def read_sources(sources: list[PackageSource]) -> Reading:
+def read_sources(sources: list[PackageSource]) -> DocReading:
     """The documentation of some files, block by block."""
-    reading = Reading()
+    reading = DocReading()
     for source in sources:
         sections = [
             DocSection(entry.owner, entry.name, blocks)

@@ -11,7 +11,7 @@ from models.checkpoints import check_pretrained
 from models.compute import num_parameters
 from models.errors import CheckpointError
 from models.gpt2 import GPT2Config
-from models.hub import FetchError, fetch_pretrained
+from models.hub import HubError, fetch_pretrained
 from models.hugging_face_config import CONFIG, read_config, read_text_ids
 from pipeline.eval_sets.eval_set import PAPER_LABELS
 from pipeline.shared.errors import CorruptDataError, RetryableError, UserError
@@ -63,7 +63,7 @@ def open_weights(name: str) -> Weights:
     try:
         folder = fetch_pretrained(place if place.is_dir() else name)
         config = read_config(folder)
-    except FetchError as error:
+    except HubError as error:
         raise UserError(str(error)) from None
     except CheckpointError as error:
         raise CorruptDataError(str(error)) from None

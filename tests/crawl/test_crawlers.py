@@ -16,7 +16,7 @@ from hostile_server import HostileServer, answer, redirect
 
 from pipeline.crawl import crawlers
 from pipeline.crawl.archive import CRAWLERS, WARC, Archive, slot_of
-from pipeline.crawl.crawlers import Fetched, Job, crawl_all, recover, run_crawler
+from pipeline.crawl.crawlers import CrawlerJob, Fetched, crawl_all, recover, run_crawler
 from pipeline.shared.params.file import load_params
 from pipeline.shared.running.progress import Progress
 from pipeline.shared.web.canonical import host_of
@@ -25,10 +25,12 @@ HOSTS = [f"h{n}.test" for n in range(12)]
 _PROCESSES = multiprocessing.get_context("forkserver")
 
 
-def make_job(project: Path, folder: Path, server: HostileServer, *, num_crawlers: int) -> Job:
+def make_job(
+    project: Path, folder: Path, server: HostileServer, *, num_crawlers: int
+) -> CrawlerJob:
     params = load_params(project / "params.yaml", "tiny").params
     (folder / CRAWLERS).mkdir(exist_ok=True)
-    return Job(
+    return CrawlerJob(
         archive=folder,
         params=params.crawl,
         fetching=params.fetching.model_copy(update={"total_timeout_s": 5.0}),
@@ -37,7 +39,7 @@ def make_job(project: Path, folder: Path, server: HostileServer, *, num_crawlers
     )
 
 
-def fill(job: Job, urls: list[str]) -> None:
+def fill(job: CrawlerJob, urls: list[str]) -> None:
     """Want these pages, and begin a round for them."""
     archive = Archive(job.archive)
     want(archive, urls)
@@ -45,7 +47,7 @@ def fill(job: Job, urls: list[str]) -> None:
     archive.close()
 
 
-def crawl_job(project: Path, job: Job, **changes: object) -> Fetched:
+def crawl_job(project: Path, job: CrawlerJob, **changes: object) -> Fetched:
     compute = load_params(project / "params.yaml", "tiny").params.compute
     compute = compute.model_copy(update=changes)
     archive = Archive(job.archive)

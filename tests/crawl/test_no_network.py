@@ -13,7 +13,7 @@ from hostile_server import HostileServer, answer
 
 from pipeline.crawl import crawler
 from pipeline.crawl.archive import CRAWLERS, Archive
-from pipeline.crawl.crawlers import Job, crawl_all
+from pipeline.crawl.crawlers import CrawlerJob, crawl_all
 from pipeline.shared.errors import RetryableError
 from pipeline.shared.params.file import load_params
 from pipeline.shared.running.progress import Progress
@@ -32,7 +32,7 @@ def crawl(project: Path, folder: Path, urls: list[str], port: int) -> Counter[st
     params = load_params(project / "params.yaml", "tiny").params
     (folder / CRAWLERS).mkdir(exist_ok=True)
     fetching = params.fetching.model_copy(update={"total_timeout_s": 2.0, "max_attempts": 1})
-    job = Job(folder, params.crawl, fetching, 1, ("127.0.0.1", port))
+    job = CrawlerJob(folder, params.crawl, fetching, 1, ("127.0.0.1", port))
     archive = Archive(folder)
     try:
         want(archive, urls)

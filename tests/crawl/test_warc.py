@@ -12,7 +12,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.crawl.archive import MOVED, Archive, Place
 from pipeline.crawl.exchange import Answer
-from pipeline.crawl.share import Result, Share, Task
+from pipeline.crawl.share import Share, ShareResult, ShareTask
 from pipeline.crawl.warc import WarcFiles, file_name, response_record
 from pipeline.extract.warc_response import read_response
 from pipeline.shared.errors import CorruptDataError
@@ -141,12 +141,12 @@ def test_hosts_come_by_their_number_of_links_each_once(tmp_path: Path) -> None:
 def test_a_link_gets_one_final_state(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, ["a.test"] * 3)
     share = open_share(archive)
-    share.finish([Result(1, FETCHED, 1, Place(0, 5, 7)), Result(3, "http_404", 2)])
+    share.finish([ShareResult(1, FETCHED, 1, Place(0, 5, 7)), ShareResult(3, "http_404", 2)])
     with pytest.raises(sqlite3.IntegrityError):
-        share.finish([Result(2, "timeout", 1), Result(3, "timeout", 1)])  # all or none
+        share.finish([ShareResult(2, "timeout", 1), ShareResult(3, "timeout", 1)])  # all or none
     share.close()
     share = open_share(archive)  # as after a kill
-    assert share.pending("a.test", after=0, most=9) == [Task(2, ("http://a.test/1",))]
+    assert share.pending("a.test", after=0, most=9) == [ShareTask(2, ("http://a.test/1",))]
     assert share.warc_ends() == {0: 12}
     share.close()
     for _ in range(2):  # the second time there is nothing left to take over
@@ -163,12 +163,12 @@ def test_a_link_that_moved_waits_at_its_next_host_with_its_trail(tmp_path: Path)
     archive = make_archive(tmp_path, ["a.test"])
     share = open_share(archive)
     trail = ("http://a.test/0", "http://b.test/x")
-    share.finish([Result(1, MOVED, 1, trail=trail, moved_to="b.test")])
+    share.finish([ShareResult(1, MOVED, 1, trail=trail, moved_to="b.test")])
     share.close()
     archive.take_over(tmp_path / "results-0.sqlite")
     assert archive.begin_round() == 1
     share = open_share(archive)
-    assert share.pending("b.test", after=0, most=9) == [Task(1, trail)]
+    assert share.pending("b.test", after=0, most=9) == [ShareTask(1, trail)]
     assert share.pending("a.test", after=0, most=9) == []
     share.close()
     archive.close()

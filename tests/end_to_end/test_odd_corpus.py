@@ -52,7 +52,7 @@ def run(stage: str, project: Path, tmp_path: Path, inputs: dict[str, Path]) -> P
         tokenize={
             "vocab_size": 400,
             "train_bytes": 10**8,
-            "valid_fraction": 0.1,
+            "valid_fraction": 0.3,
             "test_fraction": 0.0,
         },
     )

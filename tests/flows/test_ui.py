@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,31 @@ def test_both_pages_answer_and_their_addresses_are_printed(pages: Pages) -> None
 def test_prefects_page_asks_its_own_port(pages: Pages) -> None:
     with urllib.request.urlopen(f"{pages.prefect}/ui-settings", timeout=10) as answer:
         assert f"{pages.prefect}/api".encode() in answer.read()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "rebound.example"}, 400),
+        ({"Host": "rebound.example:4200", "Origin": "http://rebound.example:4200"}, 400),
+        ({"Origin": "https://other.example"}, 403),
+        ({"Origin": "http://127.0.0.1.other.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({}, 200),
+        ({"Origin": "http://localhost:4200"}, 200),
+    ],
+)
+def test_pages_of_other_sites_start_nothing(
+    pages: Pages, headers: dict[str, str], status: int
+) -> None:
+    body = b'{"limit": 1}'
+    headers = headers | {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{pages.prefect}/api/flow_runs/filter", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == status
+    except urllib.error.HTTPError as error:
+        assert error.code == status
 
 
 def test_flows_of_the_checkout_find_the_server(

@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 import zstandard
 
-from pipeline.links.choose import Rules, collect_links
+from pipeline.links.choose import LinkRules, collect_links
 from pipeline.links.link_list import LinkList
 from pipeline.links.submissions import BadLine, find_dumps, read_submissions
 from pipeline.shared.errors import CorruptDataError, UserError
 from pipeline.shared.running.progress import Progress
 
 LOG = logging.getLogger("test")
-RULES = Rules(3, int(dt.datetime(2018, 1, 1, tzinfo=dt.UTC).timestamp()), frozenset({"gonewild"}))
+RULES = LinkRules(
+    3, int(dt.datetime(2018, 1, 1, tzinfo=dt.UTC).timestamp()), frozenset({"gonewild"})
+)
 GOOD: dict[str, Any] = {
     "url": "http://example.com/a",
     "score": 3,
@@ -42,7 +44,7 @@ def dump(folder: Path, *records: dict[str, Any] | str, name: str = "RS_2017-12")
 
 
 def collect(
-    folder: Path, rules: Rules = RULES, *, database: Path | None = None
+    folder: Path, rules: LinkRules = RULES, *, database: Path | None = None
 ) -> tuple[Counter[str], list[str]]:
     found = LinkList(database or folder.parent / f"{folder.name}.sqlite")
     try:

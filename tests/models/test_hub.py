@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 from models.checkpoints import load_pretrained, save_pretrained
 from models.errors import CheckpointError
 from models.gpt2 import GPT2, GPT2Config, empty_model
-from models.hub import FetchError, fetch_pretrained
+from models.hub import HubError, fetch_pretrained
 from models.hugging_face_config import read_config
 
 NAME, COMMIT = "openai-community/gpt2", "0123456789" * 4
@@ -212,7 +212,7 @@ def test_weights_that_are_cut_short_are_refused_and_fetched_anew(
     hub: MadeHub, tmp_path: Path
 ) -> None:
     hub.stored = hub.stored[:-1]
-    with pytest.raises(FetchError, match=r"should be of size \d+ but has size"):
+    with pytest.raises(HubError, match=r"should be of size \d+ but has size"):
         fetch_pretrained(NAME, endpoint=hub.endpoint, cache=tmp_path / "cache")
     hub.stored = hub.files["model.safetensors"]
     load_pretrained(fetch_pretrained(NAME, endpoint=hub.endpoint, cache=tmp_path / "cache"))
@@ -235,19 +235,19 @@ def test_a_repository_of_pickles_is_refused_by_name(hub: MadeHub, tmp_path: Path
 def test_what_the_hub_does_not_have_is_one_clear_error(
     hub: MadeHub, tmp_path: Path, name: str, revision: str, remedy: str
 ) -> None:
-    with pytest.raises(FetchError, match=rf"^{name}: no such folder, and the hub .*{remedy}"):
+    with pytest.raises(HubError, match=rf"^{name}: no such folder, and the hub .*{remedy}"):
         fetch_pretrained(name, revision=revision, endpoint=hub.endpoint, cache=tmp_path / "cache")
 
 
 def test_without_a_server_the_error_offers_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=r"refused\); give a folder that .* or set HF_ENDPOINT"):
+    with pytest.raises(HubError, match=r"refused\); give a folder that .* or set HF_ENDPOINT"):
         fetch_pretrained(NAME, endpoint=NOWHERE, cache=tmp_path)
 
 
 def test_a_folder_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as if it were not installed
     assert fetch_pretrained(tmp_path) == tmp_path
-    with pytest.raises(FetchError, match=r"library is missing .*`pip install huggingface_hub`"):
+    with pytest.raises(HubError, match=r"library is missing .*`pip install huggingface_hub`"):
         fetch_pretrained(NAME)
 
 
@@ -260,7 +260,7 @@ def test_what_was_fetched_is_had_without_a_network(
     # What HF_HUB_OFFLINE=1 does, which the library reads once, when it is imported.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert fetch_pretrained(NAME, endpoint=hub.endpoint, cache=tmp_path / "cache") == folder
-    with pytest.raises(FetchError, match="outgoing traffic has been disabled"):
+    with pytest.raises(HubError, match="outgoing traffic has been disabled"):
         fetch_pretrained(NAME, endpoint=hub.endpoint, cache=tmp_path / "empty")
     assert hub.asked == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.sample_web.articles import Article, RepeatFilter, make_articles
 from pipeline.sample_web.prose import TextBlock
-from pipeline.sample_web.reading import DocSection, Reading
+from pipeline.sample_web.reading import DocReading, DocSection
 from pipeline.sample_web.sources import PackageSource
 
 
@@ -16,12 +16,12 @@ def paragraph(topic: str, words: int) -> TextBlock:
     return TextBlock("paragraph", " ".join(f"{topic}{number}" for number in range(words)))
 
 
-def read(*sections: DocSection, module: str = "pkg.mod") -> Reading:
-    return Reading(modules=[(PackageSource("pkg", module, Path("x.py")), list(sections))])
+def read(*sections: DocSection, module: str = "pkg.mod") -> DocReading:
+    return DocReading(modules=[(PackageSource("pkg", module, Path("x.py")), list(sections))])
 
 
 def articles_of(
-    *readings: Reading, max_text_bytes: int = 10**9, max_articles: int = 10**9
+    *readings: DocReading, max_text_bytes: int = 10**9, max_articles: int = 10**9
 ) -> tuple[list[Article], Counter[str]]:
     left_out: Counter[str] = Counter()
     articles = make_articles(
@@ -50,7 +50,7 @@ def test_small_modules_of_a_folder_are_told_together() -> None:
         )
         for name in ("one", "two")
     ]
-    articles, _ = articles_of(Reading(modules=modules))
+    articles, _ = articles_of(DocReading(modules=modules))
     assert [article.title for article in articles] == ["Notes on pkg"]
 
 

@@ -24,7 +24,7 @@ _BRACKET = re.compile(rb'["{}\[\]]')
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
-class Piece(NamedTuple):
+class JsonPiece(NamedTuple):
     """The bytes of one record, not yet parsed."""
 
     unit: str
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
     content: bytes | TooLong
 
 
-def read_json_pieces(path: Path, most_bytes: int) -> Iterator[Piece]:
+def read_json_pieces(path: Path, most_bytes: int) -> Iterator[JsonPiece]:
     """The records of a plain or compressed file; one longer than `most_bytes` is not held.
 
     Raises:
@@ -47,11 +47,11 @@ def read_json_pieces(path: Path, most_bytes: int) -> Iterator[Piece]:
     if _has_lines(head):
         for number, line in enumerate(split_lines(chain([head], blocks), most_bytes), 1):
             if isinstance(line, TooLong) or (line and not line.isspace()):
-                yield Piece("line", number, line)
+                yield JsonPiece("line", number, line)
     else:
         values = _Values(most_bytes)
         for number, value in enumerate(values.split(chain([head], blocks)), 1):
-            yield Piece("record", number, value)
+            yield JsonPiece("record", number, value)
         if values.depth:
             raise CorruptDataError(broken_archive(path, EOFError("it ends inside a value")))
 

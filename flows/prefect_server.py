@@ -1,0 +1,51 @@
+"""Prefect's server on loopback, for pages of this machine alone.
+
+Prefect answers whatever `Host` and `Origin` it is asked with: a page of any site, open in the
+user's browser, could start a study here (a POST across origins, or DNS rebinding). MLflow refuses
+both by itself; here Starlette's check of hosts does, and one like it for origins.
+"""
+
+from __future__ import annotations
+
+import argparse
+from urllib.parse import urlsplit
+
+import uvicorn
+from prefect.server.api.server import create_app
+from starlette.datastructures import Headers
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from flows.servers import LOOPBACK
+
+HOSTS = (LOOPBACK, "localhost")
+
+
+class OwnOrigins:
+    """Refuses what the pages of other sites ask for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A browser names the page's origin; the server's clients in Python name none."""
+        origin = Headers(scope=scope).get("origin") if scope["type"] != "lifespan" else None
+        if origin is not None and urlsplit(origin).hostname not in HOSTS:
+            refusal = PlainTextResponse("Pages of other sites have no access", status_code=403)
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m flows.prefect_server", description=__doc__)
+    parser.add_argument("--port", type=int, default=4200)
+    port = parser.parse_args().port
+    app = TrustedHostMiddleware(OwnOrigins(create_app(final=True)), allowed_hosts=list(HOSTS))
+    uvicorn.run(app, host=LOOPBACK, port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
