@@ -20,7 +20,7 @@ from pipeline.extract.corpus_files import find_files, is_json, is_parquet
 from pipeline.extract.corpus_records import DAMAGED, Lost, RecordReader
 from pipeline.extract.distinct_ids import make_ids_distinct
 from pipeline.extract.judge import Caps
-from pipeline.extract.lone_parser import Judge, LoneParser
+from pipeline.extract.lone_parser import Judge, lone_parser
 from pipeline.extract.parts import KEPT, Part, publish_parts, sum_counts
 from pipeline.extract.warc_pages import NoPage, WebPage, read_pages
 from pipeline.extract.warc_records import Damage
@@ -155,17 +155,16 @@ def _write_part(task: _Task, path: Path, folder: Path) -> dict[str, Any]:
     no_page: Counter[str] = Counter()
     damaged: list[str] = []
     reader = RecordReader(task.columns, task.caps, task.max_record_bytes)
-    with LoneParser(task.caps) as parser:
-        for found in _read_any(path, task, reader, parser.judge):
-            match found:
-                case Lost():
-                    part.reasons[found.reason] += 1
-                    damaged.append(found.problem)
-                    del damaged[_MOST_SHOWN:]
-                case NoPage():
-                    no_page[found.what] += 1
-                case _:
-                    part.add(found)
+    for found in _read_any(path, task, reader, lone_parser(task.caps).judge):
+        match found:
+            case Lost():
+                part.reasons[found.reason] += 1
+                damaged.append(found.problem)
+                del damaged[_MOST_SHOWN:]
+            case NoPage():
+                no_page[found.what] += 1
+            case _:
+                part.add(found)
     return {
         **part.finish(),
         "no_page": dict(no_page),

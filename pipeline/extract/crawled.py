@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.extract.judge import NO_PAGE, Caps
-from pipeline.extract.lone_parser import Judge, LoneParser
+from pipeline.extract.lone_parser import Judge, lone_parser
 from pipeline.extract.parts import Part, publish_parts, sum_counts
 from pipeline.extract.warc_response import read_response
 from pipeline.shared.formats.documents import Document, Removed, document_id
@@ -59,9 +59,8 @@ def _extract(task: PagesTask, shard: RowShard) -> Remembered:
 
 def _write_part(task: PagesTask, shard: RowShard, folder: Path) -> dict[str, Any]:
     part = Part(folder)
-    with LoneParser(task.caps) as parser:
-        for document in _documents(task.warc, shard, parser.judge):
-            part.add(document)
+    for document in _documents(task.warc, shard, lone_parser(task.caps).judge):
+        part.add(document)
     return part.finish()
 
 

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import IO, Self
 
@@ -94,6 +94,12 @@ class LoneParser:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", self._module, json.dumps(self._caps)]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+@cache
+def lone_parser(caps: Caps) -> LoneParser:
+    """This process's own for all its shards: a child takes a second to start, and ends with us."""
+    return LoneParser(caps)
 
 
 def serve(judge: Judge, asked: IO[bytes], answers: IO[bytes]) -> None:

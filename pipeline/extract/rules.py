@@ -122,8 +122,9 @@ def _repeats_lines(text: _Text) -> bool:
 
 
 def _repeats_a_word(text: _Text) -> bool:
-    most = Counter(text.words).most_common(1)
-    return bool(most) and most[0][1] > _MOST_OF_ONE_WORD * len(text.words)
+    counts = Counter(text.words).items()  # between the cells of a table stands a line, no word
+    most = max((n for word, n in counts if any(map(str.isalnum, word))), default=0)
+    return most > _MOST_OF_ONE_WORD * len(text.words)
 
 
 def _is_filler(text: _Text) -> bool:

@@ -48,6 +48,7 @@ TITLES = "\n".join(
          "\n".join(f"Line {n} is not the same." for n in range(30))),
         ("repeated_lines", "One line here.\nAnd another line.\n" * 10, STORY * 4 + "\nA.\nA.\nA."),
         ("repeated_word", "word " * 32 + STORY * 4, "word " * 24 + STORY * 4),
+        ("repeated_word", "word " * 32 + STORY * 4, "| " * 60 + STORY * 4),
         ("placeholder", LOREM * 5 + STORY * 4, LOREM + STORY * 9),
         ("only_list", TITLES, TITLES + "\nThat was all of them."),
         ("only_list", TITLES, STORY.replace(".", "") * 8),
