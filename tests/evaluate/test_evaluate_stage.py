@@ -184,7 +184,7 @@ def test_a_damaged_set_is_one_clear_error(
     (tmp_path / "sets" / "lambada.parquet").write_bytes(b"PAR1")
     run = make_runs(project, tmp_path, study, tmp_path / "sets").fail()
     assert "Traceback" not in run.stderr
-    assert "lambada.parquet: missing, or not the file" in run.stderr
+    assert "lambada.parquet: damaged" in run.stderr
 
 
 def test_it_starts_where_only_the_packages_of_a_gpu_node_are(project: Path) -> None:

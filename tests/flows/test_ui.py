@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from made_checkout import Pages, environment, free_port
 
 from flows.servers import Servers, read_state, running_prefect_api, write_state
-from flows.ui import UiError, main, mlflow_server, prefect_server, serving
+from flows.ui import UiError, main, mlflow_server, serving
 
 
 def processes_about(port: int) -> list[str]:
@@ -145,7 +146,7 @@ def test_the_servers_end_with_the_command_however_it_ends(checkout: Path, how: s
         text=True,
     )
     deadline_s = time.monotonic() + 60
-    while not any("-m prefect server start" in line for line in processes_about(port)):
+    while not any("-m flows.prefect_server" in line for line in processes_about(port)):
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
     getattr(process, how)()
@@ -156,7 +157,11 @@ def test_the_servers_end_with_the_command_however_it_ends(checkout: Path, how: s
     assert not (checkout / ".prefect" / "ui.json").exists()
 
 
-def test_neither_server_listens_beyond_loopback(tmp_path: Path) -> None:
-    for server in (prefect_server(1), mlflow_server(2, "sqlite:///x", tmp_path)):
-        command = server.command
-        assert command[command.index("--host") + 1] == "127.0.0.1"
+def test_neither_server_listens_beyond_loopback(pages: Pages) -> None:
+    ports = {int(address.rpartition(":")[2]) for address in (pages.prefect, pages.mlflow)}
+    listening = {
+        (socket.laddr.port, socket.laddr.ip)
+        for socket in psutil.net_connections("tcp")
+        if socket.status == psutil.CONN_LISTEN and socket.laddr.port in ports
+    }
+    assert listening == {(port, "127.0.0.1") for port in ports}

@@ -133,7 +133,7 @@ def test_damaged_artefact_is_named_with_the_remedy(runs: StageRuns, made: MadeSt
         run = runs.fail()
     finally:
         path.write_bytes(kept)
-    assert f"{path}: not a table" in run.stderr and "flows.repair" in run.stderr
+    assert f"{path}: damaged" in run.stderr and "flows.repair" in run.stderr
     assert "Traceback" not in run.stderr
 
 

@@ -125,8 +125,12 @@ MISTAKES = [
         "gradient_clip_norm: -1",
         r"defaults\.train\.gradient_clip_norm = -1",
     ),
-    ("    dedup: {}\n", "", r"profiles\.tiny\.dedup is missing, .*; add `dedup: \{\}`"),
-    ("    dedup: {}\n", "    dedup: 5\n", r"profiles\.tiny\.dedup = 5 must be a mapping of keys"),
+    ("    overlap: {}\n", "", r"profiles\.tiny\.overlap is missing, .*; add `overlap: \{\}`"),
+    (
+        "    overlap: {}\n",
+        "    overlap: 5\n",
+        r"profiles\.tiny\.overlap = 5 must be a mapping of keys",
+    ),
     ("defaults:\n", "defaults: 3\nsome:\n", r"some is no known key; remove it"),
     ("profiles:\n", "profiles: [\n", r"line \d+, column \d+: .*; mend the YAML there"),
 ]
