@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.eval_sets.sources import NotAvailable, PublishedFile, SourceFile, verified
 from pipeline.shared.errors import CorruptDataError, RetryableError
-from pipeline.shared.files import open_atomic, sha256_file
+from pipeline.shared.files import extract_tar, open_atomic, sha256_file
 
 _TIMEOUT_S = 60.0
 _GONE = {401, 403, 404, 410, 451}
@@ -108,7 +108,7 @@ def _extract(archive: Path, folder: Path) -> None:
             packed.extractall(folder)
         return
     with tarfile.open(archive) as packed_tar:
-        packed_tar.extractall(folder, filter="data")
+        extract_tar(packed_tar, folder)
 
 
 def _passing(url: str, error: Exception) -> RetryableError:

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.node.chain import Chain, read_chain
 from pipeline.node.identity import CODE, hash_code, identify
 from pipeline.shared.errors import UserError
-from pipeline.shared.files import link_or_copy, open_folder, write_json
+from pipeline.shared.files import extract_tar, link_or_copy, open_folder, write_json
 from pipeline.shared.formats.token_shards import TokenSplit, open_split, write_head
 from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.params.profile import TrainParams
@@ -89,4 +89,4 @@ def unpack(root: Path) -> None:
     if (root / "data").is_dir():
         return
     with open_folder(root / "data") as folder, tarfile.open(root / DATA, "r:xz") as archive:
-        archive.extractall(folder, filter="data")
+        extract_tar(archive, folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.shared.files import extract_tar, open_atomic, read_json, sha256_file, write_json
 
 RESULTS = "results.json"
 _NAME = "results.tar.xz"
@@ -57,5 +57,5 @@ def read_pieces(folder: Path, target: Path) -> dict[str, Any]:
             whole.write(path.read_bytes())
         whole.seek(0)
         with tarfile.open(fileobj=whole, mode="r:xz") as archive:
-            archive.extractall(target, filter="data")
+            extract_tar(archive, target)
     return results

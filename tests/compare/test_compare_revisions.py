@@ -17,7 +17,7 @@ from pipeline.compare.command import CompareOptions, Named
 from pipeline.compare.run import compare
 from pipeline.shared.errors import UserError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 # The two sized stages in one: it makes a study and moves its losses by the seed of order.
 _WORK = """

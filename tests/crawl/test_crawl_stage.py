@@ -147,6 +147,7 @@ def test_killed_anywhere_again_and_again_the_same_command_gives_the_same_pages(
     assert read_metrics(out)["attempts"] > 3
 
 
+@pytest.mark.long
 def test_several_crawlers_killed_and_fewer_after_give_the_same_pages(site: Site) -> None:
     runs = site.runs("several", workers=2, crawlers=3)
     runs.kill_when(lambda work: committed(runs) >= 100)

@@ -59,6 +59,7 @@ def run(stage: str, project: Path, tmp_path: Path, inputs: dict[str, Path]) -> P
     return runs.run()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_odd_corpus_goes_from_files_to_tokens(project: Path, tmp_path: Path) -> None:
     write_corpus(tmp_path / "corpus")

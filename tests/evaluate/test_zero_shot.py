@@ -131,6 +131,7 @@ def test_what_was_not_run_says_why_and_what_would_help(undisturbed: tuple[Path, 
     assert "curl" not in printed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_at_the_second_model_it_goes_on_there(
     project: Path, weights: Path, sets: Path, undisturbed: tuple[Path, str], tmp_path: Path

@@ -41,7 +41,7 @@ def runs(project: Path, tmp_path: Path) -> StageRuns:
 def set_location(runs: StageRuns, location: Path, workers: int = 1) -> None:
     runs.set_params(
         links={"source": "none"},
-        extract={"source": "corpus", "location": str(location)},
+        extract={"source": "corpus", "location": str(location), "extractor": "consensus"},
         compute={"workers": workers},
     )
 
@@ -181,6 +181,7 @@ def test_a_killed_reading_goes_on_and_reads_again_the_file_that_changed(
     assert documents[1:] == [f"doc/{1000 * k + n}" for k in range(1, 8) for n in range(400)]
 
 
+@pytest.mark.long
 @pytest.mark.shared_data
 def test_real_warc_files_give_their_pages_and_damaged_ones_what_is_whole(
     runs: StageRuns, shared_data: Path

@@ -35,6 +35,7 @@ def start(checkout: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_sizes_run_at_a_time_and_dvc_then_finds_all_up_to_date(checkout: Path) -> None:
     for size, other in (SIZES, SIZES[::-1]):
         # Each waits for the other: one after the other they would never end.

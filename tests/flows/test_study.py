@@ -72,6 +72,7 @@ def test_kill_9_of_the_flow_ends_the_training(pages: Pages) -> None:
     there.unlink()
 
 
+@pytest.mark.long
 def test_a_second_flow_is_refused_and_ctrl_c_ends_the_first(pages: Pages) -> None:
     first = pages.command("study")
     there = pages.root / "there"
@@ -87,6 +88,7 @@ def test_a_second_flow_is_refused_and_ctrl_c_ends_the_first(pages: Pages) -> Non
     assert not alive(stage)
 
 
+@pytest.mark.long
 def test_the_whole_study_runs_sizes_side_by_side_and_retries_what_is_worth_it(
     pages: Pages,
 ) -> None:
@@ -142,6 +144,7 @@ def test_the_log_of_a_stage_is_on_its_page(pages: Pages) -> None:
     assert not any("\x1b" in message for message in messages)
 
 
+@pytest.mark.long
 def test_without_a_server_one_is_started_for_the_run(checkout: Path, project: Path) -> None:
     (checkout / "pyproject.toml").write_text((project / "pyproject.toml").read_text())
     (checkout / "do").mkdir()

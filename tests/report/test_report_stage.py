@@ -156,7 +156,8 @@ def test_dvc_plots_show_draws_figure_4_on_two_log_axes(
         text=True,
     ).stdout
     plots = json.loads(shown)["data"]
-    assert set(plots) == {"figure4", "data/tiny/report/figure4.png"}
+    pictures = {f"data/tiny/report/{name}.png" for name in ("figure4", "training_curves")}
+    assert set(plots) == {"figure4", *pictures}
     plot = plots["figure4"][0]
     encoding = plot["content"]["encoding"]
     assert encoding["x"]["scale"]["type"] == encoding["y"]["scale"]["type"] == "log"

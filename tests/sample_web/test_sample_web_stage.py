@@ -29,6 +29,7 @@ def out(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return make_stage(project, tmp_path_factory.mktemp("sample_web"), workers=1).run()
 
 
+@pytest.mark.long
 def test_a_kill_other_workers_and_other_hashes_give_the_same_bytes(
     project: Path, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -252,7 +252,10 @@ def train_on(
     return train
 
 
-@pytest.mark.parametrize(("devices", "strategy"), [(2, "ddp"), (4, "ddp"), (2, "fsdp")])
+@pytest.mark.parametrize(
+    ("devices", "strategy"),
+    [(2, "ddp"), pytest.param(4, "ddp", marks=pytest.mark.long), (2, "fsdp")],
+)
 def test_several_processes_train_as_one_does(
     devices: int, strategy: str, train_on: Callable[[int, str], TrainingRuns]
 ) -> None:

@@ -104,6 +104,7 @@ def test_when_every_rate_diverges_the_error_names_them(runs: TrainingRuns) -> No
     assert "every rate tried (1e+29, 1e+30) diverged; lower them" in runs.log()
 
 
+@pytest.mark.long
 def test_killed_between_and_within_trials_it_ends_the_same(runs: TrainingRuns) -> None:
     set_grid(runs, [1e-3, 1e-2])
     assert runs.run("undisturbed") == EXIT_DONE, runs.log("undisturbed")
