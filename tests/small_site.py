@@ -55,7 +55,13 @@ def make_site(folder: Path) -> dict[str, str]:
     add("site1.test", "/empty", fate="empty")
     add("site2.test", "/missing", status=404, fate="http_404")
     add("site2.test", "/error", status=503, fate="http_503")
-    add("site2.test", "/bomb", gzip.compress(b" " * 9_000_000), behaviour="gzip", fate="too_large")
+    add(
+        "site2.test",
+        "/bomb",
+        gzip.compress(b" " * 9_000_000, mtime=0),
+        behaviour="gzip",
+        fate="too_large",
+    )
     add("site3.test", "/moved", status=301, location="http://site4.test/page/4")
     add("site3.test", "/inside", status=302, location="http://127.0.0.1:9/", fate="private_address")
     add("site3.test", "/loop", status=302, location="/loop", fate="redirect_loop")

@@ -34,7 +34,7 @@ def write_corpus(folder: Path) -> None:
     rows += [{"id": name, "content": text} for name, text in TEXTS.items()]
     rows[3] |= {"created": "1" * 40, "score": {"a": 1}}
     lines = b"\n".join(json.dumps(row).encode() for row in rows)
-    (folder / "part-0.json.gz").write_bytes(gzip.compress(lines))
+    (folder / "part-0.json.gz").write_bytes(gzip.compress(lines, mtime=0))
     more = [{"id": n, "text": PASSAGES[24 + n], "url": "http://[no/"} for n in range(20)]
     day = dt.datetime(2016, 5, 1, tzinfo=dt.UTC)
     table = pa.Table.from_pylist([row | {"date": day} for row in more])

@@ -55,7 +55,7 @@ def put(root: Path, name: str, content: bytes) -> Path:
     [
         ("file.txt", CONTENT),
         ("file.txt.xz", lzma.compress(CONTENT)),
-        ("file.txt.gz", gzip.compress(CONTENT)),
+        ("file.txt.gz", gzip.compress(CONTENT, mtime=0)),
         ("file.txt.zst", zstandard.compress(CONTENT)),
     ],
     # Named by form: gzip's bytes hold the time, and pytest-xdist wants the same names everywhere.
@@ -239,7 +239,7 @@ def test_a_truncated_download_of_an_archive_is_an_error(
     server: tuple[str, Path], tmp_path: Path
 ) -> None:
     url, folder = server
-    (folder / "all.tgz").write_bytes(gzip.compress(bytes(range(256)) * 100)[:500])
+    (folder / "all.tgz").write_bytes(gzip.compress(bytes(range(256)) * 100, mtime=0)[:500])
     with pytest.raises(CorruptDataError, match="cannot be unpacked"):
         Publishers(tmp_path / "cache").locate(published(url=f"{url}/all.tgz", member="file.txt"))
 

@@ -56,7 +56,7 @@ def test_documents_in_every_form_are_read_in_the_order_of_their_files(
 ) -> None:
     corpus = tmp_path / "corpus"
     (corpus / "a.jsonl").write_bytes(lines([record(1), record(2)]))
-    (corpus / "b.jsonl.gz").write_bytes(gzip.compress(lines([record(3)])))
+    (corpus / "b.jsonl.gz").write_bytes(gzip.compress(lines([record(3)]), mtime=0))
     (corpus / "c.jsonl.zst").write_bytes(zstandard.compress(lines([record(4)])))
     pq.write_table(pa.Table.from_pylist([record(5), record(6)]), corpus / "d.parquet")
     (corpus / "README.md").write_text("no document")

@@ -223,7 +223,7 @@ def _compress(data: bytes, suffix: str) -> bytes:
         case ".bz2":
             return bz2.compress(data)
         case ".gz":
-            return gzip.compress(data)
+            return gzip.compress(data, mtime=0)
     return data
 
 
