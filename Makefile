@@ -52,8 +52,8 @@ doctor: $(VENV)/study.stamp  ## What this machine or checkout lacks, a line each
 test: $(VENV)/dev.stamp  ## The test suite, on all cores
 	pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/dev.stamp  ## The tests that take long: beside peers, in a browser, with S3, on a cluster
-	pytest -m long -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile
+test-long: $(VENV)/dev.stamp  ## What takes long: kills of whole stages, flows, peers, a browser, S3, a cluster
+	pytest -m "long or slow" -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist loadfile
 
 test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers
 	pytest -m study tests/end_to_end
