@@ -26,6 +26,8 @@ from pipeline.shared.params.file import load_params
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.shared.running.stage import Stage, read_metrics
 
+pytestmark = pytest.mark.long
+
 FETCHING: dict[str, Any] = {"total_timeout_s": 1.5}  # for the slow page
 EXTRACTED = {"too_short", "empty", "not_text"}  # fates that extraction finds
 

@@ -15,6 +15,8 @@ from pipeline.shared.formats.documents import Document, Removed, read_documents
 from pipeline.shared.formats.examples import Example, write_examples
 from pipeline.shared.text.words import normalise, split_words
 
+pytestmark = pytest.mark.long
+
 PAGES = make_documents(300)
 HELD_OUT = english_passages(340)[300:]
 FRENCH = (

@@ -34,6 +34,8 @@ from pipeline.zero_shot.differences import as_text, differences
 from pipeline.zero_shot.run import run
 from pipeline.zero_shot.weights import Weights, open_weights, tokenizer_of
 
+pytestmark = pytest.mark.long
+
 LOG = logging.getLogger("test")
 
 SMALL = GPT2Config(512, CONTEXT, n_embd=16, n_layer=1, n_head=2)

@@ -24,6 +24,8 @@ from pipeline.shared.formats.row_shards import (
 )
 from pipeline.shared.running.stage import read_metrics
 
+pytestmark = pytest.mark.long
+
 
 class Site:
     """A small web, crawled once, and its extraction."""

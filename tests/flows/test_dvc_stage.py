@@ -18,6 +18,8 @@ from made_checkout import Act
 from flows.dvc_stage import StageEnd, StageRunner, read_outcome
 from flows.stage import as_record
 
+pytestmark = pytest.mark.long
+
 HANG = "import time; pathlib.Path('there').touch(); time.sleep(60)"
 SAVE = """
 import signal, time

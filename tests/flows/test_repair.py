@@ -19,6 +19,8 @@ from flows.repair import repair_cache, repair_outs
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.running.listing import hash_input
 
+pytestmark = pytest.mark.long
+
 STAGE = f"{sys.executable} {SCRIPT} --profile tiny --documents documents --out out"
 CHAIN = f"""
 stages:

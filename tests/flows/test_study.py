@@ -16,7 +16,7 @@ from waiting import until
 
 from flows.study import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 HANG = "import os, time; pathlib.Path('there').write_text(str(os.getpid())); time.sleep(60)"
 

@@ -14,6 +14,8 @@ import yaml
 from made_study import MadeStudy, make_study, name_sizes
 from stage_runs import StageRuns
 
+pytestmark = pytest.mark.long
+
 # Names that a CSV's reader might take for numbers or gaps are names all the same.
 NAMES = {3: ("3M", "mid-dle", "Grande_2"), 5: ("9", "12", "NA", "40M", "98M")}
 

@@ -25,6 +25,8 @@ from pipeline.shared.formats.tokenizer import load_tokenizer
 from pipeline.shared.training.batches import DataOrder
 from pipeline.shared.training.state import save_state
 
+pytestmark = pytest.mark.long
+
 ARTEFACTS = ("model.safetensors", "loss_curve.csv", "config.json", "vocab.json", "merges.txt")
 RATE = 0.01
 

@@ -14,7 +14,7 @@ from training_runs import TrainingRuns, make_tokens
 
 from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

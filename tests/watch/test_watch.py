@@ -24,6 +24,8 @@ from pipeline.shared.running.recorded import is_recorded
 from pipeline.shared.running.stage import Definition, run_stage
 from pipeline.watch.run import STAGES_FILE, look, watch
 
+pytestmark = pytest.mark.long
+
 # Of the chain these, as dvc.yaml has them but for the work: a few bytes in place of a result.
 WORK = "mkdir -p data/tiny/{0} && date +%s.%N > data/tiny/{0}/metrics.json"
 METRICS = "data/tiny/{}/metrics.json"

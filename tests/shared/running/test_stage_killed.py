@@ -14,6 +14,8 @@ from waiting import until
 
 from pipeline.shared.errors import EXIT_INTERRUPTED, EXIT_RETRY, EXIT_TERMINATED
 
+pytestmark = pytest.mark.long
+
 
 def test_a_killed_stage_goes_on_from_its_work_folder(made_stage: MadeStage) -> None:
     made_stage.does(
