@@ -1,18 +1,16 @@
-"""`make doctor`: the servers' state, then all that `python -m pipeline.doctor` looks at."""
+"""`make doctor`: servers, what a kill left, then all that `python -m pipeline.doctor` looks at."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from itertools import chain
+from pathlib import Path
 
-from flows.servers import LOOPBACK, port_is_free, read_state, running_prefect_api
+from flows.leavings import CheckoutError, read_lock_file, refuse_gits_lock
+from flows.servers import LOOPBACK, port_is_free, post_json, read_state, running_prefect_api
 from flows.ui import MLFLOW_PORT, PREFECT_PORT
-
-_TIMEOUT_S = 10.0
 
 
 def check_servers() -> Iterator[tuple[str, str]]:
@@ -43,14 +41,13 @@ def check_servers() -> Iterator[tuple[str, str]]:
 
 def check_schedules(api: str) -> Iterator[tuple[str, str]]:
     """Whether the server has made runs for each schedule, which it does days ahead."""
-    for deployment in _ask(api, "deployments/filter", {}):
+    for deployment in post_json(f"{api}/deployments/filter", {}):
         active = [one for one in deployment["schedules"] if one["active"]]
         if deployment["paused"] or not active:
             yield "note", f"schedule of {deployment['name']}: paused"
             continue
-        waiting = _ask(
-            api,
-            "flow_runs/filter",
+        waiting = post_json(
+            f"{api}/flow_runs/filter",
             {
                 "deployments": {"id": {"any_": [deployment["id"]]}},
                 "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
@@ -69,21 +66,19 @@ def check_schedules(api: str) -> Iterator[tuple[str, str]]:
             )
 
 
-def _ask(api: str, path: str, question: dict[str, Any]) -> list[dict[str, Any]]:
-    request = urllib.request.Request(
-        f"{api}/{path}",
-        data=json.dumps(question).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-        found: list[dict[str, Any]] = json.load(answer)
-    return found
+def check_leavings(root: Path) -> Iterator[tuple[str, str]]:
+    """What a killed Git or DVC left."""
+    for look in (refuse_gits_lock, read_lock_file):
+        try:
+            look(root)
+        except CheckoutError as error:
+            yield "wrong", str(error)
 
 
 def main() -> int:
     """Print everything; 1 where something is wrong."""
     wrong = False
-    for level, line in check_servers():
+    for level, line in chain(check_servers(), check_leavings(Path())):
         print(f"{level:<6} {line}", flush=True)
         wrong |= level == "wrong"
     done = subprocess.run([sys.executable, "-m", "pipeline.doctor", *sys.argv[1:]], check=False)

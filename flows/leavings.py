@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shlex
 import subprocess
 import time
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 _GIT_WAIT_S = 2.0  # a living git holds its lock for less
@@ -128,17 +128,11 @@ def _pids(value: Any) -> Iterator[int]:
 
 
 def _is_dvc(pid: int) -> bool:
-    """Whether a living process is DVC; where there is no /proc, whether it lives."""
-    if not Path("/proc/self").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        return True
+    """Whether a living process is DVC."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
+        command = psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:  # another user's: taken to be one
+        return True
     return any(Path(part).name == "dvc" for part in command)

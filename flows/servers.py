@@ -63,6 +63,17 @@ def get_json(url: str) -> Any:
         return json.load(answer)
 
 
+def post_json(url: str, question: Any) -> Any:
+    """The JSON answer to a POST of JSON.
+
+    Raises:
+        OSError: no server, or no success.
+    """
+    body, headers = json.dumps(question).encode(), {"Content-Type": "application/json"}
+    with _OPENER.open(urllib.request.Request(url, body, headers), timeout=_TIMEOUT_S) as answer:
+        return json.load(answer)
+
+
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

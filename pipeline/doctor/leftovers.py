@@ -7,21 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.doctor.finding import Finding, ok
-from pipeline.shared.errors import UserError
-from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.listing import COMPLETE
-
-_LOCK = "dvc.lock"
 
 
 def check_leftovers(root: Path, profile: str) -> Iterator[Finding]:
-    """Locks of dead processes, a torn dvc.lock, unfinished work, and where artefacts go."""
-    index_lock = root / ".git" / "index.lock"
-    if index_lock.is_file():
-        yield Finding(
-            "wrong", f"{index_lock}: Git was killed here", "if no Git runs, delete that file"
-        )
-    yield from _check_lock(root / _LOCK)
+    """Unfinished work, and where artefacts go."""
     unfinished = sorted(_unfinished(root / "work" / profile))
     if unfinished:
         yield Finding(
@@ -32,22 +22,6 @@ def check_leftovers(root: Path, profile: str) -> Iterator[Finding]:
     else:
         yield ok("unfinished work: none")
     yield from _check_remote(root)
-
-
-def _check_lock(path: Path) -> Iterator[Finding]:
-    if not path.is_file():
-        yield ok(f"{path.name}: none yet, so nothing has run")
-        return
-    try:
-        stages = len((load_yaml(path) or {})["stages"])
-    except (UserError, KeyError, TypeError):
-        yield Finding(
-            "wrong",
-            f"{path.name}: cut short or damaged, so DVC knows of no stage that ran",
-            f"git checkout {path.name}, or delete it: what is done is taken from work/ again",
-        )
-        return
-    yield ok(f"{path.name}: {stages} stages are recorded")
 
 
 def _unfinished(work: Path) -> Iterator[str]:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 from pipeline.doctor.finding import Finding, ok
@@ -39,8 +40,7 @@ def _check_cores(params: ProfileParams) -> Iterator[Finding]:
 
 
 def _check_memory() -> Iterator[Finding]:
-    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    gib = pages * size / _GIB
+    gib = psutil.virtual_memory().total / _GIB
     if gib < _LEAST_MEMORY_GIB:
         yield Finding(
             "wrong", f"memory: {gib:.1f} GiB, {_LEAST_MEMORY_GIB:g} are needed", "add some"

@@ -103,12 +103,6 @@ def test_a_crawl_without_an_agent_is_wrong(checkout: Path) -> None:
     assert "fetching.user_agent is empty; name the crawler" in lines_of("wrong", "paper")
 
 
-@pytest.mark.parametrize("content", [b"", b"schema: '2.0'\nstag", b"[1, 2"])
-def test_a_torn_lock_of_dvcs_is_told(checkout: Path, content: bytes) -> None:
-    (checkout / "dvc.lock").write_bytes(content)
-    assert "dvc.lock: cut short or damaged" in lines_of("wrong")
-
-
 def test_what_a_killed_run_left_is_told(checkout: Path) -> None:
     unfinished = checkout / "work" / "tiny" / "train@small" / "0123"
     unfinished.mkdir(parents=True)
@@ -117,10 +111,7 @@ def test_what_a_killed_run_left_is_told(checkout: Path) -> None:
     done.mkdir(parents=True)
     (done / "attempts").write_text("1\n")
     (done / "complete.json").write_text("{}")
-    (checkout / ".git").mkdir()
-    (checkout / ".git" / "index.lock").touch()
     assert "unfinished work: train@small; the next run goes on there" in lines_of("note")
-    assert "index.lock: Git was killed here" in lines_of("wrong")
 
 
 def test_a_mistake_in_params_is_a_line_and_not_the_end(checkout: Path) -> None:

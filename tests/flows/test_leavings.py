@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows import leavings
+from flows.doctor import check_leavings
 from flows.leavings import CheckoutError, mend_lock_file, read_lock_file, refuse_gits_lock
 
 LOG = logging.getLogger("test_leavings")
@@ -74,3 +75,12 @@ def test_the_lock_of_a_worktree_is_found_where_git_keeps_it(
     (main / ".git" / "worktrees" / "other" / "index.lock").touch()
     with pytest.raises(CheckoutError, match=r"worktrees/other/index\.lock: Git's lock"):
         refuse_gits_lock(other)
+
+
+@pytest.mark.parametrize("content", [b"", b"schema: '2.0'\nstag", b"[1, 2"])
+def test_the_doctor_tells_of_a_torn_lock_file(tmp_path: Path, content: bytes) -> None:
+    assert list(check_leavings(tmp_path)) == []
+    (tmp_path / "dvc.lock").write_bytes(content)
+    ((level, line),) = check_leavings(tmp_path)
+    assert level == "wrong"
+    assert "dvc.lock: not whole" in line
