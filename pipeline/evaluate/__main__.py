@@ -14,7 +14,8 @@ DEFINITION = Definition(
     },
     sections=["seeds.sampling", "evaluate"],
     reads={
-        "model": ["model.safetensors", "config.json", "documents.parquet"],
+        # Weights may be in shards, with an index.
+        "model": ["*.safetensors*", "config.json", "documents.parquet"],
         "tokens": ["tokenizer", "train", "test"],
     },
     run=run,

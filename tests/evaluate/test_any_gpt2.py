@@ -28,6 +28,7 @@ from transformers import GPT2Config as TheirConfig
 
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.evaluate import running_text
+from pipeline.evaluate.__main__ import DEFINITION as EVALUATE
 from pipeline.evaluate.continuation import continue_prompts, make_prompt
 from pipeline.evaluate.finite import require_finite
 from pipeline.evaluate.outcome import Outcome, Task
@@ -211,3 +212,12 @@ def test_bad_models_of_several_do_not_cost_the_others_table(
     told = [record.getMessage() for record in caplog.records]
     assert sum("left out" in line for line in told) == 2
     assert sum("lambada" in line for line in told) == 1
+
+
+def test_each_shard_of_the_weights_decides_the_scores(tmp_path: Path) -> None:
+    names = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}
+    names |= {"model.safetensors.index.json", "config.json"}
+    for name in names | {"README.md"}:
+        (tmp_path / name).touch()
+    found = {path.name for pattern in EVALUATE.reads["model"] for path in tmp_path.glob(pattern)}
+    assert found == names
