@@ -28,6 +28,11 @@ def home() -> Path:
     return folder
 
 
+def experiment_of_dvc() -> str:
+    """The name of the experiment of DVC that this stage runs in; empty outside `dvc exp run`."""
+    return os.environ.get("DVC_EXP_NAME", "")
+
+
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI or, without it, mlflow.db in the project's folder."""
     path = str(_database())
