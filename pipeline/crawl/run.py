@@ -19,6 +19,7 @@ from pipeline.shared.files import read_json, write_json
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard
 from pipeline.shared.running.listing import hash_input
+from pipeline.shared.running.origin import origin
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.web.server import serve
 
@@ -49,11 +50,11 @@ def run(stage: Stage) -> dict[str, Any]:
 
 
 def archive_of(stage: Stage) -> Path:
-    """The archive's folder; of the built-in web one for each of its versions.
+    """The archive's folder, where DVC deletes nothing; of the built-in web one for each version.
 
     Another version is another web, though its addresses are the same.
     """
-    folder = Path(stage.params.crawl.archive or f"archive/{stage.profile}")
+    folder = origin() / (stage.params.crawl.archive or f"archive/{stage.profile}")
     if stage.params.links.source != "sample_web":
         return folder
     return folder / f"sample-web-{hash_input(stage.inputs['site'])[:12]}"
