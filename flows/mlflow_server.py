@@ -89,13 +89,15 @@ def create_app(store: Store) -> ASGIApp:
 
 def main() -> None:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m flows.mlflow_server")
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.mlflow_server",
+        epilog="MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACTS_DESTINATION say where things go.",
+    )
     parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--backend-store-uri", required=True, metavar="ADDRESS")
-    parser.add_argument("--artifacts-destination", required=True, metavar="ADDRESS")
-    options = parser.parse_args()
-    store = Store(options.backend_store_uri, options.artifacts_destination)
-    uvicorn.run(create_app(store), host=LOOPBACK, port=options.port, log_level="warning")
+    port = parser.parse_args().port
+    names = ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACTS_DESTINATION")  # MLflow's own
+    store = Store(*(os.environ[name] for name in names))
+    uvicorn.run(create_app(store), host=LOOPBACK, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

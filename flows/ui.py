@@ -79,15 +79,16 @@ def prefect_server(port: int) -> Server:
 
 def mlflow_server(port: int, store: str, artifacts: str) -> Server:
     """MLflow over `store`: one process and no job runner, a quarter of the default's memory."""
-    where = ["--port", str(port), "--backend-store-uri", store]
-    destination = ["--artifacts-destination", artifacts]
     return Server(
         name="MLflow",
         port=port,
         option="--mlflow-port",
         health=f"http://{LOOPBACK}:{port}/health",
-        command=["-m", "flows.mlflow_server", *where, *destination],
+        command=["-m", "flows.mlflow_server", "--port", str(port)],
         environment={
+            # Not on the command line, which everyone here can read: it may hold a password.
+            "MLFLOW_BACKEND_STORE_URI": store,
+            "MLFLOW_ARTIFACTS_DESTINATION": artifacts,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "1",
@@ -181,13 +182,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     options = _parse(arguments)
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         profile = str(read_params(root / "params.yaml")["profile"])
         _follow()
         servers = wanted_servers(options.prefect_port, options.mlflow_port, root)
         with serving(servers, root / ".prefect" / "logs"), noted(servers):
-            _announce(servers, profile)
+            announce(servers, profile)
             while servers:
                 signal.pause()
     except (UiError, CheckoutError) as error:
@@ -215,7 +216,8 @@ def noted(servers: Sequence[Server]) -> Iterator[None]:
         STATE.unlink(missing_ok=True)
 
 
-def _announce(servers: Sequence[Server], profile: str) -> None:
+def announce(servers: Sequence[Server], profile: str) -> None:
+    """Print where the pages are."""
     for server in servers:
         if server.name == "Prefect":
             print(f"Prefect  {server.address}/runs")
@@ -229,7 +231,8 @@ def _announce(servers: Sequence[Server], profile: str) -> None:
     sys.stdout.flush()
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """A handler that ends as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

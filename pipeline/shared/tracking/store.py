@@ -44,7 +44,7 @@ class RunStore:
         with self.lock():  # two first uses of a new SQLite file at once would race
             follow(logging.getLogger("figure4"))
             self.client = mlflow.MlflowClient(uri)
-            self.experiment_id = self._experiment(local=uri.startswith("sqlite:"))
+            self.experiment_id = self._experiment(served=uri.startswith("http"))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -53,12 +53,12 @@ class RunStore:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _experiment(self, *, local: bool) -> str:
+    def _experiment(self, *, served: bool) -> str:
         found = self.client.get_experiment_by_name(self.experiment_name)
         if found is None:
             identity = self.client.create_experiment(
                 self.experiment_name,
-                artifact_location=artifacts_uri(self.experiment_name) if local else None,
+                artifact_location=None if served else artifacts_uri(self.experiment_name),
                 tags=saved_views(None),
             )
             return str(identity)
