@@ -10,10 +10,15 @@ _COPIES = (".dvc", "tmp", "exps")  # where `dvc exp run --temp` and `--queue` co
 def origin() -> Path:
     """The working folder or, in a copy that DVC made for an experiment, the checkout it is of.
 
-    DVC deletes its copies. What is to stay, the archive of pages or MLflow's runs, lies here.
+    DVC deletes its copies. What is to stay, the archive of pages and MLflow's runs, lies here.
     """
     folder = Path.cwd()
     for parent in folder.parents:
         if parent.parts[-len(_COPIES) :] == _COPIES:
             return parent.parents[len(_COPIES) - 1]
     return folder
+
+
+def archive_folder(named: str | None, profile: str) -> Path:
+    """The profile's archive of pages: `crawl.archive`, or archive/<profile> in the checkout."""
+    return origin() / (named or f"archive/{profile}")
