@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from models.weights_note import read_note
 from pipeline.shared.files import replace_path
 from pipeline.shared.tracking.study import WEIGHTS, SizeRecord
 
@@ -52,7 +51,7 @@ def register(client: Any, run: Any, size: SizeRecord, origin: Origin) -> None:
     """Put a size's model into the registry, unless these weights are there already."""
     weights = size.folder / WEIGHTS
     sha256 = size.trained.get("model_sha256")
-    if sha256 is None or not weights.is_file() or read_note(weights):
+    if sha256 is None or not _are_weights(weights):
         return
     name = f"figure4-{origin.profile}-{size.size}"
     if not client.search_registered_models(f"name = '{name}'"):
@@ -77,6 +76,18 @@ def register(client: Any, run: Any, size: SizeRecord, origin: Origin) -> None:
         description=card,
         await_creation_for=0,
     )
+
+
+def _are_weights(path: Path) -> bool:
+    """Whether a file is safetensors, which begin with the length of their header.
+
+    A note may stand in their place, where weights stayed on the machine that trained them.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    return 8 + length <= path.stat().st_size
 
 
 def _first_origin(tags: Mapping[str, str], origin: Origin) -> dict[str, str]:

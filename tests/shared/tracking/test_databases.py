@@ -71,7 +71,6 @@ def test_a_study_is_kept_there_whole_and_once(
     trained = {"stage": "train", "fingerprint": "f3", "parameters": 10**6}
     write_json(study / "train" / "xl" / "metrics.json", trained | {"model_sha256": "a" * 64})
     with s3_server() as bucket:
-        monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "")
         place = bucket if artefacts == "s3" else (folder / "elsewhere").as_uri()
         monkeypatch.setenv("MLFLOW_ARTIFACTS_DESTINATION", place)
         for _ in range(2):
