@@ -98,14 +98,45 @@ def test_prefects_page_shows_figure_4_inline(browser: Any, pages: Pages) -> None
     assert browser.execute_script("return arguments[0].naturalWidth", image) > 100
 
 
-def test_mlflows_page_shows_the_four_sizes_in_order_and_figure_4(
+def test_mlflows_page_shows_the_four_sizes_in_order_figure_4_and_every_number(
+    browser: Any, pages: Pages, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from selenium.webdriver.common.by import By
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.chdir(pages.root)
+    record(pages, project, losses=dict.fromkeys(LOSSES, 9.0))
+    record(pages, project, losses=LOSSES)
+    browser.set_window_size(1400, 1400)
+    sections = (
+        "Figure 4 (2)",
+        "Loss by tokens and by FLOPs (4)",
+        "Figure 4 and Table 3 in numbers",
+    )
+    names = [f"{size} · tiny-2 · 350K tokens · seed 1" for size in SIZES]
+    page = experiment_page(pages.mlflow, "tiny")
+    text = see(browser, page, "4 matching runs", *names, *sections)
+    assert sorted(names, key=text.index) == names
+    assert "tiny-1" not in text  # the latest study
+    assert "MLflow Assistant" not in text
+    charts = browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")
+    assert min(chart.size["width"] for chart in charts) > 300
+
+
+def test_mlflows_page_shows_studies_row_by_row(
     browser: Any, pages: Pages, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.chdir(pages.root)
+    record(pages, project, losses=dict.fromkeys(LOSSES, 9.0))
+    record(pages, project, losses=LOSSES)
+    browser.set_window_size(1400, 900)
+    page = experiment_page(pages.mlflow, "tiny", "studies")
+    columns = ("test_exponent", "largest_test_perplexity", "-0.1", "540", "270")
+    see(browser, page, "2 matching runs", "tiny-1 · 350K", "tiny-2 · 350K", "Studies", *columns)
+
+
+def record(pages: Pages, project: Path, *, losses: dict[str, float]) -> None:
     params = load_params(project / "params.yaml", "tiny").params
-    write_study(pages.root / "study", losses=LOSSES)
+    write_study(pages.root / "study", losses=losses)
     record_study("tiny", params, pages.root / "study", logging.getLogger())
-    page = experiment_page(pages.mlflow, "tiny")
-    text = see(browser, page, "4 matching runs", *SIZES, "Figure 4 (2)", "Training, by tokens (3)")
-    assert sorted(SIZES, key=text.index) == list(SIZES)
