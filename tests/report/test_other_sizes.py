@@ -126,6 +126,6 @@ def test_a_row_of_dvcs_table_fits_200_columns(reported: Reported) -> None:
         told = json.loads((reported.report / "sizes" / f"{size}.json").read_text())
         numbers = {name: f"{value:.5f}".rstrip("0") for name, value in told.items()}
         columns = [max(len(name), min(len(numbers[name].rstrip(".")), 7)) for name in told]
-        path = "data/single_gpu/report/sizes/medium.json"
+        path = "data/laptop/report/sizes/medium.json"
         assert len(told) > 10
         assert len(path) + sum(4 + width for width in columns) <= 200
