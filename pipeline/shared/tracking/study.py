@@ -1,11 +1,12 @@
 """What tracking keeps of a study, read from its artefacts alone.
 
 No MLflow here: a study made on a GPU node without it is read, and imported, elsewhere. Scores have
-the names that `dvc metrics show` prints; variants of a metric stay in the report's scores.csv.
+the names of figure4.csv and table3.csv; variants of a metric stay in the report's scores.csv.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import math
 import re
@@ -23,6 +24,8 @@ from pipeline.shared.tracking.labels import Labels, read_labels
 
 WEIGHTS = "model.safetensors"
 _NOTED = {"train_perplexity": ".2f", "test_perplexity": ".2f", "gap_nats": "+.3f"}
+_FIGURE_4 = ("parameters", "train_perplexity", "test_perplexity", "gap_nats")
+_NO_SCORES = {"size", "parameters", "not_run"}  # columns of Table 3
 _LOCKED = ("deps", "outs")
 _FIGURES = ("*.png", "*.svg", "*.csv", "index.html")
 # train's metrics.json -> MLflow; the losses and the rate are the curve's, budget and shape the
@@ -113,7 +116,7 @@ def read_study(
     report = report or study / "report"
     if said is None:
         said = read_json(report / METRICS) if (report / METRICS).is_file() else {}
-    scores = {size: _read_scores(report / "sizes" / f"{size}.json") for size in params.sizes}
+    scores = _read_scores(report, params.sizes)
     locked = _locked()
     sizes = [
         read_size(size, params, study, scores[size], locked)
@@ -256,9 +259,24 @@ def _headline(
     return _scores(values)
 
 
-def _read_scores(path: Path) -> dict[str, float]:
-    """What `dvc metrics show` prints of a size; empty where the report is not made yet."""
-    return dict(read_json(path)) if path.is_file() else {}
+def _read_scores(report: Path, sizes: Iterable[str]) -> dict[str, dict[str, float]]:
+    """By size, what Figure 4 and Table 3 say; empty where the report is not made yet."""
+    scores: dict[str, dict[str, float]] = {size: {} for size in sizes}
+    for path in (report / "figure4.csv", report / "table3.csv"):
+        rows: list[dict[str, str]] = []
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        for row in rows:
+            names = (
+                _FIGURE_4 if path.name == "figure4.csv" else [n for n in row if n not in _NO_SCORES]
+            )
+            scores.setdefault(row["size"], {}).update({
+                name: int(row[name]) if row[name].isdecimal() else float(row[name])
+                for name in names
+                if row.get(name)
+            })
+    return scores
 
 
 def _locked() -> dict[str, str]:

@@ -95,7 +95,7 @@ def test_a_study_is_one_parent_with_a_child_for_each_size(
     flops = curve(small, "training_petaflops")
     assert flops == [(step, pytest.approx(6000 * step / 1e15)) for step in (4096, 8192, 12288)]
     names = [file.path for file in client().list_artifacts(parent.info.run_id)]
-    assert names == ["figure4.csv", "figure4.png"]
+    assert names == ["figure4.csv", "figure4.png", "table3.csv"]
     assert "| xl | 1,000,000 |" in parent.data.tags["mlflow.note.content"]
 
 
