@@ -53,16 +53,6 @@ def answers(url: str) -> bool:
         return False
 
 
-def get_json(url: str) -> Any:
-    """The JSON answer to a GET.
-
-    Raises:
-        OSError: no server, or no success.
-    """
-    with _OPENER.open(url, timeout=_TIMEOUT_S) as answer:
-        return json.load(answer)
-
-
 def post_json(url: str, question: Any) -> Any:
     """The JSON answer to a POST of JSON.
 
