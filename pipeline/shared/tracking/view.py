@@ -90,7 +90,7 @@ def _replicates() -> dict[str, Any]:
         search=_TRAININGS,
         order="metrics.`parameters`",
         columns=(*_FIGURE_4, *_ORIGIN),
-        sections=[_section("curves", "Means over seeds", columns=3)],
+        sections=[_section("curves", "Means over seeds", columns=2)],
         charts=[
             _curve("valid_loss_nats"),
             _curve("valid_loss_nats", by="training_petaflops"),
