@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +20,14 @@ from typing import Any, NamedTuple
 import yaml
 
 from flows.leavings import CheckoutError, Log, clear_dead_lock, mend_lock_file, refuse_gits_lock
+from flows.overrides import override
 
 _RECONCILE_TIMEOUT_S = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # DVC writes names into commands and paths
+
+
+class HeldError(CheckoutError):
+    """Another flow is at work in the checkout."""
 
 
 class Checkout(NamedTuple):
@@ -37,15 +42,22 @@ class Checkout(NamedTuple):
 
 @contextmanager
 def prepare(
-    root: Path, profile: str | None, max_parallel: int | None, log: Log
+    root: Path,
+    profile: str | None,
+    max_parallel: int | None,
+    log: Log,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Iterator[Checkout]:
     """Hold the checkout, make `profile` the active study, and clear what dead processes left.
 
     Raises:
-        CheckoutError: this is no checkout, another flow holds it, or there is no such profile.
+        HeldError: another flow holds it.
+        CheckoutError: this is no checkout, or it has no such profile or parameter.
     """
     with held(root):
         active = activate(root / "params.yaml", profile, log)
+        if overrides:
+            override(root / "params.yaml", active, overrides, log)
         params = read_params(root / "params.yaml")
         compute = params.get("defaults", {}).get("compute", {})
         compute = compute | params["profiles"][active]["compute"]
@@ -62,7 +74,8 @@ def held(root: Path) -> Iterator[None]:
     """Keep other flows out of a checkout; the lock falls with the process.
 
     Raises:
-        CheckoutError: this is no checkout, or another flow holds it.
+        HeldError: another flow holds it.
+        CheckoutError: this is no checkout.
     """
     if not (root / "dvc.yaml").is_file():
         raise CheckoutError(f"{root}: holds no dvc.yaml; start the flow in the project's folder")
@@ -77,7 +90,7 @@ def held(root: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise CheckoutError(
+            raise HeldError(
                 f"another flow (pid {lock.read().strip() or 'unknown'}) runs in this checkout, and "
                 "DVC takes one at a time; wait for it or cancel it"
             ) from None

@@ -74,6 +74,13 @@ def post_json(url: str, question: Any) -> Any:
         return json.load(answer)
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -190,11 +190,3 @@ def test_a_torn_lock_is_cleared(checkout: Path) -> None:
     path = write_lock(checkout, 1)
     path.write_text('{"data/x": {"wri')
     assert clear_dead_lock(path, LOG)
-
-
-def test_the_flow_runs_every_stage_of_the_real_chain(project: Path) -> None:
-    """dvc.yaml and the flow name the same stages; sizes come from params.yaml."""
-    source = (project / "flows" / "study.py").read_text()
-    for name, stage in yaml.safe_load((project / "dvc.yaml").read_text())["stages"].items():
-        quoted = f'f"{name}@{{size}}"' if "matrix" in stage else f'"{name}"'
-        assert f"stage({quoted}" in source, f"flows/study.py does not run {name}"

@@ -18,7 +18,8 @@ import pytest
 from made_checkout import Pages, environment, free_port
 
 from flows.servers import Servers, read_state, running_prefect_api, write_state
-from flows.ui import UiError, main, mlflow_server, serving
+from flows.serving import UiError, serving
+from flows.ui import main, mlflow_server
 
 
 def processes_about(port: int) -> list[str]:
