@@ -11,6 +11,7 @@ import json
 import urllib.error
 import urllib.request
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -71,18 +72,18 @@ class Api(NamedTuple):
 
     def _ask(self, method: str, path: str, body: Any, timeout_s: float) -> Any:
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"{self.address}/{path}", content, _headers(), method=method
-        )
         try:
+            address = f"{self.address}/{path}"
+            request = urllib.request.Request(address, content, _headers(), method=method)
             with _opener(self.address).open(request, timeout=timeout_s) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
-            said = error.read(300).decode(errors="replace")
+            with error:
+                said = error.read(300).decode(errors="replace")
             if error.code in _AGAIN or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise NoAnswerError(f"{self.address}: {error.code} {said}") from None
-            raise RefusedError(f"{self.address}/{path}: {error.code} {said}") from None
-        except (OSError, ValueError) as error:  # ValueError: no URL
+            raise RefusedError(f"{address}: {error.code} {said}") from None
+        except (OSError, ValueError, HTTPException) as error:  # ValueError: no URL
             reason = getattr(error, "reason", error)
             raise NoAnswerError(f"{self.address} does not answer ({reason})") from None
         try:

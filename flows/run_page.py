@@ -26,6 +26,7 @@ _LOOK_S = 3.0  # between two looks whether the run is to be cancelled
 _LINES_S = 2.0  # between two batches of lines
 _RETRY_S = 3.0
 _CLOSE_S = 15.0  # at the end of a run, for what is still to be told
+_LOST_CLOSE_S = 5.0  # where the server was gone already
 _MOST_LINES = 200  # in one request
 _ENDING = {"CANCELLING", "CANCELLED"}
 
@@ -68,7 +69,7 @@ class RunPage:
         if self._thread is None:
             return
         self._events.put(None)
-        self._thread.join(_RETRY_S if self._lost else _CLOSE_S)
+        self._thread.join(_LOST_CLOSE_S if self._lost else _CLOSE_S)
         if self._thread.is_alive():
             if not self._given_up.is_set():
                 self._warn("Prefect's page has not the end of this run: the server does not answer")

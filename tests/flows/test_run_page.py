@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from made_checkout import free_port
+from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 from waiting import until
 
 from flows import run_page
 from flows.artifacts import ArtifactPage
 from flows.chain import Told
-from flows.prefect_api import Api, NoAnswerError, RefusedError
+from flows.prefect_api import Api, NoAnswerError, RefusedError, _headers
 from flows.run_page import RunPage
 
 RUNNING, DONE = Told("RUNNING", "Running", ""), Told("COMPLETED", "Completed", "3 ran")
@@ -50,7 +51,7 @@ class MadePrefect:
                     made.asked.append((path, {"lines": body} if path == "logs/" else body))
                 self.send_response(409 if made.refuses and made.refuses in path else 200)
                 self.end_headers()
-                told = {"id": f"id of {path}", "state_type": made.state}
+                told = {"id": "id-of-run", "state_type": made.state}
                 self.wfile.write(json.dumps(told).encode())
 
             do_GET = do_POST = do_PATCH = answer
@@ -113,7 +114,7 @@ def test_all_is_told_in_order_and_lines_before_the_end(prefect: MadePrefect) -> 
         "task_runs/ Running",
         f"task_runs/{task}/set_state Completed",
         "task_runs/ Running",
-        "flow_runs/id of flow_runs//set_state Completed",
+        "flow_runs/id-of-run/set_state Completed",
     ]
     assert told["task_runs/"]["task_inputs"]["wait_for"][0]["id"] == task
     assert told["artifacts/"]["task_run_id"] == task
@@ -146,7 +147,7 @@ def test_a_server_that_goes_and_comes_back_is_told_all_that_it_missed(
 def test_a_server_that_never_comes_back_costs_a_line_and_no_wait(
     prefect: MadePrefect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_page, "_CLOSE_S", 0.2)
+    monkeypatch.setattr(run_page, "_LOST_CLOSE_S", 0.2)
     page, said = begin(prefect)
     for _ in range(50):
         page.line("crawl", "hello")
@@ -201,13 +202,10 @@ def test_without_a_server_nothing_waits() -> None:
     page.close()
 
 
-def test_credentials_of_prefects_settings_are_sent(
-    prefect: MadePrefect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:secret")
-    from flows.prefect_api import _headers
-
-    assert _headers()["Authorization"] == "Basic YWRtaW46c2VjcmV0"
+def test_credentials_of_prefects_settings_are_sent() -> None:
+    with temporary_settings({PREFECT_API_AUTH_STRING: "admin:secret"}):
+        assert _headers()["Authorization"] == "Basic YWRtaW46c2VjcmV0"
+    assert "Authorization" not in _headers()
 
 
 def test_an_answer_that_is_none_of_prefects_is_no_answer(prefect: MadePrefect) -> None:
