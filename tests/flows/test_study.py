@@ -188,7 +188,8 @@ def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
     assert flow.stdout is not None
     said = ""
     while "its page waits" not in said:
-        assert (line := flow.stdout.readline()), said
+        line = flow.stdout.readline()
+        assert line, said
         said += line
     until(lambda: answers(f"{pages.prefect}/api/health"), 300)  # `make ui` has started it anew
     release.touch()
