@@ -16,7 +16,7 @@ export PYTHONUNBUFFERED := 1
 # dvc starts `python -m pipeline...`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help study flow ui doctor test test-long test-study check format clean
+.PHONY: help study flow ui doctor test test-long test-study docs check format clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ test-long: $(VENV)/dev.stamp  ## What takes long: kills of whole stages, flows, 
 
 test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers
 	pytest -m study tests/end_to_end
+
+docs: $(VENV)/dev.stamp  ## The documentation as a site that needs no network: site/index.html
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
+	@echo "Documentation: file://$(CURDIR)/site/index.html (with its search: python -m mkdocs serve)"
 
 check: $(VENV)/dev.stamp  ## ruff, mypy, import-linter
 	ruff format --check .

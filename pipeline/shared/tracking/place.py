@@ -12,20 +12,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from pipeline.shared.running.origin import origin
+
 OFF = "off"  # MLFLOW_TRACKING_URI=off: curves stay in their files
 
 _DATABASE = "mlflow.db"
 _ARTIFACTS = "mlartifacts"
-_COPIES = (".dvc", "tmp", "exps")  # where `dvc exp run --temp` and `--queue` copy a checkout to
-
-
-def home() -> Path:
-    """The checkout whose runs a user looks at: the working folder or, in DVC's copy, its origin."""
-    folder = Path.cwd()
-    for parent in folder.parents:
-        if parent.parts[-len(_COPIES) :] == _COPIES:
-            return parent.parents[len(_COPIES) - 1]
-    return folder
 
 
 def tracking_uri() -> str:
@@ -38,7 +30,7 @@ def tracking_uri() -> str:
 
 def artifacts_uri(experiment: str) -> str:
     """Where a checkout's own database has the artefacts of an experiment."""
-    return (home() / _ARTIFACTS / experiment).as_uri()
+    return (origin() / _ARTIFACTS / experiment).as_uri()
 
 
 def follow(log: logging.Logger) -> None:
@@ -69,11 +61,11 @@ def _lead(database: sqlite3.Connection, experiment: int, old: str, new: str) -> 
 
 def lock_file() -> Path:
     """Held by the one process that finds or makes runs."""
-    return home() / f"{_DATABASE}.lock"
+    return origin() / f"{_DATABASE}.lock"
 
 
 def _database() -> Path:
-    return home() / _DATABASE
+    return origin() / _DATABASE
 
 
 def remedy(error: Exception) -> str:
