@@ -6,16 +6,18 @@ dead processes are cleared and MLflow's runs of dead processes are marked as kil
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import itertools
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import yaml
 
@@ -23,6 +25,7 @@ from flows.leavings import CheckoutError, Log, clear_dead_lock, mend_lock_file, 
 from flows.overrides import override
 
 _RECONCILE_TIMEOUT_S = 60.0
+_HELD_WAIT_S = 3.0  # `make ui` holds a checkout while it closes dead runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # DVC writes names into commands and paths
 
 
@@ -86,18 +89,27 @@ def held(root: Path) -> Iterator[None]:
     except OSError as error:
         raise CheckoutError(f"{path}: {error.strerror}; the study needs to write there") from None
     with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise HeldError(
-                f"another flow (pid {lock.read().strip() or 'unknown'}) runs in this checkout, and "
-                "DVC takes one at a time; wait for it or cancel it"
-            ) from None
+        ends_s = time.monotonic() + _HELD_WAIT_S
+        while not _locked(lock):
+            if time.monotonic() > ends_s:
+                lock.seek(0)
+                raise HeldError(
+                    f"another flow (pid {lock.read().strip() or 'unknown'}) runs in this checkout, "
+                    "and DVC takes one at a time; wait for it or cancel it"
+                )
+            time.sleep(0.1)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -137,19 +149,25 @@ def activate(path: Path, profile: str | None, log: Log) -> str:
     """Make `profile` the active one in params.yaml, where DVC reads it; returns its name."""
     params = read_params(path)
     current = str(params["profile"])
-    if profile in {None, current}:
-        return current
-    if profile not in params["profiles"]:
+    wanted = profile or current
+    if wanted not in params["profiles"]:
+        near = difflib.get_close_matches(wanted, params["profiles"], n=1)
         raise CheckoutError(
-            f"{path}: profile {profile!r} is not under profiles; "
-            f"choose one of {sorted(params['profiles'])}"
+            f"{path}: profile {wanted!r} is not under profiles; "
+            + (
+                f"did you mean {near[0]}?"
+                if near
+                else f"choose one of {sorted(params['profiles'])}"
+            )
         )
-    text = re.sub(r"(?m)^profile:.*$", f"profile: {profile}", path.read_text(encoding="utf-8"))
+    if wanted == current:
+        return current
+    text = re.sub(r"(?m)^profile:.*$", f"profile: {wanted}", path.read_text(encoding="utf-8"))
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-    log.info("%s: profile is now %s, before it was %s", path.name, profile, current)
-    return str(profile)
+    log.info("%s: profile is now %s, before it was %s", path.name, wanted, current)
+    return wanted
 
 
 def visible_gpus(compute: dict[str, Any]) -> list[str]:

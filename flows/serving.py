@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from flows.servers import LOOPBACK, answers, port_is_free
 
 _START_TIMEOUT_S = 300.0  # 15 s on a free machine; a busy one is no reason to give up
 _GRACE_S = 10.0
 _POLL_S = 0.3
+_LOOK_S = 1.0
 _LAST_LINES = 15
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # before a server that ended is started anew
 _WELL_S = 120.0  # after which the first pause holds again
@@ -109,6 +110,14 @@ class Served:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
+
+
+def keep_up(served: Sequence[Served]) -> NoReturn:
+    """Look after servers until a signal ends that."""
+    while True:
+        time.sleep(_LOOK_S)
+        for one in served:
+            one.keep_up()
 
 
 @contextmanager

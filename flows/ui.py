@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,13 +21,12 @@ from typing import NoReturn
 from flows.checkout import HeldError, held, read_params
 from flows.deployment import end_dead_runs
 from flows.leavings import CheckoutError
-from flows.prefect_api import Api, NoAnswerError
+from flows.prefect_api import Api, NoAnswerError, RefusedError
 from flows.servers import LOOPBACK, STATE, Servers, get_json, write_state
-from flows.serving import Server, UiError, one_at_a_time, serving
+from flows.serving import Server, UiError, keep_up, one_at_a_time, serving
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
-_LOOK_S = 1.0
 
 
 def prefect_server(port: int) -> Server:
@@ -115,10 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 stack.enter_context(noted(servers))
             _announce(servers, profile)
             _end_dead_runs(servers, root)
-            while servers:
-                time.sleep(_LOOK_S)
-                for one in served:
-                    one.keep_up()
+            if served:
+                keep_up(served)
     except (UiError, CheckoutError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -131,7 +127,7 @@ def _end_dead_runs(servers: Sequence[Server], root: Path) -> None:
     """Prefect's page tells the truth after a crash, unless a flow is at work, which sees to it."""
     for server in servers:
         if server.name == "Prefect":
-            with suppress(HeldError, NoAnswerError), held(root):
+            with suppress(HeldError, NoAnswerError, RefusedError), held(root):
                 end_dead_runs(Api(f"{server.address}/api", own=True), root)
 
 

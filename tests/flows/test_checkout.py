@@ -59,9 +59,20 @@ def test_another_profile_is_written_where_dvc_reads_it(
 
 def test_an_unknown_profile_changes_nothing(checkout: Path) -> None:
     before = (checkout / "params.yaml").read_text()
-    with pytest.raises(CheckoutError, match=r"choose one of \['other', 'tiny'\]"):
+    with pytest.raises(CheckoutError, match=r"'tinny' is not under profiles; did you mean tiny\?"):
         activate(checkout / "params.yaml", "tinny", LOG)
+    with pytest.raises(CheckoutError, match=r"choose one of \['other', 'tiny'\]"):
+        activate(checkout / "params.yaml", "paper", LOG)
     assert (checkout / "params.yaml").read_text() == before
+
+
+def test_a_profile_that_the_file_chooses_and_lacks_is_an_error_with_the_nearest(
+    checkout: Path,
+) -> None:
+    path = checkout / "params.yaml"
+    path.write_text(path.read_text().replace("profile: tiny", "profile: tinny"))
+    with pytest.raises(CheckoutError, match=r"did you mean tiny\?"):
+        prepare(checkout, None, None, LOG).__enter__()
 
 
 @pytest.mark.parametrize(
