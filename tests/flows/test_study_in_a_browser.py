@@ -111,7 +111,9 @@ def latest(pages: Pages, key: str) -> str:
 def test_the_report_is_a_link_that_opens(browser: Any, pages: Pages) -> None:
     from selenium.webdriver.common.by import By
 
+    whole_run(pages)
     page = pages.root / "data" / "tiny" / "report" / "index.html"
+    page.unlink(missing_ok=True)
     page.write_text("<h1>This study's report</h1><script>document.title = origin</script>")
     see(browser, latest(pages, "figure-4"), "The whole report")
     link = browser.find_element(By.PARTIAL_LINK_TEXT, "The whole report")

@@ -71,3 +71,4 @@ def test_a_worker_of_a_process_pool_runs_the_study(pages: Pages, project: Path) 
     assert run_of_it["labels"]["figure4.checkout"].endswith(str(pages.root))
     assert pages.tasks(run_of_it)["sample_web"]["state_type"] == "FAILED"
     assert "tokens: 360000\n" in (pages.root / "params.yaml").read_text()
+    pages.act("sample_web", "")
