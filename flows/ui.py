@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,8 +20,9 @@ from typing import NoReturn
 from flows.checkout import HeldError, held, read_params
 from flows.deployment import end_dead_runs
 from flows.leavings import CheckoutError
+from flows.mlflow_server import PREFIX
 from flows.prefect_api import Api, NoAnswerError, RefusedError
-from flows.servers import LOOPBACK, STATE, Servers, get_json, write_state
+from flows.servers import LOOPBACK, STATE, Servers, write_state
 from flows.serving import Server, UiError, keep_up, one_at_a_time, serving
 
 PREFECT_PORT = 4200
@@ -48,17 +48,18 @@ def prefect_server(port: int) -> Server:
     )
 
 
-def mlflow_server(port: int, store: str, artifacts: Path) -> Server:
-    """MLflow over `store`: one worker and no job runner, a quarter of the default's memory."""
-    where = ["--host", LOOPBACK, "--port", str(port), "--backend-store-uri", store]
-    destination = ["--artifacts-destination", artifacts.as_uri()]
+def mlflow_server(port: int, store: str, artifacts: str) -> Server:
+    """MLflow over `store`: one process and no job runner, a quarter of the default's memory."""
     return Server(
         name="MLflow",
         port=port,
         option="--mlflow-port",
         health=f"http://{LOOPBACK}:{port}/health",
-        command=["-m", "mlflow", "server", "--workers", "1", *where, *destination],
+        command=["-m", "flows.mlflow_server", "--port", str(port)],
         environment={
+            # Not on the command line, which everyone here can read: it may hold a password.
+            "MLFLOW_BACKEND_STORE_URI": store,
+            "MLFLOW_ARTIFACTS_DESTINATION": artifacts,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "1",
@@ -76,7 +77,7 @@ def wanted_servers(prefect_port: int, mlflow_port: int, root: Path) -> list[Serv
     # From the working folder on: a `?` in a folder's name would not be taken for its own.
     store = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     if store.startswith("sqlite:"):
-        servers.append(mlflow_server(mlflow_port, store, root / "mlartifacts"))
+        servers.append(mlflow_server(mlflow_port, store, (root / "mlartifacts").as_uri()))
     elif store == "off":
         print("MLflow   nothing is tracked (MLFLOW_TRACKING_URI=off; not started here)")
     else:
@@ -84,25 +85,19 @@ def wanted_servers(prefect_port: int, mlflow_port: int, root: Path) -> list[Serv
     return servers
 
 
-def experiment_page(address: str, profile: str) -> str:
-    """MLflow's page on a profile's trainings, as `pipeline.shared.tracking.view` arranges it.
+def experiment_page(address: str, profile: str, view: str = "sizes") -> str:
+    """MLflow's page on a profile's runs, as `pipeline.shared.tracking.view` arranges it.
 
-    Before the first study of that profile it is the start page.
+    Before the first study of that profile it leads to the start page.
     """
-    query = urllib.parse.urlencode({"experiment_name": f"figure4-{profile}"})
-    try:
-        answer = get_json(f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}")
-    except OSError:
-        return address
-    view = "workflowType=machine_learning&viewStateShareKey=figure4&compareRunsMode=CHART"
-    return f"{address}/#/experiments/{answer['experiment']['experiment_id']}/runs?{view}"
+    return f"{address}{PREFIX}{profile}/{view}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     options = _parse(arguments)
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         profile = str(read_params(root / "params.yaml")["profile"])
         _follow()
@@ -111,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with one_at_a_time(STATE.parent):
                 served = stack.enter_context(serving(servers, root / ".prefect" / "logs"))
                 stack.enter_context(noted(servers))
-            _announce(servers, profile)
+            announce(servers, profile)
             _end_dead_runs(servers, root)
             if served:
                 keep_up(served)
@@ -148,12 +143,14 @@ def noted(servers: Sequence[Server]) -> Iterator[None]:
         STATE.unlink(missing_ok=True)
 
 
-def _announce(servers: Sequence[Server], profile: str) -> None:
+def announce(servers: Sequence[Server], profile: str) -> None:
+    """Print where the pages are."""
     for server in servers:
         if server.name == "Prefect":
             print(f"Prefect  {server.address}/runs")
         else:
             print(f"MLflow   {experiment_page(server.address, profile)}")
+            print(f"         {experiment_page(server.address, profile, 'studies')}")
     if servers:
         print(
             "`make flow` in another terminal runs the study and shows up there. Ctrl-C ends this."
@@ -161,7 +158,8 @@ def _announce(servers: Sequence[Server], profile: str) -> None:
     sys.stdout.flush()
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """A handler that ends as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -42,12 +42,18 @@ def run(stage: Stage) -> dict[str, Any]:
     page = render(study, tables, figure4, stage.staging)
     with open_atomic(stage.staging / "index.html", "w") as file:
         file.write(page)
-    said = (as_text(figure4.table), figure4.finding.sentence, figure4.verdict.sentence)
-    stage.log.info("Figure 4\n%s\n%s\n%s", *said)
+    words = (as_text(figure4.table), figure4.finding.sentence, figure4.verdict.sentence)
+    stage.log.info("Figure 4\n%s\n%s\n%s", *words)
+    said = _summarise(figure4)
     record_study(
-        stage.profile, stage.params, stage.inputs["study"], stage.log, report=stage.staging
+        stage.profile,
+        stage.params,
+        stage.inputs["study"],
+        stage.log,
+        report=stage.staging,
+        said=said,
     )
-    return _summarise(figure4)
+    return said
 
 
 def draw_all(study: Study, figure4: Figure4, folder: Path) -> None:

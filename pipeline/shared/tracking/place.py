@@ -20,6 +20,11 @@ _DATABASE = "mlflow.db"
 _ARTIFACTS = "mlartifacts"
 
 
+def experiment_of_dvc() -> str:
+    """The name of the experiment of DVC that this stage runs in; empty outside `dvc exp run`."""
+    return os.environ.get("DVC_EXP_NAME", "")
+
+
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI or, without it, mlflow.db in the project's folder."""
     path = str(_database())
@@ -29,13 +34,24 @@ def tracking_uri() -> str:
 
 
 def artifacts_uri(experiment: str) -> str:
-    """Where a checkout's own database has the artefacts of an experiment."""
+    """Where the artefacts of an experiment go that no server keeps.
+
+    MLFLOW_ARTIFACTS_DESTINATION, e.g. s3://bucket, or without it the checkout's own folder.
+    """
+    elsewhere = os.environ.get("MLFLOW_ARTIFACTS_DESTINATION", "").rstrip("/")
+    if elsewhere and not has_own_database():
+        return f"{elsewhere}/{experiment}"
     return (origin() / _ARTIFACTS / experiment).as_uri()
+
+
+def has_own_database() -> bool:
+    """Whether runs are kept in the checkout's own database, which goes where the checkout goes."""
+    return not os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def follow(log: logging.Logger) -> None:
     """Have a checkout's own database look for artefacts where the checkout is now."""
-    if os.environ.get("MLFLOW_TRACKING_URI") or not _database().is_file():
+    if not (has_own_database() and _database().is_file()):
         return
     with closing(sqlite3.connect(_database())) as database, database:
         query = "SELECT experiment_id, name, artifact_location FROM experiments"
