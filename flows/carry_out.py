@@ -28,7 +28,7 @@ from flows.supervisor import GRACE_S
 
 CANCELLED = Told("CANCELLED", "Cancelled", "Cancelled; the stages saved their state, and the next "
                  "run goes on from there")  # fmt: skip
-NOTHING_NEW = Told("COMPLETED", "Completed", "Nothing new")
+NOTHING_NEW = Told("COMPLETED", "Nothing new", "Nothing new")
 
 
 class Wishes(NamedTuple):

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from flows.carry_out import Wishes, carry_out, run_name
 from flows.checkout import read_params
-from flows.deployment import labels_of
+from flows.deployment import ACTIVE, chosen, labels_of
 from flows.leavings import CheckoutError
 from flows.prefect_api import find_api
 from flows.run_page import RunPage
@@ -32,25 +32,25 @@ def _profiles() -> list[str]:
 
 if TYPE_CHECKING:
     Profile = str
-else:
-    Profile = Literal[tuple(_profiles())] if _profiles() else str
+else:  # a list to choose from, of which one stands for what params.yaml says
+    Profile = Literal[(ACTIVE, *_profiles())]
 
 
 def named() -> str:
     """The run's name on the page."""
-    return run_name(flow_run.parameters.get("profile"))
+    return run_name(chosen(flow_run.parameters.get("profile")))
 
 
 @flow(name="figure4", flow_run_name=named)
 def study(
-    profile: Profile | None = None,
-    overrides: dict[str, Any] | None = None,
+    profile: Profile = ACTIVE,
+    overrides: dict[str, Any] = {},  # noqa: B006 (what the form begins with; never changed)
     max_parallel: Annotated[int, Field(ge=1)] | None = None,
 ) -> State[Any]:
     """Run the whole study of GPT-2's Figure 4, one task for each DVC stage.
 
     Args:
-        profile: Study of params.yaml to make the active one; by default the file's own choice.
+        profile: Study of params.yaml to make the active one; (active) leaves the file's choice.
         overrides: Keys of that study in params.yaml, and their new values, which are written
             there: {"train.tokens": 500000}. A key is as in the file: section.key.
         max_parallel: Stages at a time; by default as many as have GPUs or threads of their own.
@@ -62,7 +62,7 @@ def study(
     if api is not None:
         page.open(lambda: nullcontext(api), own=api.own)
     try:
-        ended = carry_out(Wishes(profile, overrides, max_parallel), page)
+        ended = carry_out(Wishes(chosen(profile), overrides, max_parallel), page)
     finally:
         page.close()
     told = ended.told

@@ -14,6 +14,7 @@ from flows.chain import Told
 from flows.prefect_api import Api, RefusedError
 
 FLOW = "figure4"
+ACTIVE = "(active)"  # no profile can be called that
 _DESCRIPTION = """\
 The whole study in its checkout; stages that are up to date are not run again.
 
@@ -22,6 +23,11 @@ run in order, also one that `make flow` began.
 """
 _ALIVE = {"RUNNING", "CANCELLING"}
 _PENDING_S = 600.0  # longer than a process takes to start
+
+
+def chosen(profile: str | None) -> str | None:
+    """The profile that a form asks for; none where it leaves it to params.yaml."""
+    return None if profile == ACTIVE else profile
 
 
 def deployment_name(api: Api) -> str:

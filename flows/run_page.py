@@ -115,7 +115,8 @@ class RunPage:
         self.do(event)
 
     def end(self, told: Told) -> None:
-        """The run's last state."""
+        """The run's last state; its message is the last line of the log too, which opens first."""
+        self._add("the run", told.message)
 
         def event(api: Api) -> None:
             self._send_lines(api)

@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from flows.checkout import HeldError, held
-from flows.deployment import FLOW, end_dead_runs, register
+from flows.deployment import ACTIVE, FLOW, chosen, end_dead_runs, register
 from flows.leavings import CheckoutError
 from flows.prefect_api import Api, NoAnswerError, RefusedError, find_api
 from flows.supervisor import GRACE_S
@@ -101,7 +101,7 @@ def _registered(api: Api, options: argparse.Namespace) -> Any:
     flow = api.post("flows/", name=FLOW)["id"]
     cron = {"cron": options.cron, "timezone": "UTC"}
     schedules = [{"schedule": cron, "active": True}] if options.cron else []
-    given = {"profile": options.profile, "max_parallel": options.max_parallel}
+    given = {"profile": options.profile or ACTIVE, "max_parallel": options.max_parallel}
     deployment = register(api, flow, schedules=schedules, parameters=given)
     _end_dead(api)
     return deployment
@@ -121,7 +121,9 @@ def _due(api: Api, deployment: str) -> list[Any]:
 
 def _run(run: Any, api: Api, deployment: str) -> None:
     """Run the study for a run of the deployment; say of others that become due that they wait."""
-    given = {name: value for name, value in run["parameters"].items() if value is not None}
+    given = {name: value for name, value in run["parameters"].items() if value}
+    if chosen(given.get("profile")) is None:
+        given.pop("profile", None)
     options = [f"--profile={given['profile']}"] if "profile" in given else []
     options += [f"--max-parallel={given['max_parallel']}"] if "max_parallel" in given else []
     options += [f"--overrides={json.dumps(given['overrides'])}"] if "overrides" in given else []

@@ -60,7 +60,7 @@ def test_the_schedule_is_in_the_ui_and_fires_and_can_be_started_there(pages: Pag
         assert deployment["name"] == "study"
         assert deployment["schedules"][0]["schedule"]["cron"] == "* * * * *"
         form = deployment["parameter_openapi_schema"]["properties"]
-        assert form["profile"]["anyOf"][0]["enum"] == ["tiny", "laptop", "single_gpu", "paper"]
+        assert form["profile"]["enum"] == ["(active)", "tiny", "laptop", "single_gpu", "paper"]
         create = f"deployments/{deployment['id']}/create_flow_run"
         with pytest.raises(urllib.error.HTTPError, match="409"):
             pages.ask(create, parameters={"profile": "tinny"})

@@ -45,8 +45,8 @@ def test_a_worker_of_a_process_pool_runs_the_study(pages: Pages, project: Path) 
     (deployment,) = (
         one for one in pages.ask("deployments/filter") if one["work_pool_name"] == "figure4"
     )
-    choices = deployment["parameter_openapi_schema"]["properties"]["profile"]["anyOf"][0]["enum"]
-    assert choices == ["tiny", "laptop", "single_gpu", "paper"]
+    choices = deployment["parameter_openapi_schema"]["properties"]["profile"]["enum"]
+    assert choices == ["(active)", "tiny", "laptop", "single_gpu", "paper"]
     asked = pages.ask(
         f"deployments/{deployment['id']}/create_flow_run",
         parameters={"overrides": {"train.tokens": 360_000}},
