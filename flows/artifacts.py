@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import yaml
 from PIL import Image
 
-_METRICS = "metrics.json"
+METRICS = "metrics.json"
 _FIGURE = "figure4.png"
-_TABLE = "figure4.csv"
+TABLE = "figure4.csv"
 _PAGE = "index.html"
 # What CommonMark and its extensions may take for markup; a colon and an at sign make addresses.
 _MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~&:@]")
@@ -35,15 +35,17 @@ class ArtifactPage(NamedTuple):
     markdown: str
 
 
-def pages(root: Path, stage: str) -> Iterator[ArtifactPage]:
-    """The pages about a finished stage."""
+def pages(root: Path, stage: str, *, linked: bool) -> Iterator[ArtifactPage]:
+    """The pages about a finished stage; `linked` where their server shows the report too."""
     key = stage.replace("@", "-").replace("_", "-").lower()
     for path in outputs(root, stage):
-        metrics, figure = _find(path, _METRICS), _find(path, _FIGURE)
+        metrics, figure = find_file(path, METRICS), find_file(path, _FIGURE)
         if metrics:
             yield ArtifactPage(key, f"Metrics of {stage}", metrics_markdown(stage, metrics))
         if figure:
-            yield ArtifactPage("figure-4", "Figure 4", figure4_markdown(figure.parent))
+            yield ArtifactPage(
+                "figure-4", "Figure 4", figure4_markdown(figure.parent, linked=linked)
+            )
 
 
 def outputs(root: Path, stage: str) -> list[Path]:
@@ -55,7 +57,7 @@ def outputs(root: Path, stage: str) -> list[Path]:
     return [root / out["path"] for out in stages.get(stage, {}).get("outs", [])]
 
 
-def _find(path: Path, name: str) -> Path | None:
+def find_file(path: Path, name: str) -> Path | None:
     """`path` itself if it is called `name`, or `name` in the folder `path`."""
     found = path if path.name == name else path / name
     return found if found.is_file() else None
@@ -65,7 +67,7 @@ def metrics_markdown(stage: str, path: Path) -> str:
     """A stage's metrics.json as a table; what is nested is written as `outer.inner`."""
     rows = list(_flatten(json.loads(path.read_bytes())))
     lines = [f"# {stage}", "", "| metric | value |", "|---|---:|"]
-    lines += [f"| {_cell(name)} | {_cell(_format(value))} |" for name, value in rows]
+    lines += [f"| {as_text(name)} | {as_text(_format(value))} |" for name, value in rows]
     return "\n".join(lines)
 
 
@@ -85,34 +87,36 @@ def _format(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _cell(text: str) -> str:
+def as_text(text: str) -> str:
     r"""A text as Markdown that shows it and is no markup: addresses and titles come from outside.
 
-    >>> _cell("[x](javascript:alert(1))")
+    >>> as_text("[x](javascript:alert(1))")
     '\\[x\\]\\(javascript\\:alert\\(1\\)\\)'
     """
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
-def figure4_markdown(folder: Path) -> str:
+def figure4_markdown(folder: Path, *, linked: bool) -> str:
     """Figure 4 as an inline picture over its table, and where the whole report is."""
     image = base64.b64encode(small_png(folder / _FIGURE)).decode()
     lines = ["# Figure 4", "", f"![Figure 4](data:image/png;base64,{image})", ""]
-    if (folder / _TABLE).is_file():
+    if (folder / TABLE).is_file():
         try:
-            with (folder / _TABLE).open(newline="", encoding="utf-8") as file:
+            with (folder / TABLE).open(newline="", encoding="utf-8") as file:
                 lines += figure4_table(list(csv.DictReader(file)))
         except (ValueError, KeyError, TypeError):  # the stage is done, and has said what it had to
-            lines += [f"{_TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
-    lines += ["", "The whole report, with every table and figure, is the file", ""]
-    return "\n".join([*lines, f"`{folder / _PAGE}`"])
+            lines += [f"{TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
+    whole = "The whole report, with every table and figure,"
+    if linked:  # flows.prefect_server
+        whole = f"[{whole}](/report/{folder.parent.name}/{_PAGE})"
+    return "\n".join([*lines, "", f"{whole} is the file", "", f"`{folder / _PAGE}`"])
 
 
 def figure4_table(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Figure 4's rows as Markdown, each perplexity with its 95 % interval."""
     lines = ["| size | parameters | train perplexity | test perplexity |", "|---|---:|---:|---:|"]
     for row in rows:
-        cells = [_cell(row["size"]), f"{int(float(row['parameters'])):,}"]
+        cells = [as_text(row["size"]), f"{int(float(row['parameters'])):,}"]
         for split in ("train", "test"):
             value, low, high = (
                 float(row[f"{split}_perplexity{end}"]) for end in ("", "_low", "_high")

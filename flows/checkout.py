@@ -6,23 +6,31 @@ dead processes are cleared and MLflow's runs of dead processes are marked as kil
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import itertools
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import yaml
 
 from flows.leavings import CheckoutError, Log, clear_dead_lock, mend_lock_file, refuse_gits_lock
+from flows.overrides import override
 
 _RECONCILE_TIMEOUT_S = 60.0
+_HELD_WAIT_S = 3.0  # `make ui` holds a checkout while it closes dead runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # DVC writes names into commands and paths
+
+
+class HeldError(CheckoutError):
+    """Another flow is at work in the checkout."""
 
 
 class Checkout(NamedTuple):
@@ -37,15 +45,22 @@ class Checkout(NamedTuple):
 
 @contextmanager
 def prepare(
-    root: Path, profile: str | None, max_parallel: int | None, log: Log
+    root: Path,
+    profile: str | None,
+    max_parallel: int | None,
+    log: Log,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Iterator[Checkout]:
     """Hold the checkout, make `profile` the active study, and clear what dead processes left.
 
     Raises:
-        CheckoutError: this is no checkout, another flow holds it, or there is no such profile.
+        HeldError: another flow holds it.
+        CheckoutError: this is no checkout, or it has no such profile or parameter.
     """
     with held(root):
         active = activate(root / "params.yaml", profile, log)
+        if overrides:
+            override(root / "params.yaml", active, overrides, log)
         params = read_params(root / "params.yaml")
         compute = params.get("defaults", {}).get("compute", {})
         compute = compute | params["profiles"][active]["compute"]
@@ -62,7 +77,8 @@ def held(root: Path) -> Iterator[None]:
     """Keep other flows out of a checkout; the lock falls with the process.
 
     Raises:
-        CheckoutError: this is no checkout, or another flow holds it.
+        HeldError: another flow holds it.
+        CheckoutError: this is no checkout.
     """
     if not (root / "dvc.yaml").is_file():
         raise CheckoutError(f"{root}: holds no dvc.yaml; start the flow in the project's folder")
@@ -73,18 +89,27 @@ def held(root: Path) -> Iterator[None]:
     except OSError as error:
         raise CheckoutError(f"{path}: {error.strerror}; the study needs to write there") from None
     with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise CheckoutError(
-                f"another flow (pid {lock.read().strip() or 'unknown'}) runs in this checkout, and "
-                "DVC takes one at a time; wait for it or cancel it"
-            ) from None
+        ends_s = time.monotonic() + _HELD_WAIT_S
+        while not _locked(lock):
+            if time.monotonic() > ends_s:
+                lock.seek(0)
+                raise HeldError(
+                    f"another flow (pid {lock.read().strip() or 'unknown'}) runs in this checkout, "
+                    "and DVC takes one at a time; wait for it or cancel it"
+                )
+            time.sleep(0.1)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -124,19 +149,25 @@ def activate(path: Path, profile: str | None, log: Log) -> str:
     """Make `profile` the active one in params.yaml, where DVC reads it; returns its name."""
     params = read_params(path)
     current = str(params["profile"])
-    if profile in {None, current}:
-        return current
-    if profile not in params["profiles"]:
+    wanted = profile or current
+    if wanted not in params["profiles"]:
+        near = difflib.get_close_matches(wanted, params["profiles"], n=1)
         raise CheckoutError(
-            f"{path}: profile {profile!r} is not under profiles; "
-            f"choose one of {sorted(params['profiles'])}"
+            f"{path}: profile {wanted!r} is not under profiles; "
+            + (
+                f"did you mean {near[0]}?"
+                if near
+                else f"choose one of {sorted(params['profiles'])}"
+            )
         )
-    text = re.sub(r"(?m)^profile:.*$", f"profile: {profile}", path.read_text(encoding="utf-8"))
+    if wanted == current:
+        return current
+    text = re.sub(r"(?m)^profile:.*$", f"profile: {wanted}", path.read_text(encoding="utf-8"))
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-    log.info("%s: profile is now %s, before it was %s", path.name, profile, current)
-    return str(profile)
+    log.info("%s: profile is now %s, before it was %s", path.name, wanted, current)
+    return wanted
 
 
 def visible_gpus(compute: dict[str, Any]) -> list[str]:

@@ -9,7 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from flows.leavings import CheckoutError, read_lock_file, refuse_gits_lock
-from flows.servers import LOOPBACK, port_is_free, post_json, read_state, running_prefect_api
+from flows.prefect_api import Api
+from flows.servers import LOOPBACK, port_is_free, read_state, running_prefect_api
 from flows.ui import MLFLOW_PORT, PREFECT_PORT
 
 
@@ -41,19 +42,19 @@ def check_servers() -> Iterator[tuple[str, str]]:
 
 def check_schedules(api: str) -> Iterator[tuple[str, str]]:
     """Whether the server has made runs for each schedule, which it does days ahead."""
-    for deployment in post_json(f"{api}/deployments/filter", {}):
-        active = [one for one in deployment["schedules"] if one["active"]]
-        if deployment["paused"] or not active:
+    asked = Api(api)
+    for deployment in asked.post("deployments/filter"):
+        if not deployment["schedules"]:
+            continue  # runs of `make flow`, or begun on the page
+        if deployment["paused"] or not any(one["active"] for one in deployment["schedules"]):
             yield "note", f"schedule of {deployment['name']}: paused"
             continue
-        waiting = post_json(
-            f"{api}/flow_runs/filter",
-            {
-                "deployments": {"id": {"any_": [deployment["id"]]}},
-                "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
-                "limit": 1,
-                "sort": "EXPECTED_START_TIME_ASC",
-            },
+        waiting = asked.post(
+            "flow_runs/filter",
+            deployments={"id": {"any_": [deployment["id"]]}},
+            flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}},
+            limit=1,
+            sort="EXPECTED_START_TIME_ASC",
         )
         if waiting:
             when = waiting[0]["expected_start_time"]

@@ -64,6 +64,10 @@ def read_outcome(stage: str, lines: Iterable[str], code: int) -> StageEnd:
     return StageEnd(stage=stage, code=code, did=did, last_lines=tuple(last), lock_busy=busy)
 
 
+class EndingError(RuntimeError):
+    """No stage begins any more."""
+
+
 class StageRunner:
     """Runs stages, as many at a time as there are devices; leaving it ends what still runs."""
 
@@ -79,7 +83,16 @@ class StageRunner:
             self._devices.put(device)
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
-        self.stopping = False
+        self._ending = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the stages that run are being ended."""
+        return self._ending.is_set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not once the stages are being ended."""
+        self._ending.wait(seconds)
 
     def __enter__(self) -> StageRunner:
         return self
@@ -91,16 +104,25 @@ class StageRunner:
         traceback: TracebackType | None,
     ) -> None:
         with self._lock:
-            self.stopping = True
+            self._ending.set()
             for process in self._running:
                 assert process.stdin is not None
                 process.stdin.close()  # the supervisor's signal to end its stage
 
-    def run(self, stage: str, say: Callable[[str], None]) -> StageEnd:
-        """Run `dvc repro --single-item STAGE`; each line of its output goes to `say`."""
+    def run(
+        self, stage: str, say: Callable[[str], None], *, begun: Callable[[], None] = lambda: None
+    ) -> StageEnd:
+        """Run `dvc repro --single-item STAGE`; each line of its output goes to `say`.
+
+        `begun` is called when the stage has its device.
+
+        Raises:
+            EndingError: the stages were ended before this one began.
+        """
         device = self._devices.get()
         try:
             with self._start(stage, device) as process:
+                begun()
                 lines = list(_read_lines(process, say))
             with self._lock:
                 self._running.discard(process)
@@ -115,7 +137,7 @@ class StageRunner:
         supervisor = [sys.executable, "-m", "flows.supervisor", "--grace", str(self._grace_s)]
         with self._lock:
             if self.stopping:
-                raise RuntimeError(f"{stage}: not started, the flow is ending")
+                raise EndingError(f"{stage}: not started, the flow is ending")
             process = subprocess.Popen(
                 [*supervisor, "--", *dvc],
                 cwd=self.root,

@@ -8,18 +8,46 @@ both by itself; here Starlette's check of hosts does, and one like it for origin
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
 from prefect.server.api.server import create_app
 from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flows.servers import LOOPBACK
 
 HOSTS = (LOOPBACK, "localhost")
+# No dots but one before the ending, and no folders: nothing outside a report is a file of it.
+_REPORT = re.compile(r"/report/(?P<profile>[A-Za-z0-9][\w-]*)/(?P<file>[\w-]+\.\w+)?")
+
+
+class Reports:
+    """The reports of the studies in the working folder, at /report/<profile>/; the rest passes.
+
+    A report shows text from anywhere: by `sandbox` it does nothing in the name of Prefect's page.
+    """
+
+    def __init__(self, app: ASGIApp, data: Path) -> None:
+        self.app = app
+        self._data = data
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A file of a report, or whatever Prefect answers."""
+        if scope["type"] == "http" and (asked := _REPORT.fullmatch(scope["path"])):
+            headers = {"Content-Security-Policy": "sandbox allow-scripts allow-popups"}
+            folder = self._data / asked["profile"] / "report"
+            path = folder / (asked["file"] or "index.html")
+            answer: Response = FileResponse(path, headers=headers)
+            if not path.is_file():
+                answer = PlainTextResponse(f"{path}: no such file; is the study made?", 404)
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class OwnOrigins:
@@ -43,7 +71,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.prefect_server", description=__doc__)
     parser.add_argument("--port", type=int, default=4200)
     port = parser.parse_args().port
-    app = TrustedHostMiddleware(OwnOrigins(create_app(final=True)), allowed_hosts=list(HOSTS))
+    served = Reports(create_app(final=True), Path("data").absolute())
+    app = TrustedHostMiddleware(OwnOrigins(served), allowed_hosts=list(HOSTS))
     uvicorn.run(app, host=LOOPBACK, port=port, log_level="warning")
 
 

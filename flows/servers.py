@@ -6,7 +6,7 @@ import json
 import socket
 import urllib.request
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 STATE = Path(".prefect") / "ui.json"  # of the `make ui` that runs in this checkout
 LOOPBACK = "127.0.0.1"
@@ -62,6 +62,13 @@ def post_json(url: str, question: Any) -> Any:
     body, headers = json.dumps(question).encode(), {"Content-Type": "application/json"}
     with _OPENER.open(urllib.request.Request(url, body, headers), timeout=_TIMEOUT_S) as answer:
         return json.load(answer)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def port_is_free(port: int) -> bool:

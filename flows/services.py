@@ -23,6 +23,7 @@ from flows.bucket import make_bucket
 from flows.checkout import read_params
 from flows.leavings import CheckoutError
 from flows.servers import LOOPBACK, port_is_free
+from flows.serving import Server, UiError, keep_up, serving
 from flows.storage_servers import (
     POSTGRES_PORT,
     S3_PORT,
@@ -35,14 +36,11 @@ from flows.storage_servers import (
 from flows.ui import (
     MLFLOW_PORT,
     PREFECT_PORT,
-    Server,
-    UiError,
     announce,
     interrupt,
     mlflow_server,
     noted,
     prefect_server,
-    serving,
 )
 
 _FOLDER = Path(".services")
@@ -152,12 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         memory = options.s3 == "memory"
         with storage(ports, known, _FOLDER.resolve(), memory=memory):
             servers = pages(ports, known)
-            with serving(servers, _FOLDER / "logs"), noted(servers):
+            with serving(servers, _FOLDER / "logs") as served, noted(servers):
                 announce(servers, profile)
                 print(f"Runs are recorded there with MLFLOW_TRACKING_URI={servers[1].address}")
                 sys.stdout.flush()
-                while True:
-                    signal.pause()
+                keep_up(served)
     except (ServiceError, UiError, CheckoutError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,12 +12,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from flows.checkout import Checkout, prepare
 from flows.dvc_stage import StageRunner
+from flows.history import note
 from flows.leavings import CheckoutError
 from flows.supervisor import GRACE_S
 
@@ -32,7 +34,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with prepare(Path.cwd(), None, None, logging.getLogger("figure4")) as checkout:
-            return _dvc("repro", *_BEFORE) or _run_sizes(checkout) or _dvc("repro")
+            code = _dvc("repro", *_BEFORE) or _run_sizes(checkout) or _dvc("repro")
+            if code == 0:
+                with suppress(OSError, ValueError, KeyError, TypeError):  # the study is whole
+                    note(checkout.root, checkout.profile)
+            return code
     except CheckoutError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,139 +1,138 @@
-"""The study as a Prefect flow: the same DVC stages, watched, retried and started from a page.
+"""`make flow`: the same DVC stages as `dvc repro`, watched on Prefect's page and cancelled there.
 
-DVC stays the truth about what has run: the flow has no state of its own, and starting it again
-after any interruption goes on where the study was.
+Prefect is told what happens and decides nothing: a run ends well or badly by its stages alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import logging
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
-from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
-
-from flows.checkout import prepare, read_params
-from flows.dvc_stage import StageRunner
+from flows.carry_out import Ended, Wishes, carry_out, run_name
+from flows.chain import Told
+from flows.deployment import labels_of
 from flows.leavings import CheckoutError
-from flows.servers import running_prefect_api
-from flows.stage import run_stage
-from flows.supervisor import GRACE_S
+from flows.prefect_api import Api, find_api
+from flows.run_page import RunPage
+from flows.servers import STATE, free_port, running_prefect_api
+from flows.serving import one_at_a_time, serving
+from flows.ui import prefect_server
 
-Future = PrefectFuture[Any]
-
-
-def run_name() -> str:
-    """A run's name in the UI: its profile and when it began."""
-    profile = flow_run.parameters.get("profile") or read_params(Path("params.yaml"))["profile"]
-    return f"{profile} {datetime.now():%Y-%m-%d %H:%M}"
-
-
-@flow(name="figure4", flow_run_name=run_name)
-def study(profile: str | None = None, max_parallel: int | None = None) -> State[Any]:
-    """Run the whole study of GPT-2's Figure 4, one task for each DVC stage.
-
-    Args:
-        profile: Study of params.yaml to make the active one; by default the file's own choice.
-        max_parallel: Stages at a time; by default as many as have GPUs or threads of their own.
-    """
-    try:
-        with prepare(Path.cwd(), profile, max_parallel, get_run_logger()) as (
-            root,
-            _,
-            sizes,
-            devices,
-        ):
-            runner = StageRunner(root, devices=devices, grace_s=GRACE_S)
-            pool: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(devices))
-            with pool, runner:  # the runner is left first: it ends what the pool waits for
-                return last_state(chain(pool, runner, sizes))
-    except CheckoutError as error:
-        return Failed(message=str(error))
-
-
-def chain(
-    pool: ThreadPoolTaskRunner[Any], runner: StageRunner, sizes: Sequence[str]
-) -> list[Future]:
-    """Submit every stage, each after those it reads; returns their futures in order."""
-    futures: list[Future] = []
-
-    def stage(name: str, *after: Future) -> Future:
-        future = pool.submit(run_stage, {"name": name, "runner": runner}, wait_for=after)
-        futures.append(future)
-        return future
-
-    # A stage that is run alone (--single-item) goes by what `watch` has seen last.
-    watch = stage("watch")
-    sample_web = stage("sample_web", watch)
-    eval_sets = stage("eval_sets", sample_web)
-    links = stage("links", sample_web)
-    crawl = stage("crawl", links)
-    extract = stage("extract", crawl)
-    dedup = stage("dedup", extract, eval_sets)
-    tokenize = stage("tokenize", dedup)
-    tune = {size: stage(f"tune@{size}", tokenize) for size in sizes}
-    train = {size: stage(f"train@{size}", tune[size]) for size in sizes}
-    evaluate = {size: stage(f"evaluate@{size}", train[size], eval_sets) for size in sizes}
-    overlap = stage("overlap", *evaluate.values())
-    stage("report", overlap)
-    return futures
-
-
-def last_state(futures: Sequence[Future]) -> State[Any]:
-    """Wait for every stage; the flow fails with the words of the first stage that failed."""
-    for future in futures:
-        future.wait()
-    failed = [future.state for future in futures if future.state.is_failed()]
-    failed += [future.state for future in futures if not future.state.is_completed()]
-    if failed:
-        return Failed(message=failed[0].message)
-    return Completed(message=f"All {len(futures)} stages are up to date")
-
-
-@contextmanager
-def server() -> Iterator[None]:
-    """Use the server of this checkout's `make ui`, unless PREFECT_API_URL names one."""
-    found = None if PREFECT_API_URL.value() else running_prefect_api()
-    if found is None:
-        yield
-        return
-    with temporary_settings({PREFECT_API_URL: found}):
-        yield
+_TERMINATED = 128 + signal.SIGTERM
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     options = _parse(arguments)
-    with server():
-        state = study(options.profile, options.max_parallel, return_state=True)
-    if not state.is_completed():
-        print(f"\n{state.message}", file=sys.stderr)
-        return 1
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _interrupt)
+    page = RunPage(logging.getLogger("figure4").warning)
+    try:
+        try:
+            connect = _show(page, options)
+        except CheckoutError as error:
+            print(error, file=sys.stderr)
+            return 1
+        wishes = Wishes(options.profile, options.overrides, options.max_parallel)
+        ended = carry_out(wishes, page, connect=connect)
+    except KeyboardInterrupt:
+        ended = _stopped("Stopped by Ctrl-C", _INTERRUPTED)
+    except SystemExit:
+        ended = _stopped("Its process was told to end", _TERMINATED)
+    page.end(ended.told)
+    page.close()
+    print(f"\n{ended.told.message}", file=sys.stderr if ended.code else sys.stdout, flush=True)
+    if ended.code or options.run:
+        return ended.code
     return subprocess.run([sys.executable, "-m", "pipeline.report.show"], check=False).returncode
+
+
+def _show(
+    page: RunPage, options: argparse.Namespace
+) -> Callable[[], AbstractContextManager[Api]] | None:
+    """Open the run's page where a server is up; else how to start one once there is work.
+
+    Raises:
+        CheckoutError: the server that is named does not answer.
+    """
+    root, name = Path.cwd(), run_name(options.profile)
+    api = find_api()
+    if options.run:
+        page.attach(options.run, labels=labels_of(root))
+        page.running(name)
+    else:
+        page.begin(name, parameters=_given(options), labels=labels_of(root))
+    if api is None:
+        return lambda: _own_server(root)
+    if not api.answers():
+        raise CheckoutError(
+            f"Prefect: {api.address} does not answer. Start that server, or take away "
+            "PREFECT_API_URL (`prefect config view` says where it is set): then the run is shown "
+            "by `make ui`"
+        )
+    page.open(lambda: nullcontext(api), own=api.own)
+    return None
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    wishes = {name: getattr(options, name) for name in ("profile", "overrides", "max_parallel")}
+    return {name: value for name, value in wishes.items() if value}
+
+
+@contextmanager
+def _own_server(root: Path) -> Iterator[Api]:
+    """A server for this run alone, over the database that `make ui` shows later."""
+    with ExitStack() as stack:
+        with one_at_a_time(STATE.parent):
+            address = running_prefect_api()  # a `make ui` that was starting too
+            if address is None:
+                server = prefect_server(free_port())
+                stack.enter_context(serving([server], root / ".prefect" / "logs" / "flow"))
+                address = f"{server.address}/api"
+        yield Api(address, own=True)
+
+
+def _stopped(why: str, code: int) -> Ended:
+    message = f"{why}; the stages saved their state, and the next run goes on from there"
+    return Ended(Told("CANCELLED", "Cancelled", message), code)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """Once: while the stages save their state there is nothing more to interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(_TERMINATED)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m flows.study",
-        description="Run the study through Prefect: the same stages as `dvc repro`, one task each.",
+        description="Run the study, shown by Prefect: the same stages as `dvc repro`.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""\
 Finished stages are not run again, and a stage that was stopped goes on where it was.
-Ctrl-C stops the study; the running stages save their state first.
+Ctrl-C, or Cancel on the run's page, stops the study; the running stages save their state first.
 
 To watch it in a browser, run `make ui` in another terminal before: the flow finds that server by
-itself. Without any server a temporary one is started, and the run shows up in `make ui` later.
+itself. Without any server one is started for the run, which shows up in `make ui` later.
 PREFECT_API_URL names a server elsewhere. `python -m flows.schedule` runs the study on a schedule.
 """,
     )
@@ -146,9 +145,18 @@ PREFECT_API_URL names a server elsewhere. `python -m flows.schedule` runs the st
         metavar="N",
         help="stages at a time (default: as many as have GPUs or threads of their own)",
     )
+    parser.add_argument(
+        "--overrides",
+        type=json.loads,
+        metavar="JSON",
+        help="values to write into params.yaml first, e.g. '{\"train.tokens\": 500000}'",
+    )
+    parser.add_argument("--run", help=argparse.SUPPRESS)  # a deployment's, of flows.schedule
     options = parser.parse_args(arguments)
     if options.max_parallel is not None and options.max_parallel < 1:
         parser.error(f"--max-parallel {options.max_parallel}: must be at least 1")
+    if options.overrides is not None and not isinstance(options.overrides, dict):
+        parser.error("--overrides: must be a mapping of keys to values in braces")
     return options
 
 

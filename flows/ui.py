@@ -1,7 +1,7 @@
 """`make ui`: Prefect's page and MLflow's on loopback, both whole or neither.
 
-Both servers end with this process, however it ends: each runs under the supervisor that also
-guards trainings. Flows of this checkout find the Prefect server by themselves.
+Both servers end with this process, however it ends, and are started anew when they end before it.
+Flows of this checkout find the Prefect server by themselves.
 """
 
 from __future__ import annotations
@@ -11,51 +11,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from flows.checkout import read_params
+from flows.checkout import HeldError, held, read_params
+from flows.deployment import end_dead_runs
 from flows.leavings import CheckoutError
 from flows.mlflow_server import PREFIX
-from flows.servers import (
-    LOOPBACK,
-    STATE,
-    Servers,
-    answers,
-    port_is_free,
-    write_state,
-)
+from flows.prefect_api import Api, NoAnswerError, RefusedError
+from flows.servers import LOOPBACK, STATE, Servers, write_state
+from flows.serving import Server, UiError, keep_up, one_at_a_time, serving
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
-_START_TIMEOUT_S = 300.0  # 15 s on a free machine; a busy one is no reason to give up
-_GRACE_S = 10.0
-_POLL_S = 0.3
-
-
-class UiError(Exception):
-    """A page cannot be served; says why and what to do."""
-
-
-class Server(NamedTuple):
-    """One page: how it is started and how it is seen to be up."""
-
-    name: str
-    port: int
-    option: str
-    """Which option of this command takes another port."""
-    health: str
-    command: list[str]
-    environment: dict[str, str]
-
-    @property
-    def address(self) -> str:
-        """Where a browser finds it."""
-        return f"http://{LOOPBACK}:{self.port}"
 
 
 def prefect_server(port: int) -> Server:
@@ -114,62 +85,6 @@ def wanted_servers(prefect_port: int, mlflow_port: int, root: Path) -> list[Serv
     return servers
 
 
-@contextmanager
-def serving(servers: Sequence[Server], logs: Path) -> Iterator[None]:
-    """Start all servers and wait until each answers; at the end stop all, wholly.
-
-    Raises:
-        UiError: a port is taken, or a server does not come up; none is left running.
-    """
-    for server in servers:
-        if not port_is_free(server.port):
-            raise UiError(
-                f"{server.name}: port {server.port} of {LOOPBACK} is in use; end what uses it "
-                f"or choose another: python -m flows.ui {server.option} {server.port + 1}"
-            )
-    logs.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        started = [
-            (server, stack.enter_context(_supervised(server, logs / f"{server.name.lower()}.log")))
-            for server in servers
-        ]
-        deadline_s = time.monotonic() + _START_TIMEOUT_S
-        for server, process in started:
-            _wait_until_up(server, process, deadline_s, logs)
-        yield
-
-
-@contextmanager
-def _supervised(server: Server, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    supervisor = [sys.executable, "-m", "flows.supervisor", "--grace", str(_GRACE_S), "--"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*supervisor, sys.executable, *server.command],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | server.environment,
-        )
-    assert process.stdin is not None
-    try:
-        yield process
-    finally:
-        process.stdin.close()
-        process.wait()
-
-
-def _wait_until_up(
-    server: Server, process: subprocess.Popen[bytes], deadline_s: float, logs: Path
-) -> None:
-    log = logs / f"{server.name.lower()}.log"
-    while not answers(server.health):
-        if process.poll() is not None or time.monotonic() > deadline_s:
-            lines = log.read_text(errors="replace").splitlines()[-15:]
-            what = "ended" if process.poll() is not None else "does not answer"
-            raise UiError(f"{server.name}: the server {what}; {log} ends with\n" + "\n".join(lines))
-        time.sleep(_POLL_S)
-
-
 def experiment_page(address: str, profile: str, view: str = "sizes") -> str:
     """MLflow's page on a profile's runs, as `pipeline.shared.tracking.view` arranges it.
 
@@ -187,16 +102,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         profile = str(read_params(root / "params.yaml")["profile"])
         _follow()
         servers = wanted_servers(options.prefect_port, options.mlflow_port, root)
-        with serving(servers, root / ".prefect" / "logs"), noted(servers):
+        with ExitStack() as stack:
+            with one_at_a_time(STATE.parent):
+                served = stack.enter_context(serving(servers, root / ".prefect" / "logs"))
+                stack.enter_context(noted(servers))
             announce(servers, profile)
-            while servers:
-                signal.pause()
+            _end_dead_runs(servers, root)
+            if served:
+                keep_up(served)
     except (UiError, CheckoutError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nBoth pages are closed.")
     return 0
+
+
+def _end_dead_runs(servers: Sequence[Server], root: Path) -> None:
+    """Prefect's page tells the truth after a crash, unless a flow is at work, which sees to it."""
+    for server in servers:
+        if server.name == "Prefect":
+            with suppress(HeldError, NoAnswerError, RefusedError), held(root):
+                end_dead_runs(Api(f"{server.address}/api", own=True), root)
 
 
 def _follow() -> None:

@@ -152,7 +152,7 @@ class Pages:
     def study(self, *arguments: str) -> tuple[int, str]:
         """Run the flow to its end; its exit code and what it printed."""
         process = self.command("study", *arguments)
-        said = process.communicate(timeout=240)[0]
+        said = process.communicate(timeout=600)[0]
         return process.returncode, said
 
     def ask(self, path: str, **body: object) -> Any:

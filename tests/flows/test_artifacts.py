@@ -68,21 +68,21 @@ def test_a_stages_pages_are_found_by_dvc_lock(tmp_path: Path) -> None:
     write_lock(tmp_path, "evaluate@xl", "out/xl")
     (tmp_path / "out" / "xl").mkdir(parents=True)
     (tmp_path / "out" / "xl" / "metrics.json").write_text("{}")
-    (page,) = pages(tmp_path, "evaluate@xl")
+    (page,) = pages(tmp_path, "evaluate@xl", linked=True)
     assert page.key == "evaluate-xl"
-    assert list(pages(tmp_path, "other")) == []
+    assert list(pages(tmp_path, "other", linked=True)) == []
 
 
 def test_a_stage_without_metrics_has_no_page(tmp_path: Path) -> None:
-    assert list(pages(tmp_path, "crawl")) == []  # not even a dvc.lock
+    assert list(pages(tmp_path, "crawl", linked=True)) == []  # not even a dvc.lock
     write_lock(tmp_path, "crawl", "out/documents")
-    assert list(pages(tmp_path, "crawl")) == []
+    assert list(pages(tmp_path, "crawl", linked=True)) == []
 
 
 def test_figure_4_shows_its_table_and_where_the_report_is(tmp_path: Path) -> None:
     write_png(tmp_path / "figure4.png", 8)
     (tmp_path / "figure4.csv").write_text(FIGURE4)
-    text = figure4_markdown(tmp_path)
+    text = figure4_markdown(tmp_path, linked=False)
     assert "| xl | 1,557,611,200 | 20.50 (19.00 to 21.00) | 30.75 (29.00 to 31.00) |" in text
     assert f"`{tmp_path / 'index.html'}`" in text
 
@@ -104,4 +104,6 @@ def test_a_large_picture_is_made_small_enough(tmp_path: Path) -> None:
 def test_a_damaged_table_does_not_fail_a_stage_that_is_done(tmp_path: Path, content: bytes) -> None:
     write_png(tmp_path / "figure4.png", 8)
     (tmp_path / "figure4.csv").write_bytes(content)
-    assert "figure4.csv is damaged: run `python -m flows.repair`" in figure4_markdown(tmp_path)
+    assert "figure4.csv is damaged: run `python -m flows.repair`" in figure4_markdown(
+        tmp_path, linked=False
+    )

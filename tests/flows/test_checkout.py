@@ -59,9 +59,20 @@ def test_another_profile_is_written_where_dvc_reads_it(
 
 def test_an_unknown_profile_changes_nothing(checkout: Path) -> None:
     before = (checkout / "params.yaml").read_text()
-    with pytest.raises(CheckoutError, match=r"choose one of \['other', 'tiny'\]"):
+    with pytest.raises(CheckoutError, match=r"'tinny' is not under profiles; did you mean tiny\?"):
         activate(checkout / "params.yaml", "tinny", LOG)
+    with pytest.raises(CheckoutError, match=r"choose one of \['other', 'tiny'\]"):
+        activate(checkout / "params.yaml", "paper", LOG)
     assert (checkout / "params.yaml").read_text() == before
+
+
+def test_a_profile_that_the_file_chooses_and_lacks_is_an_error_with_the_nearest(
+    checkout: Path,
+) -> None:
+    path = checkout / "params.yaml"
+    path.write_text(path.read_text().replace("profile: tiny", "profile: tinny"))
+    with pytest.raises(CheckoutError, match=r"did you mean tiny\?"):
+        prepare(checkout, None, None, LOG).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -190,11 +201,3 @@ def test_a_torn_lock_is_cleared(checkout: Path) -> None:
     path = write_lock(checkout, 1)
     path.write_text('{"data/x": {"wri')
     assert clear_dead_lock(path, LOG)
-
-
-def test_the_flow_runs_every_stage_of_the_real_chain(project: Path) -> None:
-    """dvc.yaml and the flow name the same stages; sizes come from params.yaml."""
-    source = (project / "flows" / "study.py").read_text()
-    for name, stage in yaml.safe_load((project / "dvc.yaml").read_text())["stages"].items():
-        quoted = f'f"{name}@{{size}}"' if "matrix" in stage else f'"{name}"'
-        assert f"stage({quoted}" in source, f"flows/study.py does not run {name}"

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from made_checkout import Act
 
-from flows.dvc_stage import StageEnd, StageRunner, read_outcome
-from flows.stage import as_record
+from flows.dvc_stage import EndingError, StageEnd, StageRunner, read_outcome
+from flows.log_lines import as_record
 
 pytestmark = pytest.mark.long
 
@@ -128,7 +128,7 @@ def test_leaving_the_runner_ends_what_runs_and_dvc_records_nothing(
     assert outcomes[0].code == 143
     assert (checkout / "checkpoint").exists()
     assert recorded(checkout) == []
-    with pytest.raises(RuntimeError, match="the flow is ending"):
+    with pytest.raises(EndingError, match="the flow is ending"):
         stages.run("eval_sets", lambda line: None)
 
 

@@ -4,58 +4,141 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from made_checkout import Pages, free_port
+from made_checkout import Pages, environment, free_port
+from waiting import until
 
 from flows.doctor import check_schedules
 from flows.schedule import main
 from flows.servers import answers
 
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_the_schedule_is_in_the_ui_and_fires_and_can_be_started_there(pages: Pages) -> None:
-    process = pages.command("schedule", "--cron", "* * * * *", "--profile", "no_such_profile")
-    by_the_cron = {"tags": {"all_": ["auto-scheduled"]}}
-    ended = {"state": {"type": {"any_": ["FAILED", "COMPLETED", "CRASHED"]}}}
-    deadline_s = time.monotonic() + 250
 
-    def wait(path: str, **question: Any) -> list[Any]:
-        while not (found := pages.ask(path, **question)):
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline_s, pages.ask("flow_runs/filter")
-            time.sleep(0.5)
-        return list(found)
-
+@contextmanager
+def served(pages: Pages, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A `flows.schedule` at work; its runs end with it."""
+    process = pages.command("schedule", *arguments)
     try:
-        (deployment,) = wait("deployments/filter")
-        assert deployment["name"] == "scheduled"
-        assert deployment["schedules"][0]["schedule"]["cron"] == "* * * * *"
-        by_hand = pages.ask(f"deployments/{deployment['id']}/create_flow_run")
-        # Made by the server's scheduler, ripe at the next full minute, then run by the process
-        # above: each of the three has failed without the others' notice.
-        runs = wait("flow_runs/filter", flow_runs=by_the_cron | ended)
-        runs += wait("flow_runs/filter", flow_runs={"id": {"any_": [by_hand["id"]]}} | ended)
-        for run in runs:
-            assert run["start_time"] is not None
-            # It ran in the checkout, whose params.yaml it read.
-            assert "profile 'no_such_profile' is not under profiles" in run["state"]["message"]
-        ((level, line),) = check_schedules(f"{pages.prefect}/api")
-        assert (level, line[:33]) == ("ok", "schedule of scheduled: next run 2")
+        yield process
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(200)
+def wait(process: subprocess.Popen[str], pages: Pages, path: str, **question: Any) -> list[Any]:
+    """What the server finds, once it finds anything."""
+    deadline_s = time.monotonic() + 400
+    while not (found := pages.ask(path, **question)):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline_s, pages.ask("flow_runs/filter")
+        time.sleep(0.5)
+    return list(found)
+
+
+SERVED = {"name": {"any_": ["study"]}}
+ENDED = {"state": {"type": {"any_": ["FAILED", "COMPLETED", "CRASHED", "CANCELLED"]}}}
+
+
+def test_the_schedule_is_in_the_ui_and_fires_and_can_be_started_there(pages: Pages) -> None:
+    # Refused in seconds: what is asked of a run is looked at before anything else.
+    refused = {"overrides": {"train.tokens": "many"}}
+    with served(pages, "--cron", "* * * * *") as process:
+        (deployment,) = wait(process, pages, "deployments/filter", deployments=SERVED)
+        assert deployment["name"] == "study"
+        assert deployment["schedules"][0]["schedule"]["cron"] == "* * * * *"
+        form = deployment["parameter_openapi_schema"]["properties"]
+        assert form["profile"]["enum"] == ["(active)", "tiny", "laptop", "single_gpu", "paper"]
+        create = f"deployments/{deployment['id']}/create_flow_run"
+        with pytest.raises(urllib.error.HTTPError, match="409"):
+            pages.ask(create, parameters={"profile": "tinny"})
+        by_hand = pages.ask(create, parameters=refused)
+        only = {"id": {"any_": [by_hand["id"]]}}
+        (run,) = wait(process, pages, "flow_runs/filter", flow_runs=only | ENDED)
+        assert run["state_type"] == "FAILED"
+        assert "profiles.tiny.train.tokens = 'many'" in run["state"]["message"]
+        # Made by the server's scheduler, ripe at the next full minute, then run by the process
+        # above: each of the three has failed without the others' notice.
+        pages.act("sample_web", "sys.exit(3)")
+        (pages.root / "work.py").write_text((pages.root / "work.py").read_text() + "# cron\n")
+        by_the_cron = {"tags": {"all_": ["auto-scheduled"]}}
+        run = wait(process, pages, "flow_runs/filter", flow_runs=by_the_cron | ENDED)[0]
+        assert run["start_time"] is not None
+        assert "sample_web failed with exit code 3" in run["state"]["message"]
+        ((level, line),) = check_schedules(f"{pages.prefect}/api")
+        assert (level, line[:29]) == ("ok", "schedule of study: next run 2")
+        assert not deployment["paused"]
+
+
+def test_a_run_of_the_page_is_cancelled_there_and_one_that_was_killed_is_closed(
+    pages: Pages,
+) -> None:
+    there = pages.root / "there"
+    pages.act(
+        "sample_web",
+        "import os, time; pathlib.Path('there').write_text(str(os.getpid())); time.sleep(600)",
+    )
+    (pages.root / "work.py").write_text((pages.root / "work.py").read_text() + "# hang\n")
+    with served(pages) as process:
+        (deployment,) = wait(process, pages, "deployments/filter", deployments=SERVED)
+        create = f"deployments/{deployment['id']}/create_flow_run"
+        for how, ends in (("cancel", "CANCELLED"), ("kill", "CRASHED")):
+            there.unlink(missing_ok=True)
+            run = pages.ask(create)
+            until(there.exists, 300)
+            if how == "cancel":
+                pages.ask(f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLING"})
+            else:
+                (study,) = (
+                    one for one in psutil.Process(process.pid).children(recursive=True)
+                    if one.cmdline()[1:3] == ["-m", "flows.study"]
+                )  # fmt: skip
+                study.kill()
+            only = {"id": {"any_": [run["id"]]}}
+            (ended,) = wait(process, pages, "flow_runs/filter", flow_runs=only | ENDED)
+            assert ended["state_type"] == ends
+            stage = int(there.read_text())
+            until(lambda stage=stage: not psutil.pid_exists(stage))
+    assert process.returncode == 143
+
+
+def test_it_waits_for_a_server_that_is_not_up_and_is_alone_in_its_checkout(
+    checkout: Path,
+) -> None:
+    command = [sys.executable, "-m", "flows.schedule", "--cron", "0 3 1 * *"]
+    process = subprocess.Popen(
+        command, cwd=checkout, env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line == (
+            "`make ui` is not at work in this checkout; waiting for a Prefect server (make ui)\n"
+        )
+        second = subprocess.run(
+            command, cwd=checkout, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 1
+        assert second.stderr == "another flows.schedule is at work in this checkout\n"
+    finally:
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert "No more runs are begun" in said
+
+
 def test_the_doctor_sees_a_scheduler_that_does_not_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,13 +168,6 @@ def test_the_doctor_sees_a_scheduler_that_does_not_tick(
     finally:
         server.terminate()
         server.wait(60)
-
-
-def test_without_a_server_it_says_how_to_get_one(
-    checkout: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["--cron", "0 3 1 * *"]) == 1
-    assert "start one with `make ui`" in capsys.readouterr().err
 
 
 def test_outside_the_project_it_says_where_to_run(

@@ -6,17 +6,21 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
-from made_checkout import MAKE_FIGURE4, Pages, environment
+from made_checkout import MAKE_FIGURE4, Pages, dvc, environment, free_port
 from waiting import until
 
+from flows.servers import answers
 from flows.study import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 HANG = "import os, time; pathlib.Path('there').write_text(str(os.getpid())); time.sleep(60)"
 
@@ -27,15 +31,20 @@ def alive(pid: int) -> bool:
 
 
 def finished_tasks(pages: Pages, run: Any) -> dict[str, Any]:
-    """The task runs of a run by name; Prefect's server gets to know of them a little later."""
-    settled = {"COMPLETED", "FAILED", "PENDING"}
+    """The task runs of a run by name."""
+    tasks = pages.tasks(run)
+    assert {task["state_type"] for task in tasks.values()} <= {"COMPLETED", "FAILED", "PENDING"}
+    return tasks
 
-    def are_all_there() -> bool:
-        tasks = pages.tasks(run)
-        return len(tasks) == 22 and {task["state_type"] for task in tasks.values()} <= settled
 
-    until(are_all_there)
-    return pages.tasks(run)
+def begin_hanging(pages: Pages, stage: str = "crawl") -> tuple[subprocess.Popen[str], int]:
+    """A flow that waits in a stage, and that stage's process."""
+    pages.act(stage, HANG)
+    there = pages.root / "there"
+    there.unlink(missing_ok=True)
+    flow = pages.command("study")
+    until(there.exists, 300)
+    return flow, int(there.read_text())
 
 
 # The tests below share one checkout and tell one story, in this order.
@@ -52,6 +61,7 @@ def test_a_failing_stage_fails_the_flow_with_its_last_lines(pages: Pages) -> Non
     assert run["state_type"] == "FAILED"
     assert "the web is down" in run["state"]["message"]
     tasks = finished_tasks(pages, run)
+    assert len(tasks) == 21  # all but watch
     assert tasks["sample_web"]["state_type"] == "COMPLETED"
     assert tasks["crawl"]["state_type"] == "FAILED"
     assert tasks["crawl"]["run_count"] == 1  # a retry would not mend it
@@ -59,36 +69,53 @@ def test_a_failing_stage_fails_the_flow_with_its_last_lines(pages: Pages) -> Non
 
 
 def test_kill_9_of_the_flow_ends_the_training(pages: Pages) -> None:
-    pages.act("crawl", HANG)
-    flow = pages.command("study")
-    there = pages.root / "there"
-    until(there.exists)
-    stage = int(there.read_text())
+    flow, stage = begin_hanging(pages)
     flow.kill()
     flow.communicate()
     until(lambda: not alive(stage))
     lock = yaml.safe_load((pages.root / "dvc.lock").read_text())
     assert "crawl" not in lock["stages"]
-    there.unlink()
+    assert pages.last_run()["state_type"] == "RUNNING"  # nobody was left to say otherwise
 
 
-@pytest.mark.long
-def test_a_second_flow_is_refused_and_ctrl_c_ends_the_first(pages: Pages) -> None:
-    first = pages.command("study")
-    there = pages.root / "there"
-    until(there.exists)
-    stage = int(there.read_text())
+def test_a_second_flow_is_refused_and_ctrl_c_ends_the_first_in_a_line(pages: Pages) -> None:
+    killed = pages.last_run()
+    first, stage = begin_hanging(pages)
     code, said = pages.study()
     assert code == 1
     assert f"another flow (pid {first.pid}) runs in this checkout" in said
+    assert pages.last_run()["state_name"] == "Skipped"
     assert alive(stage)
     first.send_signal(signal.SIGINT)
-    first.communicate(timeout=120)
-    assert first.returncode != 0
+    said = first.communicate(timeout=300)[0]
+    assert first.returncode == 130
     assert not alive(stage)
+    assert said.rstrip().splitlines()[-1].startswith("Stopped by Ctrl-C; the stages saved")
+    assert "Traceback" not in said
+    runs = {run["id"]: run for run in pages.ask("flow_runs/filter")}
+    assert runs[killed["id"]]["state_type"] == "CRASHED"  # by the start of the next
+    assert "RUNNING" not in {run["state_type"] for run in runs.values()}
+    tasks = pages.tasks(killed)
+    assert tasks["crawl"]["state_type"] == "CRASHED"
 
 
-@pytest.mark.long
+def test_a_run_that_is_cancelled_on_its_page_ends_in_order(pages: Pages) -> None:
+    flow, stage = begin_hanging(pages)
+    run = pages.last_run()
+    assert run["deployment_id"]  # without, the page's button is greyed out
+    pages.ask(f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLING"})
+    said = flow.communicate(timeout=300)[0]
+    assert flow.returncode == 1
+    assert said.rstrip().splitlines()[-1].startswith("Cancelled; the stages saved their state")
+    assert not alive(stage)
+    run = pages.last_run()
+    assert run["state_type"] == "CANCELLED"
+    assert pages.tasks(run)["crawl"]["state_type"] == "CANCELLED"
+    assert not {"RUNNING", "COMPLETED"} & {
+        task["state_type"] for name, task in pages.tasks(run).items() if "train" in name
+    }
+
+
 def test_the_whole_study_runs_sizes_side_by_side_and_retries_what_is_worth_it(
     pages: Pages,
 ) -> None:
@@ -100,16 +127,25 @@ def test_the_whole_study_runs_sizes_side_by_side_and_retries_what_is_worth_it(
     )
     code, said = pages.study("--max-parallel", "2")
     assert code == 0, said
-    assert "Task run 'train@xl' - hello from train@xl" in said
+    assert "train@xl: hello from train@xl" in said
     assert "Figure 4 of the study 'tiny'" in said
     run = pages.last_run()
     assert re.fullmatch(r"tiny \d{4}-\d\d-\d\d \d\d:\d\d", run["name"])
-    assert run["state"]["message"] == "All 22 stages are up to date"
+    # sample_web, eval_sets and links ran before the flow was ended.
+    assert run["state"]["message"] == "18 ran, 3 unchanged; test xl 30.8"
     tasks = finished_tasks(pages, run)
-    assert set(tasks) == dvc_stages(pages.root)
-    assert tasks["sample_web"]["state_name"] == "Unchanged"  # done before the flow was killed
+    assert set(tasks) == dvc_stages(pages.root) - {"watch"}
+    assert tasks["sample_web"]["state_name"] == "Unchanged"
     assert tasks["train@small"]["state_name"] == "Completed"
     assert tasks["report"]["run_count"] == 2
+    keys = {page["key"] for page in artifacts(pages, run)}
+    assert {"train-small", "figure-4", "drift"} <= keys
+    assert "sample-web" not in keys
+
+
+def artifacts(pages: Pages, run: Any) -> list[Any]:
+    only = {"id": {"any_": [run["id"]]}}
+    return list(pages.ask("artifacts/filter", flow_runs=only, limit=200))
 
 
 def dvc_stages(root: Path) -> set[str]:
@@ -123,25 +159,163 @@ def dvc_stages(root: Path) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_a_run_that_changes_nothing_says_so_and_leaves_nothing(pages: Pages) -> None:
+    code, said = pages.study()
+    assert code == 0, said
+    assert "Nothing new" in said.splitlines()
+    run = pages.last_run()
+    assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "Nothing new")
+    assert pages.tasks(run) == {}
+    assert artifacts(pages, run) == []
+
+
+def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
+    pages: Pages,
+) -> None:
+    release = pages.root / "release"
+    pages.act(
+        "overlap",
+        "import time; pathlib.Path('there').touch()\n"
+        "while not pathlib.Path('release').exists(): time.sleep(0.05)",
+    )
+    there = pages.root / "there"
+    there.unlink(missing_ok=True)
+    (pages.root / "work.py").write_text((pages.root / "work.py").read_text() + "# new\n")
+    flow = pages.command("study", "--max-parallel", "2")
+    until(there.exists, 600)
+    run = pages.last_run()
+    kill_server(pages)
+    assert flow.stdout is not None
+    said = ""
+    while "its page waits" not in said:
+        line = flow.stdout.readline()
+        assert line, said
+        said += line
+    until(lambda: answers(f"{pages.prefect}/api/health"), 300)  # `make ui` has started it anew
+    release.touch()
+    said += flow.communicate(timeout=600)[0]
+    assert flow.returncode == 0, said
+    assert "Traceback" not in said
+    lost = [line for line in said.splitlines() if line.startswith("Prefect")]
+    assert len(lost) == 2, lost
+    assert lost[1] == "Prefect: the server answers again, and is told what it missed"
+    run = pages.ask("flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})[0]
+    assert run["state"]["message"].startswith("21 ran; test xl 30.8")
+    assert pages.tasks(run)["report"]["state_type"] == "COMPLETED"
+
+
+def kill_server(pages: Pages) -> None:
+    """Kill -9 of the Prefect server that `make ui` has started."""
+    port = pages.prefect.rpartition(":")[2]
+    (server,) = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if (process.info["cmdline"] or [])[1:] == ["-m", "flows.prefect_server", "--port", port]
+    ]
+    server.kill()
+
+
 def test_figure_4_and_every_stages_metrics_are_pages(pages: Pages) -> None:
     found = pages.ask("artifacts/latest/filter", limit=200)
     artifacts = {artifact["key"]: artifact["data"] for artifact in found}
-    assert {stage.replace("@", "-").replace("_", "-") for stage in dvc_stages(pages.root)} < set(
-        artifacts
-    )
+    stages = dvc_stages(pages.root) - {"watch"}
+    assert {stage.replace("@", "-").replace("_", "-") for stage in stages} < set(artifacts)
     assert "| documents | 1,234,567 |" in artifacts["train-small"]
     figure = artifacts["figure-4"]
     assert "![Figure 4](data:image/png;base64," in figure
     assert "| small | 124,439,808 | 30.50 (29.00 to 31.00) | 40.25 (39.00 to 41.00) |" in figure
     assert len(figure) < 102_000
+    assert "](/report/tiny/index.html)" in figure
+
+
+def test_the_report_opens_beside_prefects_page_and_nothing_else_does(pages: Pages) -> None:
+    (pages.root / "data" / "tiny" / "report" / "index.html").write_text("<h1>The report</h1>")
+    with urllib.request.urlopen(f"{pages.prefect}/report/tiny/index.html") as answer:
+        assert answer.read() == b"<h1>The report</h1>"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+    for path in ("tiny/../../../params.yaml", "tiny/metrics", "..%2f..%2ftiny/x.png"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{pages.prefect}/report/{path}.nothing")
 
 
 def test_the_log_of_a_stage_is_on_its_page(pages: Pages) -> None:
-    run = pages.last_run()
-    logs = pages.ask("logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}}, limit=200)
+    only = {"name": {"any_": ["train@xl"]}, "state": {"type": {"any_": ["COMPLETED"]}}}
+    tasks = pages.ask("task_runs/filter", task_runs=only, sort="END_TIME_DESC")
+    logs = pages.ask("logs/filter", logs={"task_run_id": {"any_": [tasks[0]["id"]]}}, limit=200)
     messages = [log["message"] for log in logs]
     assert "hello from train@xl" in messages
     assert not any("\x1b" in message for message in messages)
+
+
+def test_a_named_server_that_does_not_answer_is_one_line(checkout: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.study"],
+        cwd=checkout,
+        env=environment() | {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "does not answer. Start that server, or take away PREFECT_API_URL" in line
+    assert not (checkout / "data").exists()
+
+
+def test_a_server_that_is_gone_for_good_costs_two_lines_and_no_stage(checkout: Path) -> None:
+    dvc(checkout, "repro", "overlap")
+    (checkout / "do").mkdir()
+    (checkout / "do" / "report").write_text(
+        "import time; pathlib.Path('there').touch()\n"
+        "while not pathlib.Path('release').exists(): time.sleep(0.05)",
+    )
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flows.prefect_server", "--port", str(port)],
+        cwd=checkout,
+        env=environment() | {"PREFECT_HOME": str(checkout / "home")},
+    )
+    until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 300)
+    flow = subprocess.Popen(
+        [sys.executable, "-m", "flows.study"],
+        cwd=checkout,
+        env=environment() | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until((checkout / "there").exists, 300)
+    server.kill()
+    server.wait()
+    (checkout / "release").touch()
+    said = flow.communicate(timeout=300)[0]
+    assert "1 ran, 14 unchanged" in said
+    assert "report" in yaml.safe_load((checkout / "dvc.lock").read_text())["stages"]
+    lost = [line for line in said.splitlines() if line.startswith("Prefect")]
+    assert len(lost) == 2, lost
+    assert "the study goes on, its page waits" in lost[0]
+    assert "has not the end of this run" in lost[1]
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_without_a_server_is_a_line(checkout: Path, project: Path) -> None:
+    (checkout / "pyproject.toml").write_text((project / "pyproject.toml").read_text())
+    (checkout / "do").mkdir()
+    (checkout / "do" / "sample_web").write_text(HANG)
+    flow = subprocess.Popen(
+        [sys.executable, "-m", "flows.study"],
+        cwd=checkout,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until((checkout / "there").exists)
+    flow.send_signal(signal.SIGINT)
+    said = flow.communicate(timeout=60)[0]
+    assert flow.returncode == 130
+    assert "Stopped by Ctrl-C" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.long

@@ -18,7 +18,8 @@ import pytest
 from made_checkout import Pages, environment, free_port
 
 from flows.servers import Servers, read_state, running_prefect_api, write_state
-from flows.ui import UiError, main, mlflow_server, serving
+from flows.serving import UiError, serving
+from flows.ui import main, mlflow_server
 
 
 def processes_about(port: int) -> list[str]:
@@ -118,7 +119,7 @@ def test_a_port_in_use_is_one_error_with_the_option_and_leaves_nothing(
 
 
 def test_a_server_that_does_not_come_up_is_an_error_with_its_last_lines(checkout: Path) -> None:
-    server = mlflow_server(free_port(), "sqlite:///mlflow.db", checkout)
+    server = mlflow_server(free_port(), "sqlite:///mlflow.db", checkout.as_uri())
     broken = server._replace(command=["-c", "print('no such table'); raise SystemExit(3)"])
     with pytest.raises(UiError, match=r"(?s)^MLflow: the server ended; .*mlflow\.log .*no such"):
         serving([broken], checkout / "logs").__enter__()

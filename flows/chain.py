@@ -1,0 +1,183 @@
+"""Which stage reads which, and the running of them all: each once what it reads is whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from flows.dvc_stage import EndingError, StageEnd, StageRunner
+
+WATCH = "watch"  # before all others, which go by what it has seen last
+REPORT = "report"
+_SIZED = ("tune", "train", "evaluate")
+_READS = {
+    "sample_web": (),
+    "eval_sets": ("sample_web",),
+    "links": ("sample_web",),
+    "crawl": ("links",),
+    "extract": ("crawl",),
+    "dedup": ("extract", "eval_sets"),
+    "tokenize": ("dedup",),
+    "tune": ("tokenize",),
+    "train": ("tune",),
+    "evaluate": ("train", "eval_sets"),
+    "overlap": ("evaluate",),
+    REPORT: ("overlap",),
+}
+_RETRY_DELAYS_S = (5.0, 30.0, 120.0)
+_LOOK_S = 0.3
+
+
+class Told(NamedTuple):
+    """A stage's state, in Prefect's words."""
+
+    type: str
+    name: str
+    message: str
+
+
+class Shown(Protocol):
+    """Whoever is told how the stages fare."""
+
+    def stage(self, name: str, told: Told, *, after: Sequence[str]) -> None:
+        """A stage's state has changed."""
+
+    def line(self, name: str, line: str) -> None:
+        """A stage has written a line."""
+
+    def finished(self, name: str) -> None:
+        """A stage ran, or came from the cache: what it left can be shown."""
+
+
+def read_by(sizes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Every stage but `watch`, in an order of the chain, with the stages it reads.
+
+    >>> read_by(["small", "xl"])["train@xl"]
+    ('tune@xl',)
+    >>> read_by(["small", "xl"])["overlap"]
+    ('evaluate@small', 'evaluate@xl')
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for stage, reads in _READS.items():
+        for size in sizes if stage in _SIZED else [None]:
+            name = stage if size is None else f"{stage}@{size}"
+            found[name] = tuple(one for other in reads for one in _names(other, size, sizes))
+    return found
+
+
+def _names(stage: str, size: str | None, sizes: Sequence[str]) -> list[str]:
+    if stage not in _SIZED:
+        return [stage]
+    return [f"{stage}@{one}" for one in ([size] if size else sizes)]
+
+
+def stale_stages(root: Path) -> set[str] | None:
+    """The stages that DVC would run now, `watch` aside; None where DVC does not say."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--json"],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    try:
+        status: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        return None
+    return set(status) - {WATCH} if done.returncode == 0 else None
+
+
+class Chain:
+    """Runs the stages, as many at a time as the runner has devices."""
+
+    def __init__(
+        self,
+        runner: StageRunner,
+        shown: Shown,
+        *,
+        reads: Mapping[str, Sequence[str]],
+        stale: set[str] | None,
+    ) -> None:
+        """What is not in `stale`, and reads nothing that is made anew, is not asked of DVC."""
+        self._runner, self._shown = runner, shown
+        self._reads, self._stale = reads, stale
+
+    def run(self, ended: Callable[[], bool]) -> dict[str, StageEnd]:
+        """Run every stage; each that has ended, in the chain's order.
+
+        `ended` is asked now and then: once it says so, the stages that run are ended, and no
+        other begins. An exception has the same effect.
+        """
+        futures: dict[str, Future[StageEnd | None]] = {}
+        idle = threading.Event()
+        with ThreadPoolExecutor(len(self._reads)) as pool, ExitStack() as stack:
+            stack.enter_context(self._runner)  # left first: it ends what the pool waits for
+            for name, reads in self._reads.items():
+                after = {other: futures[other] for other in reads}
+                futures[name] = pool.submit(self._stage, name, after)
+            while not all(future.done() for future in futures.values()):
+                if ended():
+                    break
+                idle.wait(_LOOK_S)
+        ends = {name: future.result() for name, future in futures.items()}
+        return {name: end for name, end in ends.items() if end is not None}
+
+    def _stage(self, name: str, after: Mapping[str, Future[StageEnd | None]]) -> StageEnd | None:
+        ends = [future.result() for future in after.values()]
+        told = Told("PENDING", "NotReady", "A stage that it reads has not ended well")
+        end = None
+        if all(one is not None and one.code == 0 for one in ends):
+            try:
+                end = self._run(name, [one.did for one in ends if one is not None])
+                told = _told(end, stopping=self._runner.stopping)
+            except EndingError:
+                told = Told("CANCELLED", "Cancelled", "Not begun: the run was ended before")
+        if end is not None and end.code == 0 and end.did != "unchanged":
+            self._shown.finished(name)
+        self._shown.stage(name, told, after=tuple(after))
+        return end
+
+    def _run(self, name: str, did: Sequence[str]) -> StageEnd:
+        if self._stale is not None and name not in self._stale and set(did) <= {"unchanged"}:
+            return StageEnd(stage=name, code=0, did="unchanged", last_lines=(), lock_busy=False)
+        for delay_s in (*_RETRY_DELAYS_S, None):
+            end = self._runner.run(
+                name,
+                lambda line: self._shown.line(name, line),
+                begun=lambda: self._shown.stage(
+                    name, Told("RUNNING", "Running", ""), after=self._reads[name]
+                ),
+            )
+            if not end.worth_a_retry or self._runner.stopping or delay_s is None:
+                break
+            again = f"Exit code {end.code}: tried again in {delay_s:g} s"
+            self._shown.stage(
+                name, Told("SCHEDULED", "AwaitingRetry", again), after=self._reads[name]
+            )
+            self._runner.sleep(delay_s)
+        return end
+
+
+def explain(end: StageEnd) -> str:
+    """A failed stage in words, with the last lines it wrote."""
+    lines = "\n".join(end.last_lines)
+    return f"{end.stage} failed with exit code {end.code}. Its last lines:\n{lines}"
+
+
+def _told(end: StageEnd, *, stopping: bool) -> Told:
+    """A stage's last state: what had nothing to do does not look like work."""
+    if end.code != 0 and stopping:
+        return Told("CANCELLED", "Cancelled", "Ended with the run, after it saved its state")
+    if end.code != 0:
+        return Told("FAILED", "Failed", explain(end))
+    match end.did:
+        case "unchanged":
+            return Told("COMPLETED", "Unchanged", "Nothing it depends on changed: not run")
+        case "restored":
+            return Told("COMPLETED", "Restored", "Taken from DVC's cache: not run")
+        case _:
+            return Told("COMPLETED", "Completed", "Ran to its end")

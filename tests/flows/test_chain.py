@@ -1,0 +1,121 @@
+"""Which stages the flow runs, in what order, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_checkout import Act
+
+from flows.chain import Chain, Told, read_by, stale_stages
+from flows.dvc_stage import StageEnd, StageRunner
+
+
+def test_the_flow_runs_every_stage_of_the_real_chain_after_those_it_reads(project: Path) -> None:
+    """dvc.yaml and the flow name the same stages; sizes come from params.yaml."""
+    stages: dict[str, Any] = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    reads = read_by(["s", "m"])
+    sized = {name for name, stage in stages.items() if "matrix" in stage}
+    named = {f"{name}@{size}" if name in sized else name for name in stages for size in "sm"}
+    assert set(reads) == named - {"watch"}
+
+    def before(stage: str) -> set[str]:
+        found = set(reads[stage])
+        return found.union(*map(before, found))
+
+    for name in reads:
+        stage, _, size = name.partition("@")
+        before_it = before(name)
+        for dep in stages[stage]["deps"]:
+            made = dep.removeprefix("data/${profile}/").split("/")
+            if not dep.startswith("data/") or made[0] == "watch":
+                continue
+            of_size = made[0] in sized and made[1:2] == ["${item.size}"]
+            wanted = (
+                {f"{made[0]}@{size}"} if of_size
+                else {f"{made[0]}@{one}" for one in "sm"} if made[0] in sized
+                else {made[0]}
+            )  # fmt: skip
+            assert wanted <= before_it, f"{name} reads {dep}"
+
+
+class Noted:
+    """What a chain tells, in order."""
+
+    def __init__(self) -> None:
+        self.states: list[tuple[str, str]] = []
+        self.shown: list[str] = []
+        self.lines: list[str] = []
+
+    def stage(self, name: str, told: Told, *, after: Sequence[str]) -> None:
+        """A state."""
+        self.states.append((name, told.name))
+
+    def line(self, name: str, line: str) -> None:
+        """A line."""
+        self.lines.append(line)
+
+    def finished(self, name: str) -> None:
+        """What left something."""
+        self.shown.append(name)
+
+    def last(self) -> dict[str, str]:
+        """The last state of each stage."""
+        return dict(self.states)
+
+
+SHORT = {"sample_web": (), "eval_sets": ("sample_web",), "links": ("sample_web",)}
+
+
+def run(
+    root: Path, ended: Callable[[], bool] = lambda: False
+) -> tuple[dict[str, StageEnd], Noted, set[str] | None]:
+    noted, stale = Noted(), stale_stages(root)
+    runner = StageRunner(root, devices=[None], grace_s=10.0)
+    asked = None if stale is None else stale & SHORT.keys()
+    ends = Chain(runner, noted, reads=SHORT, stale=asked).run(ended)
+    return ends, noted, asked
+
+
+@pytest.mark.slow
+def test_only_stale_stages_and_those_after_them_are_asked_of_dvc(checkout: Path, act: Act) -> None:
+    ends, noted, stale = run(checkout)
+    assert stale == set(SHORT)
+    assert {end.did for end in ends.values()} == {"ran"}
+    assert set(noted.shown) == set(SHORT)
+    ends, noted, stale = run(checkout)
+    assert stale == set()
+    assert noted.lines == []  # no DVC was started
+    assert set(noted.last().values()) == {"Unchanged"}
+    (checkout / "data" / "tiny" / "eval_sets" / "metrics.json").unlink()
+    ends, noted, stale = run(checkout)
+    assert stale is not None
+    assert "eval_sets" in stale
+    assert ends["sample_web"].did == "unchanged"
+    assert ends["eval_sets"].did == "restored"
+
+
+@pytest.mark.slow
+def test_a_failed_stage_leaves_what_reads_it_and_no_other_out(checkout: Path, act: Act) -> None:
+    act("links", "sys.exit(3)")
+    ends, noted, _ = run(checkout)
+    assert noted.last() == {
+        "sample_web": "Completed", "eval_sets": "Completed", "links": "Failed",
+    }  # fmt: skip
+    assert ends["links"].code == 3
+    act("sample_web", "sys.exit(3)")
+    (checkout / "work.py").write_text((checkout / "work.py").read_text() + "# new\n")
+    ends, noted, _ = run(checkout)
+    assert set(ends) == {"sample_web"}
+    assert noted.last()["eval_sets"] == "NotReady"
+
+
+@pytest.mark.slow
+def test_once_it_is_to_end_no_stage_begins(checkout: Path, act: Act) -> None:
+    act("sample_web", "import time; pathlib.Path('there').touch(); time.sleep(60)")
+    _, noted, _ = run(checkout, (checkout / "there").exists)
+    assert noted.last() == dict.fromkeys(SHORT, "NotReady") | {"sample_web": "Cancelled"}
+    assert not (checkout / "data" / "tiny" / "sample_web").exists()
