@@ -25,7 +25,7 @@ _FLAGS = (
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Any]:
-    """A Chromium with its profile in that folder; a test without one is skipped, with the reason."""
+    """A Chromium with its profile in that folder; without one the test is skipped, and says why."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
         pytest.skip("needs chromium and chromedriver (Debian: apt install chromium-driver)")

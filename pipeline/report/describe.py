@@ -22,7 +22,7 @@ def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
         for size in study.sizes
     ]
     costs = [
-        f"{loss} for {study.flops_per_token(size) * study.curves[size]['tokens'].iloc[-1]:.2e} FLOPs"
+        f"{loss} for {study.training_flops(size):.2e} FLOPs"
         for size, loss in zip(study.sizes, losses, strict=True)
     ]
     return {

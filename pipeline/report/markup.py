@@ -144,8 +144,8 @@ def html_table(
         )
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return Markup(
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">{MORE}<table>'
-        f"<caption>{html_caption(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">{MORE}'
+        f"<table><caption>{html_caption(caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -163,8 +163,13 @@ def _cell(value: Any, is_number: bool, is_first: bool) -> str:
 
 
 def _breakable(text: str) -> str:
-    """The text as HTML; a name may be broken after its underscores."""
-    return str(escape(text)).replace("_", "_<wbr>") if " " not in text else escape(text)
+    """The text as HTML; a name may be broken after its underscores.
+
+    >>> _breakable("a_long<name"), _breakable("no name")
+    ('a_<wbr>long&lt;name', 'no name')
+    """
+    html = str(escape(text))
+    return html if " " in text else re.sub("([_@])", r"\1<wbr>", html)
 
 
 def inline_svg(path: Path, name: str, description: str, looks: Sequence[SizeLook] = ()) -> Markup:

@@ -124,6 +124,7 @@ def _mark_gaps(study: Study, axes: Axes, eval_set: str, metric: str) -> None:
                 rotation=90,
                 ha="center",
                 va="bottom",
+                in_layout=False,  # else its height, in a low panel, leaves no room for axes
             )
 
 

@@ -73,6 +73,10 @@ class Study:
         """Operations of forward and backward a trained token, by train's convention."""
         return float(self.stages[f"train@{size}"]["flops_per_token"])
 
+    def training_flops(self, size: str) -> float:
+        """Operations of a size's whole training."""
+        return self.flops_per_token(size) * float(self.curves[size]["tokens"].iloc[-1])
+
     def label(self, size: str) -> str:
         """A size as figures and tables call it.
 

@@ -32,19 +32,16 @@ _LABELS = """
     }));
 """
 _TABLES = """
-    const tables = [...document.querySelectorAll('.scroll')].filter(table => table.checkVisibility());
-    return tables.map(table => {
+    const tables = [...document.querySelectorAll('.scroll')];
+    return tables.filter(table => table.checkVisibility()).map(table => {
         const cue = table.querySelector('.more');
-        const shown = getComputedStyle(cue).opacity > 0.5 && cue.getBoundingClientRect().height > 10;
+        const shown = getComputedStyle(cue).opacity > 0.5 && cue.offsetHeight > 10;
         return [table.getAttribute('aria-label'), table.scrollWidth > table.clientWidth, shown];
     });
 """
 _OPEN = "document.querySelectorAll('details').forEach(details => details.open = true)"
-_TO_THE_END = """
-    const done = arguments[0];
-    document.querySelectorAll('.scroll').forEach(table => table.scrollLeft = table.scrollWidth);
-    requestAnimationFrame(() => requestAnimationFrame(done));
-"""
+_TO_THE_END = "document.querySelectorAll('.scroll').forEach(table => table.scrollLeft = 1e6)"
+_TWO_FRAMES = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +56,14 @@ def at_width(browser: Any, width: int) -> Any:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.refresh()
-    browser.execute_script(_OPEN)
+    after(browser, _OPEN)
     return browser
+
+
+def after(browser: Any, script: str) -> None:
+    """Run a script, and wait until the page is drawn as it left it."""
+    browser.execute_script(script)
+    browser.execute_async_script(_TWO_FRAMES)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -84,7 +87,7 @@ def test_table_says_that_it_goes_on_where_columns_are_hidden_and_nowhere_else(
     assert [name for name, hides, says in tables if hides != says] == []
     if width == min(WIDTHS):
         assert {"Figure 4 as numbers", "Table 4"} <= {name for name, hides, _ in tables if hides}
-    page.execute_async_script(_TO_THE_END)
+    after(page, _TO_THE_END)
     assert [name for name, _, says in page.execute_script(_TABLES) if says] == []
 
 
