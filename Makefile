@@ -16,7 +16,7 @@ export PYTHONUNBUFFERED := 1
 # dvc starts `python -m pipeline...`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help study flow ui doctor test test-long test-study check format clean
+.PHONY: help study flow ui plan doctor test test-long test-study check format clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ flow: $(VENV)/study.stamp  ## The same study through Prefect
 
 ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 	python -m flows.ui
+
+plan: $(VENV)/study.stamp  ## What a study will cost before it runs (PROFILE=name: of another one)
+	@python -m pipeline.plan $(if $(PROFILE),--profile $(PROFILE))
 
 doctor: $(VENV)/study.stamp  ## What this machine or checkout lacks, a line each, and what to do
 	@python -m flows.doctor
