@@ -20,7 +20,8 @@ from pipeline.shared.formats.documents import Document
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.listing import METRICS
 
-_SAMPLED_FILES, _SAMPLED_BYTES = 4, 2**21
+# A compressed file that is cut off loses what its reader held, up to a mebibyte of text.
+_SAMPLED_FILES, _SAMPLED_BYTES = 2, 2**23
 _WARC_TEXT = 0.14  # bytes of text a byte of compressed WARC: 3.5 of 25 kB a page
 _DOCUMENT_BYTES = 3300.0
 _SAMPLE_PAGES = 3600  # of the built-in web, which 12 MB of documentation fill
@@ -152,7 +153,7 @@ def _text_in_parquet(path: Path, params: ProfileParams) -> float:
 
 
 def _text_in_sample(path: Path, params: ProfileParams) -> float:
-    """Bytes of text a byte of the file, in its first two mebibytes, read as extract reads it."""
+    """Bytes of text a byte of the file, in its first mebibytes, read as extract reads it."""
     with TemporaryDirectory(prefix="figure4-plan-") as folder:
         piece = Path(folder, path.name)
         with path.open("rb") as file:

@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -85,9 +86,12 @@ def test_gpu_hours_are_operations_over_the_part_of_the_promised_rate(
 
 
 def test_text_of_a_corpus_is_reckoned_from_its_files_before_any_is_read_whole(
-    params: dict[str, ProfileParams], tmp_path: Path
+    params: dict[str, ProfileParams], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = [document.text for document in make_documents(400, words=300)]
+    monkeypatch.setattr("pipeline.plan.corpus._SAMPLED_BYTES", 2**20)  # files that break off
+    words = np.array(" ".join(document.text for document in make_documents(100)).split())
+    random = np.random.default_rng(1)
+    texts = [" ".join(random.choice(words, 300)) for _ in range(3000)]
     true_bytes = sum(len(text.encode()) for text in texts)
     lines = "\n".join(json.dumps({"text": text, "n": n}) for n, text in enumerate(texts))
     for kind in ("plain", "packed", "table"):
@@ -98,8 +102,8 @@ def test_text_of_a_corpus_is_reckoned_from_its_files_before_any_is_read_whole(
     pq.write_table(table, tmp_path / "table" / "a.parquet", use_dictionary=False)
     for kind in ("plain", "packed", "table"):
         corpus = find_corpus(with_location(params["laptop"], tmp_path / kind))
-        assert corpus.text_bytes == pytest.approx(true_bytes, rel=0.05), kind
-        assert corpus.tokens == pytest.approx(true_bytes / 3.79, rel=0.05)
+        assert corpus.text_bytes == pytest.approx(true_bytes, rel=0.1), kind
+        assert corpus.tokens == pytest.approx(true_bytes / 3.79, rel=0.1)
 
 
 def test_corpus_that_is_not_there_is_reckoned_as_if_it_held_just_enough(
