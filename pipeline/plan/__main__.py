@@ -17,6 +17,7 @@ from pipeline.plan.speed import Speeds, measure_speeds
 from pipeline.plan.stages import plan_stages
 from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL, UserError
 from pipeline.shared.params.file import ActiveStudy, load_params
+from pipeline.shared.running.output import end_quietly_with_reader
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,4 +98,5 @@ def _fraction(text: str) -> float:
 
 
 if __name__ == "__main__":
+    end_quietly_with_reader()
     sys.exit(main())

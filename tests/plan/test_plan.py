@@ -58,7 +58,7 @@ def test_rungs_of_the_paper_have_gpt2s_parameters_and_the_operations_of_its_matr
 
 
 def test_search_costs_what_a_finished_study_says_it_cost(params: dict[str, ProfileParams]) -> None:
-    # Three rates to 30 %, one beyond the grid too, and two of them to the end: of these one is kept.
+    # Three rates to 30 %, one beyond the grid too, and two of them to the end: one of these stays.
     (rung, *_) = plan_rungs(params["tiny"])
     assert rung.trials == 4
     assert rung.search_tokens / rung.tokens == pytest.approx(4 * 0.3 + 2 * 0.7, abs=0.005)
