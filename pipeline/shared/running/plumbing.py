@@ -20,7 +20,6 @@ _REASONS: Mapping[str, str] = {
     "running.faults": "words for faults of the machine",
     "running.listing": "hashes of inputs and outs, which count as inputs",
     "tracking.view": "how MLflow's page looks",
-    "running.output": "how a command that prints ends",
     "running.outside": "lists places that a profile names; the list itself counts",
     "running.package_pins": "reads versions; the versions themselves count",
     "params.profile": "checks numbers, which count themselves, as parsed and as written",
