@@ -21,7 +21,7 @@ CHECK_PYTHON := import sys; (3, 11) <= sys.version_info[:2] < (3, 14) or sys.exi
 and figure4 needs 3.11 to 3.13: make PYTHON=python3.12 ..., or the path of one" % ((sys.executable,) \
 + tuple(sys.version_info[:2])))
 
-.PHONY: help study flow ui plan doctor test test-long test-study check format clean
+.PHONY: help study flow ui services plan doctor test test-long test-study docs check format clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ flow: $(VENV)/study.stamp  ## The same study through Prefect
 ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 	python -m flows.ui
 
+services: $(VENV)/dev.stamp  ## Both pages over PostgreSQL and an S3 server as installed; compose.yaml without containers
+	python -m flows.services
+
 plan: $(VENV)/study.stamp  ## What a study will cost before it runs (PROFILE=name: of another one)
 	@python -m pipeline.plan $(if $(PROFILE),--profile $(PROFILE))
 
@@ -66,6 +69,10 @@ test-long: $(VENV)/dev.stamp  ## What takes long: kills of whole stages, flows, 
 
 test-study: $(VENV)/dev.stamp  ## A whole small study by DVC: rerun, changed, loaded by transformers
 	pytest -m study tests/end_to_end
+
+docs: $(VENV)/dev.stamp  ## The documentation as a site that needs no network: site/index.html
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
+	@echo "Documentation: file://$(CURDIR)/site/index.html (with its search: python -m mkdocs serve)"
 
 check: $(VENV)/dev.stamp  ## ruff, mypy, import-linter
 	ruff format --check .

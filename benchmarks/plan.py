@@ -69,7 +69,11 @@ def main() -> None:
 def compare(cost: StageCost, study: Path) -> Compared:
     """A planned stage beside what it recorded."""
     folder = study / cost.name / cost.size
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    places = [folder]
+    if cost.name == "crawl":  # its pages lie in the archive
+        places.append(study.parent.parent / "archive" / study.name)
+    files = [path.stat() for place in places for path in place.rglob("*") if path.is_file()]
+    size = sum({found.st_ino: found.st_size for found in files}.values())  # links once
     name = f"{cost.name}@{cost.size}" if cost.size else cost.name
     seconds = read_metrics(folder)["seconds"]
     return Compared(name, cost.seconds or 0.0, seconds, cost.disk_bytes, size)

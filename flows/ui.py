@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,12 +20,12 @@ from typing import NamedTuple, NoReturn
 
 from flows.checkout import read_params
 from flows.leavings import CheckoutError
+from flows.mlflow_server import PREFIX
 from flows.servers import (
     LOOPBACK,
     STATE,
     Servers,
     answers,
-    get_json,
     port_is_free,
     write_state,
 )
@@ -78,17 +77,18 @@ def prefect_server(port: int) -> Server:
     )
 
 
-def mlflow_server(port: int, store: str, artifacts: Path) -> Server:
-    """MLflow over `store`: one worker and no job runner, a quarter of the default's memory."""
-    where = ["--host", LOOPBACK, "--port", str(port), "--backend-store-uri", store]
-    destination = ["--artifacts-destination", artifacts.as_uri()]
+def mlflow_server(port: int, store: str, artifacts: str) -> Server:
+    """MLflow over `store`: one process and no job runner, a quarter of the default's memory."""
     return Server(
         name="MLflow",
         port=port,
         option="--mlflow-port",
         health=f"http://{LOOPBACK}:{port}/health",
-        command=["-m", "mlflow", "server", "--workers", "1", *where, *destination],
+        command=["-m", "flows.mlflow_server", "--port", str(port)],
         environment={
+            # Not on the command line, which everyone here can read: it may hold a password.
+            "MLFLOW_BACKEND_STORE_URI": store,
+            "MLFLOW_ARTIFACTS_DESTINATION": artifacts,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "1",
@@ -106,7 +106,7 @@ def wanted_servers(prefect_port: int, mlflow_port: int, root: Path) -> list[Serv
     # From the working folder on: a `?` in a folder's name would not be taken for its own.
     store = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     if store.startswith("sqlite:"):
-        servers.append(mlflow_server(mlflow_port, store, root / "mlartifacts"))
+        servers.append(mlflow_server(mlflow_port, store, (root / "mlartifacts").as_uri()))
     elif store == "off":
         print("MLflow   nothing is tracked (MLFLOW_TRACKING_URI=off; not started here)")
     else:
@@ -170,31 +170,25 @@ def _wait_until_up(
         time.sleep(_POLL_S)
 
 
-def experiment_page(address: str, profile: str) -> str:
-    """MLflow's page on a profile's trainings, as `pipeline.shared.tracking.view` arranges it.
+def experiment_page(address: str, profile: str, view: str = "sizes") -> str:
+    """MLflow's page on a profile's runs, as `pipeline.shared.tracking.view` arranges it.
 
-    Before the first study of that profile it is the start page.
+    Before the first study of that profile it leads to the start page.
     """
-    query = urllib.parse.urlencode({"experiment_name": f"figure4-{profile}"})
-    try:
-        answer = get_json(f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}")
-    except OSError:
-        return address
-    view = "workflowType=machine_learning&viewStateShareKey=figure4&compareRunsMode=CHART"
-    return f"{address}/#/experiments/{answer['experiment']['experiment_id']}/runs?{view}"
+    return f"{address}{PREFIX}{profile}/{view}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     options = _parse(arguments)
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         profile = str(read_params(root / "params.yaml")["profile"])
         _follow()
         servers = wanted_servers(options.prefect_port, options.mlflow_port, root)
         with serving(servers, root / ".prefect" / "logs"), noted(servers):
-            _announce(servers, profile)
+            announce(servers, profile)
             while servers:
                 signal.pause()
     except (UiError, CheckoutError) as error:
@@ -222,12 +216,14 @@ def noted(servers: Sequence[Server]) -> Iterator[None]:
         STATE.unlink(missing_ok=True)
 
 
-def _announce(servers: Sequence[Server], profile: str) -> None:
+def announce(servers: Sequence[Server], profile: str) -> None:
+    """Print where the pages are."""
     for server in servers:
         if server.name == "Prefect":
             print(f"Prefect  {server.address}/runs")
         else:
             print(f"MLflow   {experiment_page(server.address, profile)}")
+            print(f"         {experiment_page(server.address, profile, 'studies')}")
     if servers:
         print(
             "`make flow` in another terminal runs the study and shows up there. Ctrl-C ends this."
@@ -235,7 +231,8 @@ def _announce(servers: Sequence[Server], profile: str) -> None:
     sys.stdout.flush()
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """A handler that ends as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -8,6 +8,7 @@ plain containers and refuses everything else that a pickle can ask for.
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import sys
 from collections.abc import Mapping
@@ -66,10 +67,19 @@ def _read(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.pickled_checkpoint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="with the pickled weights")
     try:
-        print(convert(Path(sys.argv[1])))
+        print(convert(parser.parse_args().folder))
     except CheckpointError as error:
         sys.exit(f"pickled_checkpoint: {error}")
+
+
+if __name__ == "__main__":
+    main()

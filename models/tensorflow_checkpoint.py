@@ -10,6 +10,7 @@ CRC-32C of each tensor is not: Python has none, and one in Python takes minutes 
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -142,10 +143,21 @@ def _varint(file: BytesIO) -> int:
         shift += 7
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.tensorflow_checkpoint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="as OpenAI published it")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the safetensors")
+    options = parser.parse_args()
     try:
-        save_pretrained(load_tensorflow(Path(sys.argv[1])), Path(sys.argv[2]))
+        save_pretrained(load_tensorflow(options.folder), options.out)
     except CheckpointError as error:
         sys.exit(f"tensorflow_checkpoint: {error}")
+
+
+if __name__ == "__main__":
+    main()

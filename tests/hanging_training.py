@@ -24,6 +24,6 @@ stage = Stage(
     memory=Memory(work, "f0"),
     log=logging.getLogger(),
 )
-with open_run(stage, {}) as run:
+with open_run(stage) as run:
     run.log_metrics({"train_loss": 1.0}, tokens=1)
     time.sleep(60)

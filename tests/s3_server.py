@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 import s3fs
@@ -30,6 +31,9 @@ def s3_server() -> Iterator[str]:
             patch.setenv(name, value)
         try:
             s3fs.S3FileSystem.clear_instance_cache()
+            # The buckets of an earlier server of this process are there still.
+            reset = Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+            build_opener(ProxyHandler({})).open(reset).close()
             s3fs.S3FileSystem().mkdir(BUCKET)
             yield f"s3://{BUCKET}"
         finally:

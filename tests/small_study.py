@@ -7,17 +7,21 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 # section -> key -> value in the tiny profile; everything else stays as shipped
-SMALLER = {
+SMALLER: dict[str, dict[str, Any]] = {
     "sample_web": {"max_pages": 260},
     "eval_sets": {"max_examples": 12, "max_text_bytes": 4_000},
     "tokenize": {"vocab_size": 512, "train_bytes": 400_000},
     "tune": {
-        "learning_rates": "[1.0e-2]",
-        "compare_at": "[0.5]",
-        "keep": "[]",
+        "learning_rates": [1.0e-2],
+        "compare_at": [0.5],
+        "keep": [],
         "max_extensions": 0,
     },
     "train": {
@@ -72,12 +76,14 @@ class Checkout:
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
 
-    def set_param(self, pattern: str, value: str) -> None:
-        """Replace the first match of `pattern` (group 1 is kept) in params.yaml."""
+    def set_params(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write section -> key -> value into the profile tiny of params.yaml."""
         path = self.folder / "params.yaml"
-        text, count = re.subn(pattern, rf"\g<1>{value}", path.read_text(), count=1)
-        assert count == 1, f"{pattern} not found"
-        path.write_text(text)
+        yaml = YAML()  # keeps order and form
+        content = yaml.load(path)
+        for section, values in changes.items():
+            content["profiles"]["tiny"].setdefault(section, {}).update(values)
+        yaml.dump(content, path)
 
 
 def small_checkout(project: Path, folder: Path) -> Checkout:
@@ -89,7 +95,5 @@ def small_checkout(project: Path, folder: Path) -> Checkout:
         shutil.copy(project / name, folder / name)
     checkout = Checkout(folder)
     checkout.run("git", "init", "--quiet")
-    for section, changes in SMALLER.items():
-        for key, value in changes.items():
-            checkout.set_param(rf"(?ms)^(    {section}:\n.*?^      {key}: )[^\n]*", str(value))
+    checkout.set_params(SMALLER)
     return checkout

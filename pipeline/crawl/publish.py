@@ -1,4 +1,4 @@
-"""What a study uses of the archive: a table of its links' fates, and WARC files by hard links."""
+"""What a study knows of the archive: a table of its links' fates, with the place of each page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from pipeline.crawl.archive import PENDING, Archive, Row
 from pipeline.crawl.warc import file_name
-from pipeline.shared.files import link_or_copy, remove_path, write_json
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import (
@@ -19,7 +18,7 @@ from pipeline.shared.formats.row_shards import (
     write_row_manifest,
     write_row_shard,
 )
-from pipeline.shared.running.listing import MANIFEST
+from pipeline.shared.running.origin import archive_folder
 from pipeline.shared.running.stage import Stage
 
 _NOTHING = "empty: links.source is none in this profile, whose documents are a ready corpus"
@@ -34,7 +33,6 @@ class Published:
     attempts: int = 0
     had: int = 0
     record_bytes: int = 0
-    warc: set[str] = field(default_factory=set)
 
     def add(self, row: Row) -> None:
         """Count the page of one link."""
@@ -43,7 +41,6 @@ class Published:
         self.had += row.asked_utc < self.began_utc
         if row.place is not None:
             self.record_bytes += row.place.length
-            self.warc.add(file_name(row.place.warc))
 
     def counts(self) -> dict[str, Any]:
         """For metrics.json: pages, those that an earlier crawl had, requests, states, WARC."""
@@ -57,42 +54,41 @@ class Published:
 
 
 def publish(archive: Archive, stage: Stage, began_utc: float) -> Published:
-    """Make pages/ and warc/ of all that the study's links lead to."""
+    """Make pages/ of all that the study's links lead to, and seal the files that hold it."""
     published = Published(began_utc)
+    root = archive_folder(stage.params.crawl.archive, stage.profile)
+    archive_files = archive.warc.relative_to(root)
     shards = [
-        _write_shard(archive, shard, stage.staging / "pages", published)
+        _write_shard(archive, shard, stage.staging / "pages", published, archive_files)
         for shard in list_row_shards(stage.inputs["links"])
     ]
     write_row_manifest(stage.staging / "pages", shards)
-    archive.seal()  # before anybody else holds them
-    folder = stage.staging / "warc"
-    remove_path(folder)
-    folder.mkdir()
-    for name in sorted(published.warc):
-        link_or_copy(archive.warc / name, folder / name)
+    archive.seal()  # what a study reads is never written again
     return published
 
 
 def publish_nothing(staging: Path) -> None:
-    """Make pages/ and warc/ without a page."""
+    """Make pages/ without a page."""
     write_row_manifest(staging / "pages", [], statement=_NOTHING)
-    write_json(staging / "warc" / MANIFEST, {"statement": _NOTHING, "files": []})
 
 
-def _write_shard(archive: Archive, shard: RowShard, folder: Path, published: Published) -> RowShard:
+def _write_shard(
+    archive: Archive, shard: RowShard, folder: Path, published: Published, files: Path
+) -> RowShard:
     links = read_row_shard(shard, Link)
     fates = []
     for link, row in zip(links, archive.rows(links), strict=True):
         assert row.state != PENDING, "published before the crawl was over"
         published.add(row)
-        fates.append(_fate(link, row))
+        fates.append(_fate(link, row, files))
     return write_row_shard(folder / shard.path.name, fates, Fate)
 
 
-def _fate(link: Link, row: Row) -> Fate:
+def _fate(link: Link, row: Row, files: Path) -> Fate:
     if row.place is None:
         return Fate(*link, row.state, row.asked_utc, "", 0, 0)
-    return Fate(*link, row.state, row.asked_utc, file_name(row.place.warc), *row.place[1:])
+    file = files / file_name(row.place.warc)
+    return Fate(*link, row.state, row.asked_utc, file.as_posix(), *row.place[1:])
 
 
 def count_states(states: Counter[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The stage: links into the archive, what it lacks from the web, what a study uses out of it."""
+"""The stage: links into the archive, what it lacks from the web, and where each page lies."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pipeline.shared.files import read_json, write_json
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard
 from pipeline.shared.running.listing import hash_input
+from pipeline.shared.running.origin import archive_folder
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.web.server import serve
 
@@ -31,7 +32,7 @@ class Attempt(NamedTuple):
 
 
 def run(stage: Stage) -> dict[str, Any]:
-    """Make pages/ and warc/; returns the counts for metrics.json."""
+    """Make pages/; returns the counts for metrics.json."""
     source = stage.params.links.source
     if source == "none":
         publish_nothing(stage.staging)
@@ -49,11 +50,11 @@ def run(stage: Stage) -> dict[str, Any]:
 
 
 def archive_of(stage: Stage) -> Path:
-    """The archive's folder; of the built-in web one for each of its versions.
+    """The archive's folder, where DVC deletes nothing; of the built-in web one for each version.
 
     Another version is another web, though its addresses are the same.
     """
-    folder = Path(stage.params.crawl.archive or f"archive/{stage.profile}")
+    folder = archive_folder(stage.params.crawl.archive, stage.profile)
     if stage.params.links.source != "sample_web":
         return folder
     return folder / f"sample-web-{hash_input(stage.inputs['site'])[:12]}"

@@ -8,12 +8,8 @@ if __name__ == "__main__":
         stage.Definition(
             name="extract",
             description="Keep the main text of pages, or of a ready corpus, as documents.",
-            inputs={
-                "pages": "folder of what became of each link, which the crawl stage made",
-                "warc": "folder of the WARC files that hold the pages",
-            },
+            inputs={"pages": "folder of what became of each link, which the crawl stage made"},
             sections=("crawl.max_body_bytes", "extract"),
             run=run,
-            reads={"warc": ()},  # terabytes, and their table says what is read of them
         )
     )

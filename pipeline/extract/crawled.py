@@ -1,4 +1,4 @@
-"""From the crawl's table and WARC to shards of documents, each shard of the table by itself.
+"""From the crawl's table and the archive's pages to shards of documents, each shard by itself.
 
 A shard's documents depend on its rows alone, so any number of workers gives the same files.
 """
@@ -20,6 +20,7 @@ from pipeline.shared.formats.documents import Document, Removed, document_id
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import RowShard, list_row_shards, read_row_shard
 from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.origin import archive_folder
 from pipeline.shared.running.shard_memory import Memory, Remembered
 from pipeline.shared.running.stage import Stage
 
@@ -27,7 +28,7 @@ from pipeline.shared.running.stage import Stage
 class PagesTask(NamedTuple):
     """What extraction of every shard is told."""
 
-    warc: Path
+    archive: Path
     memory: Memory
     caps: Caps
 
@@ -36,7 +37,8 @@ def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
     """Make documents/ and rejected/ of the pages that the crawl published; returns counts."""
     started_s = time.monotonic()
     shards = list_row_shards(stage.inputs["pages"])
-    task = PagesTask(stage.inputs["warc"], stage.memory, caps)
+    archive = archive_folder(stage.params.crawl.archive, stage.profile)
+    task = PagesTask(archive, stage.memory, caps)
     total, extract = sum(shard.rows for shard in shards), partial(_extract, task)
     with stage.progress("extract", total=total, unit="pages") as progress:
         parts = list(
@@ -65,16 +67,16 @@ def _extract(task: PagesTask, shard: RowShard) -> Remembered:
 
 def _write_part(task: PagesTask, shard: RowShard, folder: Path) -> dict[str, Any]:
     part = Part(folder)
-    for document in _documents(task.warc, shard, lone_parser(task.caps).judge):
+    for document in _documents(task.archive, shard, lone_parser(task.caps).judge):
         part.add(document)
     return part.finish()
 
 
-def _documents(warc: Path, shard: RowShard, judge: Judge) -> Iterator[Document]:
+def _documents(archive: Path, shard: RowShard, judge: Judge) -> Iterator[Document]:
     for fate in read_row_shard(shard, Fate):
         page, reason = NO_PAGE, fate.state
         if fate.state == FETCHED:
-            response = read_response(warc / fate.warc, fate.offset, fate.length)
+            response = read_response(archive / fate.warc, fate.offset, fate.length)
             page, reason = judge(response.body, response.content_type, response.content_encoding)
         fields: dict[str, Any] = {
             "id": document_id(fate.url),

@@ -38,8 +38,8 @@ def read_response(path: Path, offset: int, length: int) -> Response:
         body = record.raw_stream.read()
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise CorruptDataError(
-            f"{path}: no record at byte {offset} ({error}); delete its folder and run `dvc repro`, "
-            "which links it from the archive again"
+            f"{path}: no record at byte {offset} ({error}); bring this file of the archive from "
+            "where the crawl ran, or have the pages fetched anew (docs/archive.md)"
         ) from None
     headers = record.http_headers
     return Response(

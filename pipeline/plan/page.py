@@ -93,8 +93,8 @@ def _stages(plan: Plan) -> Iterator[str]:
     yield f"{'in all, from the start':<22}{time:>14}{'':>14}{disk / 1e6:>12,.1f}"
     at_once = slots(plan.params)
     yield from _wrapped(
-        "Disk is what data/<profile>/ keeps; as much again is in use at work. Times are those of "
-        "the costliest search, with each extension of its grid"
+        "Disk is what data/<profile>/ and the archive keep; as much again is in use at work. Times "
+        "are those of the costliest search, with each extension of its grid"
         + (f", on one {plan.card} or more as the profile says" if plan.card else "")
         + f"; sizes run {at_once} at a time."
     )

@@ -38,7 +38,7 @@ class StageCost(NamedTuple):
     memory_mib: float
     """Of its largest process."""
     disk_bytes: float
-    """Of what it leaves in data/<profile>/."""
+    """Of what it leaves in data/<profile>/ and, of a crawl, in the archive."""
 
     @property
     def wall_s(self) -> float:

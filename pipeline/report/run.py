@@ -6,10 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline.report.beside_the_paper import comparison
 from pipeline.report.calibration_figure import draw_calibration
+from pipeline.report.dvc_metrics import scores_to_compare
 from pipeline.report.figure4 import Figure4, as_text, read_figure4
 from pipeline.report.figure4_plot import draw_figure4
 from pipeline.report.figure5 import draw_figure5
@@ -24,8 +23,6 @@ from pipeline.report.training_curves import draw_loss_by_flops, draw_training_cu
 from pipeline.shared.files import open_atomic, write_json
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.tracking.record import record_study
-
-_COMPARED = ("parameters", "train_perplexity", "test_perplexity", "gap_nats")
 
 
 def run(stage: Stage) -> dict[str, Any]:
@@ -45,12 +42,18 @@ def run(stage: Stage) -> dict[str, Any]:
     page = render(study, tables, figure4, stage.staging)
     with open_atomic(stage.staging / "index.html", "w") as file:
         file.write(page)
-    said = (as_text(figure4.table), figure4.finding.sentence, figure4.verdict.sentence)
-    stage.log.info("Figure 4\n%s\n%s\n%s", *said)
+    words = (as_text(figure4.table), figure4.finding.sentence, figure4.verdict.sentence)
+    stage.log.info("Figure 4\n%s\n%s\n%s", *words)
+    said = _summarise(figure4)
     record_study(
-        stage.profile, stage.params, stage.inputs["study"], stage.log, report=stage.staging
+        stage.profile,
+        stage.params,
+        stage.inputs["study"],
+        stage.log,
+        report=stage.staging,
+        said=said,
     )
-    return _summarise(figure4)
+    return said
 
 
 def draw_all(study: Study, figure4: Figure4, folder: Path) -> None:
@@ -67,19 +70,6 @@ def draw_all(study: Study, figure4: Figure4, folder: Path) -> None:
             draw_loss_by_flops(study, folder, form)
             draw_sweeps(study, folder, form)
             draw_calibration(study, answers, folder, form)
-
-
-def scores_to_compare(figure4: pd.DataFrame, table3: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """By size, what `dvc metrics show` prints in its row: Figure 4 and Table 3, no gaps."""
-    numbers = figure4[list(_COMPARED)].join(table3.drop(columns=["size", "parameters", "not_run"]))
-    return {
-        size: {str(name): _plain(value) for name, value in row.items() if pd.notna(value)}
-        for size, row in zip(figure4["size"], numbers.to_dict("records"), strict=True)
-    }
-
-
-def _plain(value: float) -> float:
-    return int(value) if float(value).is_integer() else float(value)
 
 
 def _summarise(figure4: Figure4) -> dict[str, Any]:

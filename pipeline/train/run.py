@@ -115,18 +115,22 @@ def _take_over(state: Path, job: Job) -> None:
 
 def _train(stage: Stage, job: Job) -> TrainingOutcome:
     """Train to the end of the budget, each point of the curve told to MLflow."""
-    with open_run(stage, stage.params.train.model_dump() | job.identity) as tracked:
+    flops_per_token = training_flops_per_token(job.config)
+    with open_run(
+        stage,
+        learning_rate=job.recipe.learning_rate,
+        num_parameters=num_parameters(job.config),
+    ) as tracked:
 
         def on_point(point: CurvePoint) -> None:
-            values = point._asdict()
-            tracked.log_metrics(values, tokens=values.pop("tokens"))
+            tracked.log_point(point, flops_per_token=flops_per_token)
 
         outcome = train_to(stage, job, stage.title, on_point)
         for point in outcome.curve:  # what the search trained; points told once are not told again
             on_point(point)
         for spike in outcome.spikes:
             done_tokens = (spike.step + 1) * job.recipe.batch_tokens
-            tracked.log_metrics({"loss_spike": spike.loss}, tokens=done_tokens)
+            tracked.log_metrics({"loss_spike_nats": spike.loss}, tokens=done_tokens)
     return outcome
 
 

@@ -41,11 +41,11 @@ def run(stage: Stage) -> dict[str, Any]:
         UserError: every rate diverged.
     """
     tune, data = stage.params.tune, open_data(stage)
-    with open_run(stage, tune.model_dump()) as tracked:
+    with open_run(stage) as tracked:
 
         def run_to(rate: float, step: int) -> Trial:
             def on_point(point: CurvePoint) -> None:
-                name = f"valid_loss.lr_{rate:g}"
+                name = f"valid_loss_nats.lr_{rate:g}"
                 tracked.log_metrics({name: point.valid_loss}, tokens=point.tokens)
 
             return _run_trial(stage, data, rate, step, on_point)

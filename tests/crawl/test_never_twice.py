@@ -116,10 +116,15 @@ class Crawl:
         shards = list_row_shards(self.folder / "out" / "pages")
         return {fate.url: fate for s in shards for fate in read_row_shard(s, Fate)}
 
+    def files(self) -> list[Path]:
+        """The WARC files that the study's table names."""
+        names = {fate.warc for fate in self.fates().values() if fate.warc}
+        return [self.folder / "archive" / name for name in sorted(names)]
+
     def responses(self) -> Counter[str]:
-        """How often each URL stands in the published WARC files, every record whole."""
+        """How often each URL stands in the WARC files that hold the study, every record whole."""
         found: Counter[str] = Counter()
-        for path in sorted((self.folder / "out" / "warc").iterdir()):
+        for path in self.files():
             with (
                 path.open("rb") as file,
                 closing(ArchiveIterator(file, check_digests="raise")) as records,
@@ -152,7 +157,7 @@ def test_a_second_month_asks_for_its_new_links_alone_and_fewer_links_for_none(
     first, second = urls_of(1), urls_of(2, 20)
     crawl.want(first)
     assert crawl.end() == Counter(first)
-    published = crawl.folder / "out" / "warc" / "crawl-000-00000.warc.gz"
+    (published,) = crawl.files()
     before = published.read_bytes()
     crawl.want([*first, *second])
     assert crawl.end() == Counter(second)
@@ -164,9 +169,7 @@ def test_a_second_month_asks_for_its_new_links_alone_and_fewer_links_for_none(
     crawl.want(second)
     assert crawl.end() == Counter()
     assert list(crawl.fates()) == second
-    assert [path.name for path in (crawl.folder / "out" / "warc").iterdir()] == [
-        "crawl-000-00001.warc.gz"
-    ]
+    assert [path.name for path in crawl.files()] == ["crawl-000-00001.warc.gz"]
 
 
 def _terminate(process: BaseProcess) -> None:

@@ -64,7 +64,7 @@ def run(stage: str, project: Path, tmp_path: Path, inputs: dict[str, Path]) -> P
 def test_an_odd_corpus_goes_from_files_to_tokens(project: Path, tmp_path: Path) -> None:
     write_corpus(tmp_path / "corpus")
     (tmp_path / "nothing").mkdir()
-    nothing = {"pages": tmp_path / "nothing", "warc": tmp_path / "nothing"}
+    nothing = {"pages": tmp_path / "nothing"}
     made = run("extract", project, tmp_path, nothing)
     counts = json.loads((made / "metrics.json").read_text())["corpus"]
     assert counts["by_reason"] == {"document": 44}

@@ -47,7 +47,7 @@ def test_a_study_of_other_rungs_runs_to_the_end_once_and_loses_a_rung_without_a_
     told = json.loads(study.run("dvc", "metrics", "show", "--json").stdout)
     shown = next(iter(told.values()))["data"]
     for size in sizes:
-        assert shown[f"data/tiny/report/sizes/{size}.json"]["data"]["test_perplexity"] > 1
+        assert shown[f"data/tiny/report/sizes/{size}.json"]["data"]["test_ppl"] > 1
 
     lines = (study.folder / "params.yaml").read_text().replace(f"- {sizes[-1]}\n", "", 1)
     (study.folder / "params.yaml").write_text(lines)

@@ -21,6 +21,7 @@ from pipeline.shared.formats.tokenizer import load_tokenizer
 pytestmark = [pytest.mark.study, pytest.mark.timeout(900)]
 
 SIZED = ("tune", "train", "evaluate")
+SMALL = {"label": "4x16", "n_layer": 4, "n_head": 2, "n_embd": 16, "context": 256}
 
 
 def _data(study: Checkout, *parts: str) -> Path:
@@ -115,8 +116,8 @@ def test_a_second_repro_runs_nothing(study: Checkout) -> None:
 
 
 def test_a_change_of_one_width_reruns_that_size_overlap_and_report_only(study: Checkout) -> None:
-    study.set_param(r"(      small: \{.*?n_embd: )\d+", "24")
+    study.set_params({"models": {"small": SMALL | {"n_embd": 24}}})
     sized = [f"{stage}@small" for stage in SIZED]
     assert study.repro() == ["watch", *sized, "overlap", "report"]
-    study.set_param(r"(      small: \{.*?n_embd: )\d+", "16")
+    study.set_params({"models": {"small": SMALL}})
     assert study.repro() == ["watch"]  # the rest is restored from the cache

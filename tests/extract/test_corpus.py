@@ -32,7 +32,7 @@ def lines(records: Iterable[dict[str, Any] | str]) -> bytes:
 def runs(project: Path, tmp_path: Path) -> StageRuns:
     nothing = tmp_path / "nothing"
     nothing.mkdir()
-    runs = StageRuns("extract", project, tmp_path / "run", {"pages": nothing, "warc": nothing})
+    runs = StageRuns("extract", project, tmp_path / "run", {"pages": nothing})
     (tmp_path / "corpus").mkdir()
     set_location(runs, tmp_path / "corpus")
     return runs

@@ -35,11 +35,12 @@ class Site:
         self.fates = make_site(folder)
         inputs = {"links": folder / "links", "site": folder / "site"}
         crawl = StageRuns("crawl", project, folder / "crawl", inputs)
-        archive = {"archive": str(folder / "archive")}
-        crawl.set_params(crawl=archive, fetching={"total_timeout_s": 1.5})
+        self.archive = {"archive": str(folder / "archive")}
+        crawl.set_params(crawl=self.archive, fetching={"total_timeout_s": 1.5})
         self.crawled = crawl.run()
         # From here on a page could not be fetched, whoever tried.
-        shutil.rmtree(folder / "archive")
+        for path in (folder / "archive").rglob("archive.sqlite"):
+            path.unlink()
         shutil.rmtree(folder / "site")
         self.out = self.runs("whole", workers=2).run()
 
@@ -47,9 +48,9 @@ class Site:
         self, name: str, *, workers: int = 1, project: Path | None = None, **changes: Any
     ) -> StageRuns:
         """The extraction in a folder of its own; by default with one worker, unlike `out`."""
-        inputs = {"pages": self.crawled / "pages", "warc": self.crawled / "warc"}
+        inputs = {"pages": self.crawled / "pages"}
         runs = StageRuns("extract", project or self.project, self.folder / name, inputs)
-        runs.set_params(extract=changes, compute={"workers": workers})
+        runs.set_params(crawl=self.archive, extract=changes, compute={"workers": workers})
         return runs
 
 
@@ -95,10 +96,12 @@ def test_killed_anywhere_the_same_command_gives_the_same_bytes(site: Site) -> No
 def test_another_shortest_document_is_a_matter_of_extraction_alone(site: Site) -> None:
     runs = site.runs("shorter")
     runs.run()
-    runs.set_params(extract={"min_document_words": 5}, compute={"workers": 1})
+    runs.set_params(crawl=site.archive, extract={"min_document_words": 5}, compute={"workers": 1})
     expected = site.fates | {"http://site1.test/short": "document"}
     assert fates(runs.run()) == expected
-    runs.set_params(extract={"rules_off": ["too_short"]}, compute={"workers": 1})
+    runs.set_params(
+        crawl=site.archive, extract={"rules_off": ["too_short"]}, compute={"workers": 1}
+    )
     assert fates(runs.run()) == expected
 
 
@@ -134,9 +137,8 @@ def test_a_month_more_extracts_its_own_shards_alone(site: Site, tmp_path: Path) 
     all_shards = list_row_shards(site.crawled / "pages")
     shutil.copytree(site.crawled / "pages", tmp_path / "pages")
     write_row_manifest(tmp_path / "pages", all_shards[:1])
-    inputs = {"pages": tmp_path / "pages", "warc": site.crawled / "warc"}
-    runs = StageRuns("extract", site.project, tmp_path / "run", inputs)
-    runs.set_params(compute={"workers": 1})
+    runs = StageRuns("extract", site.project, tmp_path / "run", {"pages": tmp_path / "pages"})
+    runs.set_params(crawl=site.archive, compute={"workers": 1})
     runs.run()
     (first,) = runs.remembered()
     made = (first / "note.json").stat().st_mtime_ns
@@ -159,18 +161,16 @@ def test_a_place_without_a_page_is_one_clear_error(site: Site, tmp_path: Path) -
     write_row_manifest(
         tmp_path / "pages", [write_row_shard(tmp_path / "pages" / "0.parquet", [moved], Fate)]
     )
-    inputs = {"pages": tmp_path / "pages", "warc": site.crawled / "warc"}
-    runs = StageRuns("extract", site.project, tmp_path / "run", inputs)
-    runs.set_params()
+    runs = StageRuns("extract", site.project, tmp_path / "run", {"pages": tmp_path / "pages"})
+    runs.set_params(crawl=site.archive)
     failed = runs.fail()
     assert f"no record at byte {moved.offset}" in failed.stderr
-    assert "links it from the archive again" in failed.stderr and "Traceback" not in failed.stderr
+    assert "bring this file of the archive" in failed.stderr and "Traceback" not in failed.stderr
 
 
 def test_a_study_without_a_link_gives_empty_shards(site: Site, tmp_path: Path) -> None:
     write_row_manifest(tmp_path / "pages", [])
-    inputs = {"pages": tmp_path / "pages", "warc": tmp_path / "pages"}
-    runs = StageRuns("extract", site.project, tmp_path / "run", inputs)
+    runs = StageRuns("extract", site.project, tmp_path / "run", {"pages": tmp_path / "pages"})
     runs.set_params()
     out = runs.run()
     assert fates(out) == {}

@@ -84,7 +84,7 @@ def test_pages_that_crash_the_parser_cost_the_stage_those_documents_alone(
     names[1][2:2] = deadly
     for file, pages in enumerate(names):
         (corpus / f"{file}.warc").write_bytes(b"".join(map(make_page, pages)))
-    runs = StageRuns("extract", project, tmp_path / "run", {"pages": nothing, "warc": nothing})
+    runs = StageRuns("extract", project, tmp_path / "run", {"pages": nothing})
     set_location(runs, corpus, workers=workers)
     environment = {**os.environ, "PYTHONPATH": str(modules)}
 

@@ -20,7 +20,7 @@ class Fate(NamedTuple):
     asked_utc: float
     """When the last request for it ended, in seconds since 1970."""
     warc: str
-    """For a fetched page: the name of the WARC file that holds it; else ''."""
+    """For a fetched page: the WARC file that holds it, from the archive's folder on; else ''."""
     offset: int
     length: int
     """Bytes of its record in that file."""

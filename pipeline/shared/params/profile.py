@@ -39,10 +39,13 @@ class ComputeParams(Section):
     data_workers: Count
     """Processes of each training's device that read batches ahead; 0 reads them in between."""
     accelerator: Literal["cpu", "gpu"]
+    """What trainings and evaluations run on."""
     devices: PositiveCount
     """GPUs of one training (1 for the CPU)."""
     nodes: PositiveCount
+    """Machines of one training (docs/clusters.md)."""
     strategy: Literal["auto", "ddp", "fsdp"]
+    """How several devices share one training; `auto` is DDP, `fsdp` shards the parameters too."""
     checkpoint_every_s: PositiveFloat
     """Seconds of training between two checkpoints: what a kill costs at most."""
     executor: Literal["processes", "dask"]
@@ -82,6 +85,7 @@ class TuneParams(Section):
     """
 
     learning_rates: Annotated[list[PositiveFloat], Field(min_length=1)]
+    """Peaks of the schedule that are tried, rising."""
     compare_at: Annotated[list[PositiveFraction], Field(min_length=1)]
     """Parts of the training after which the trials are compared; the nearest points of the loss
     curve are taken. 1 trains those that are left to the end and chooses by the end."""
@@ -110,22 +114,29 @@ class TrainParams(Section):
     """One training; budgets in tokens, the same for every size."""
 
     tokens: PositiveCount
+    """Read by one training; the training text is as many documents as hold them."""
     batch_tokens: PositiveCount
     """Tokens of one optimiser step over all devices (the paper: 512 x 1024 = 524,288)."""
     micro_batch_sequences: PositiveCount
     """Sequences in memory at once on one device; gradients accumulate up to the batch."""
     warmup_tokens: Count
+    """Over which the learning rate rises from zero."""
     min_learning_rate_fraction: Fraction
     """Learning rate at the end of the cosine, as a part of its peak."""
     weight_decay: Annotated[float, Field(ge=0.0)]
     """AdamW's decay of matrices; biases and LayerNorms are never decayed."""
     adam_betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    """Decay of AdamW's means of the gradient and of its square."""
     gradient_clip_norm: PositiveFloat
+    """Largest norm of the gradient of all parameters together."""
     precision: Precision
+    """Of the matrix products."""
     dropout: Fraction
+    """Of embeddings, attention and residuals alike (0: none)."""
     residual_init: Literal["layers", "twice_layers", "none"]
     """N in the 1/sqrt(N) scaling of residual projections: n_layer, 2 n_layer, or no scaling."""
     compile: bool
+    """By torch.compile: minutes at the start, for faster steps on a GPU."""
     eval_every_tokens: PositiveCount
     """Tokens between two points of the held-out loss curve."""
     valid_tokens: PositiveCount
@@ -145,8 +156,11 @@ class ModelParams(Section):
     label: str
     """The size as the study's figures call it (the paper's own labels are not exact counts)."""
     n_layer: PositiveCount
+    """Blocks."""
     n_head: PositiveCount
+    """Attention heads of a block."""
     n_embd: PositiveCount
+    """Width of the residual stream."""
     context: PositiveCount
     """Positions the model can attend to, in tokens (the paper: 1024)."""
 
@@ -166,28 +180,36 @@ class EvaluateParams(Section):
     """Sets that this study's models are too small for, by name: they are not asked, and the report
     says so, where a zero would tell nothing."""
     precision: Precision
+    """Of the forward passes."""
     batch_tokens: PositiveCount
     """Tokens of one forward pass; no result depends on it."""
     strides: Annotated[list[PositiveCount], Field(min_length=1)]
     """Strides of the sliding window, in tokens; the first is the reported one."""
     train_documents: PositiveCount
+    """Documents of the training text behind Figure 4."""
     test_documents: PositiveCount
-    """Documents of the train and test splits behind Figure 4."""
+    """Documents of the test split behind it."""
     figure4_stride: PositiveCount
+    """Stride of Figure 4's window over a document, in tokens."""
     bootstrap_samples: PositiveCount
+    """Draws behind each interval."""
     few_shot_pairs: Count
     """Example pairs before a translation or a Natural Questions question."""
     summary_tokens: PositiveCount
+    """Most tokens of a generated summary (the paper: 100)."""
     answer_tokens: PositiveCount
+    """Most tokens of a generated answer."""
     translation_tokens: PositiveCount
+    """Most tokens of a generated translation."""
     max_generated_examples: PositiveCount | None
     """Most examples of a set that asks for generated text, a sample by hash; null takes all."""
     figure5_documents: PositiveCount
     """Test documents whose beginnings are continued, for the overlap of samples."""
     figure5_context_tokens: PositiveCount
+    """Tokens of each beginning (the paper: 768)."""
     figure5_sample_tokens: PositiveCount
-    """Tokens of each context and of what follows (the paper: 768 and 256). A sample that does not
-    fit the model's context with it is drawn in pieces of half a context."""
+    """Tokens of what follows it (the paper: 256). A sample that does not fit the model's context
+    with it is drawn in pieces of half a context."""
     figure5_top_k: PositiveCount
     """Samples are drawn from this many most probable tokens (the paper: 40)."""
 
@@ -196,6 +218,7 @@ class OverlapParams(Section):
     """The memorisation analysis of section 4; Figure 5's samples are made by evaluate."""
 
     ngram_words: PositiveCount
+    """Words of the n-grams that are looked for in the training text (the paper: 8)."""
     bloom_bound: PositiveFloat
     """Bound on the Bloom filter's false-positive rate (the paper: 1e-8)."""
     index: bool
@@ -206,6 +229,7 @@ class ReportParams(Section):
     """The report page."""
 
     title: str
+    """Heads the page."""
 
 
 class ProfileParams(Section):

@@ -20,7 +20,9 @@ class SampleWebParams(Section):
     """The built-in web, made from the documentation of installed packages."""
 
     enabled: bool
+    """False where the links or the corpus come from elsewhere."""
     max_pages: Count
+    """Upper bound of the pages made."""
     max_text_bytes: Count
     """Upper bound of the documentation text rendered into pages, in UTF-8 bytes."""
     held_out_fraction: Fraction
@@ -35,6 +37,7 @@ class EvalSetsParams(Section):
     source: Literal["sample_web", "folder", "published"]
     """From the built-in web, the folder `location` of downloaded files, or the publishers' URLs."""
     location: Place | None
+    """Folder of the published files, for `folder`."""
     max_examples: PositiveCount | None
     """Most examples of a set of questions, a sample by hash of the id; null takes all."""
     max_text_bytes: PositiveCount | None
@@ -47,9 +50,11 @@ class DedupParams(Section):
     """Exact and near duplicates, Wikipedia, language, and matches with the evaluation sets."""
 
     num_permutations: PositiveCount
+    """Of MinHash: more find near-duplicates more surely, in more time."""
     similarity_threshold: Fraction
     """Jaccard similarity of word shingles from which two documents are near-duplicates."""
     shingle_words: PositiveCount
+    """Length of the word shingles whose sets are compared."""
     eval_ngram_words: PositiveCount
     """Length of the n-grams shared with an evaluation text (8: the paper's; 13: GPT-3's)."""
     wikipedia_location: Place | None
@@ -72,6 +77,7 @@ class TokenizeParams(Section):
     """The tokenizer and the train / valid / test split by hash of the document id."""
 
     source: Literal["trained", "gpt2"]
+    """A byte-level BPE trained on the train split, or GPT-2's own."""
     gpt2_bpe_folder: Place | None
     """Folder with vocab.bpe and encoder.json; null takes tiktoken's download and cache."""
     vocab_size: Annotated[Integer, Field(ge=257, le=65_536)]
@@ -83,6 +89,7 @@ class TokenizeParams(Section):
     valid_fraction: Fraction
     """Held out for tuning the learning rate (the paper: 5 %)."""
     test_fraction: Fraction
+    """Held out for Figure 4, and read by nothing else."""
 
     @model_validator(mode="after")
     def _choices_agree(self) -> TokenizeParams:

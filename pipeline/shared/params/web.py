@@ -31,6 +31,7 @@ class LinksParams(Section):
     cut_off: Annotated[dt.date, Field(strict=False)]
     """Links made on this day or later are left out; quoted in YAML, since DVC knows no dates."""
     blocked_subreddits: list[str]
+    """Names of those whose links are left out."""
 
 
 class RefetchParams(Section):
@@ -55,6 +56,7 @@ class CrawlParams(Section):
     max_body_bytes: PositiveCount
     """Cap on one decompressed body."""
     max_redirects: Count
+    """Of one link; a longer trail is given up."""
 
 
 class FetchingParams(Section):
@@ -69,6 +71,7 @@ class FetchingParams(Section):
     total_timeout_s: Seconds
     """Deadline of one fetch from connect to last byte, which a slow drip cannot outlast."""
     max_attempts: PositiveCount
+    """At one page, in one run."""
     max_server_wait_s: Seconds
     """Longest pause that a server can ask for, by Crawl-delay or Retry-After."""
 
@@ -79,7 +82,9 @@ class ColumnsParams(Section):
     text: str | None
     """A field inside another one is `outer.inner`."""
     id: str | None
+    """What names a document; it is made distinct where two have the same."""
     url: str | None
+    """Where the document was found; shown, and never fetched."""
     date: str | None
     """Of the document; of two equal ones the earlier stays."""
 
@@ -88,6 +93,7 @@ class ExtractParams(Section):
     """From pages to documents; `source: corpus` reads ready documents instead."""
 
     source: Literal["crawl", "corpus"]
+    """The pages of `crawl`, or the ready documents in `location`."""
     location: Place | None
     """Folder of documents (JSON, Parquet, WARC), for `corpus`."""
     columns: ColumnsParams

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from pipeline.shared.tracking.study import LoggedValue
+from pipeline.shared.formats.loss_curve import CurvePoint
+from pipeline.shared.tracking.study import LoggedValue, curve_values
 
 _FLUSH_EVERY_S = 5.0
 _LAST_FLUSH_S = 20.0  # at the end of a training: a server that is slower gets the rest later
@@ -74,6 +75,11 @@ class TrackedRun:
             self._log.warning("%s: %s; the points stay in memory", self._path, error)
         for point in points:
             self._queue.put(point)
+
+    def log_point(self, point: CurvePoint, *, flops_per_token: float) -> None:
+        """Note a point of the loss curve, and the FLOPs that led to it."""
+        values = {value.name: value.value for value in curve_values(point, flops_per_token)}
+        self.log_metrics(values, tokens=point.tokens)
 
     def __exit__(
         self,

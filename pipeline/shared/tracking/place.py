@@ -12,20 +12,17 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from pipeline.shared.running.origin import origin
+
 OFF = "off"  # MLFLOW_TRACKING_URI=off: curves stay in their files
 
 _DATABASE = "mlflow.db"
 _ARTIFACTS = "mlartifacts"
-_COPIES = (".dvc", "tmp", "exps")  # where `dvc exp run --temp` and `--queue` copy a checkout to
 
 
-def home() -> Path:
-    """The checkout whose runs a user looks at: the working folder or, in DVC's copy, its origin."""
-    folder = Path.cwd()
-    for parent in folder.parents:
-        if parent.parts[-len(_COPIES) :] == _COPIES:
-            return parent.parents[len(_COPIES) - 1]
-    return folder
+def experiment_of_dvc() -> str:
+    """The name of the experiment of DVC that this stage runs in; empty outside `dvc exp run`."""
+    return os.environ.get("DVC_EXP_NAME", "")
 
 
 def tracking_uri() -> str:
@@ -37,13 +34,24 @@ def tracking_uri() -> str:
 
 
 def artifacts_uri(experiment: str) -> str:
-    """Where a checkout's own database has the artefacts of an experiment."""
-    return (home() / _ARTIFACTS / experiment).as_uri()
+    """Where the artefacts of an experiment go that no server keeps.
+
+    MLFLOW_ARTIFACTS_DESTINATION, e.g. s3://bucket, or without it the checkout's own folder.
+    """
+    elsewhere = os.environ.get("MLFLOW_ARTIFACTS_DESTINATION", "").rstrip("/")
+    if elsewhere and not has_own_database():
+        return f"{elsewhere}/{experiment}"
+    return (origin() / _ARTIFACTS / experiment).as_uri()
+
+
+def has_own_database() -> bool:
+    """Whether runs are kept in the checkout's own database, which goes where the checkout goes."""
+    return not os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def follow(log: logging.Logger) -> None:
     """Have a checkout's own database look for artefacts where the checkout is now."""
-    if os.environ.get("MLFLOW_TRACKING_URI") or not _database().is_file():
+    if not (has_own_database() and _database().is_file()):
         return
     with closing(sqlite3.connect(_database())) as database, database:
         query = "SELECT experiment_id, name, artifact_location FROM experiments"
@@ -69,11 +77,11 @@ def _lead(database: sqlite3.Connection, experiment: int, old: str, new: str) -> 
 
 def lock_file() -> Path:
     """Held by the one process that finds or makes runs."""
-    return home() / f"{_DATABASE}.lock"
+    return origin() / f"{_DATABASE}.lock"
 
 
 def _database() -> Path:
-    return home() / _DATABASE
+    return origin() / _DATABASE
 
 
 def remedy(error: Exception) -> str:

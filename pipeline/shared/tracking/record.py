@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.tracking.labels import read_labels
 from pipeline.shared.tracking.live import TrackedRun
 from pipeline.shared.tracking.place import OFF, follow, remedy, tracking_uri
 from pipeline.shared.tracking.store import RunStore
-from pipeline.shared.tracking.study import LoggedValue, metric_name, read_study, settings_hash
+from pipeline.shared.tracking.study import LoggedValue, metric_name, read_study, scale, size_params
 
 if TYPE_CHECKING:
     from pipeline.shared.running.stage import Stage
@@ -33,10 +34,13 @@ def why_not_tracked() -> str:
     return ""
 
 
-def open_run(stage: Stage, parameters: Mapping[str, Any]) -> TrackedRun:
+def open_run(
+    stage: Stage, *, learning_rate: float | None = None, num_parameters: int | None = None
+) -> TrackedRun:
     """The run of one attempt at a stage, as a context manager; logging never blocks or raises.
 
-    The same work (by its fingerprint) goes on in the same MLflow run after a kill.
+    A training has a peak learning rate and a number of parameters. The same work (by its
+    fingerprint and rate) goes on in the same MLflow run after a kill.
     """
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
     reason = why_not_tracked() if rank == "0" else "only rank 0 tracks"
@@ -46,14 +50,20 @@ def open_run(stage: Stage, parameters: Mapping[str, Any]) -> TrackedRun:
         "profile": stage.profile,
         "fingerprint": stage.fingerprint,
     }
-    params = {name: str(value) for name, value in parameters.items()}
-    settings = settings_hash(stage.params)
+    labels = read_labels(stage.params)
+    if stage.size is not None and learning_rate is not None:
+        params = size_params(stage.params, stage.size, learning_rate)
+    else:
+        section = getattr(stage.params, stage.name).model_dump()
+        params = {name: str(value) for name, value in section.items()}
 
     def connect() -> _LiveRun:
         store = _open_store(stage.profile)
         with store.lock():
-            parent = store.begin_study(settings)
-            return _LiveRun(store, store.begin_child(parent, tags, params))
+            parent = store.begin_study(labels)
+            run = store.begin_child(parent, tags, labels, params)
+            store.add_values(run, scale(num_parameters))
+        return _LiveRun(store, run)
 
     if reason:
         stage.log.info("not tracked in MLflow: %s", reason)
@@ -68,18 +78,19 @@ def record_study(
     log: logging.Logger,
     *,
     report: Path | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> None:
     """Bring the study's runs in MLflow in line with its artefacts; twice is as good as once.
 
     `study` is data/<profile>; `report` is where the report's files are while they are not
-    published. A size that did not rerun is carried over into a new study's parent. A failure is
-    one warning with its reason and stops nothing.
+    published, and `said` what its metrics.json will say. A size that did not rerun is carried over
+    into a new study's parent. A failure is one warning with its reason and stops nothing.
     """
     if reason := why_not_tracked():
         log.info("not tracked in MLflow: %s", reason)
         return
     try:
-        log.info("recorded in MLflow: %s", record(profile, params, study, report))
+        log.info("recorded in MLflow: %s", record(profile, params, study, report, said))
     except Exception as error:  # whatever a database or a server raises, the study is whole
         log.warning(
             "MLflow: %s; %s",
@@ -110,14 +121,21 @@ def record_comparison(
         log.warning("MLflow: %s; the comparison is in %s", say(error), files[0].parent)
 
 
-def record(profile: str, params: ProfileParams, study: Path, report: Path | None = None) -> str:
+def record(
+    profile: str,
+    params: ProfileParams,
+    study: Path,
+    report: Path | None = None,
+    said: Mapping[str, Any] | None = None,
+) -> str:
     """What `record_study` does; raises what MLflow raises. Returns what it did, in words."""
-    record = read_study(profile, params, study, report)
+    record = read_study(profile, params, study, report, said)
     store = _open_store(profile)
     with store.lock():
-        parent = store.study_of(record) or store.create_study(record.settings)
+        parent = store.study_of(record) or store.create_study(record.labels)
+        parent = store.name_study(parent, record.labels)
         for size in record.sizes:
-            store.fill(store.child_of(parent, size), size)
+            store.fill(store.child_of(parent, size, record.labels), size, record, parent)
         store.fill_study(parent, record)
     return f"{store.experiment_name}, {len(record.sizes)} sizes"
 
@@ -126,8 +144,15 @@ class _LiveRun:
     """An open MLflow run, as `TrackedRun`'s background thread uses it."""
 
     def __init__(self, store: RunStore, run: Any) -> None:
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
         self._store, self._run = store, run
         self._known: dict[str, set[int]] = {}
+        # Load, memory, disk and network each ten seconds, from a thread that mostly sleeps.
+        self._machine = SystemMetricsMonitor(
+            run.info.run_id, resume_logging=True, tracking_uri=tracking_uri()
+        )
+        self._machine.start()
 
     def send(self, points: Iterable[LoggedValue]) -> None:
         """Log the points that are not there yet."""
@@ -135,6 +160,7 @@ class _LiveRun:
 
     def end(self, status: str) -> None:
         """Close the run as FINISHED, FAILED or KILLED."""
+        self._machine.finish()
         self._store.client.set_terminated(self._run.info.run_id, status)
 
 
@@ -147,6 +173,8 @@ def _import_mlflow() -> Any:
     quiet = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     }

@@ -1,7 +1,8 @@
 """The runs of one profile in MLflow: found by their tags, made, and filled with what is missing.
 
 MLflow itself is handed in by `record.py`, the only module that imports it. A study's parent run
-has the tag `study` once its artefacts were recorded; without it, it is under way.
+has the tag `study`, the hash of its results, once all of them were recorded; without it, it is
+under way. Other settings or other results are another parent.
 """
 
 from __future__ import annotations
@@ -11,9 +12,6 @@ import getpass
 import hashlib
 import json
 import logging
-import os
-import socket
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,13 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.shared.files import sha256_file
-from pipeline.shared.tracking.place import artifacts_uri, follow, lock_file
-from pipeline.shared.tracking.study import LoggedValue, SizeRecord, StudyRecord
-from pipeline.shared.tracking.view import VIEW_TAG, shared_view
+from pipeline.shared.tracking.labels import Labels
+from pipeline.shared.tracking.models import Origin, register
+from pipeline.shared.tracking.owner import git_commit, is_dead, owner
+from pipeline.shared.tracking.place import artifacts_uri, experiment_of_dvc, follow, lock_file
+from pipeline.shared.tracking.study import LoggedValue, SizeRecord, Split, StudyRecord
+from pipeline.shared.tracking.view import saved_views
 
 _METRICS_A_CALL = 500  # MLflow takes at most 1000
 _PARAMS_A_CALL = 100
 _PARENT = "mlflow.parentRunId"
+_COMMIT = "mlflow.source.git.commit"
+_RATE = "peak_learning_rate"
 
 
 class RunStore:
@@ -41,7 +44,7 @@ class RunStore:
         with self.lock():  # two first uses of a new SQLite file at once would race
             follow(logging.getLogger("figure4"))
             self.client = mlflow.MlflowClient(uri)
-            self.experiment_id = self._experiment(local=uri.startswith("sqlite:"))
+            self.experiment_id = self._experiment(served=uri.startswith("http"))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -50,20 +53,25 @@ class RunStore:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _experiment(self, *, local: bool) -> str:
+    def _experiment(self, *, served: bool) -> str:
         found = self.client.get_experiment_by_name(self.experiment_name)
         if found is None:
             identity = self.client.create_experiment(
                 self.experiment_name,
-                artifact_location=artifacts_uri(self.experiment_name) if local else None,
-                tags={VIEW_TAG: shared_view()},
+                artifact_location=None if served else artifacts_uri(self.experiment_name),
+                tags=saved_views(None),
             )
             return str(identity)
         if found.lifecycle_stage == "deleted":  # its name cannot be taken again
             self.client.restore_experiment(found.experiment_id)
-        if found.tags.get(VIEW_TAG) != shared_view():
-            self.client.set_experiment_tag(found.experiment_id, VIEW_TAG, shared_view())
         return str(found.experiment_id)
+
+    def show(self, parent: Any | None) -> None:
+        """Have the view *Sizes* show the sizes of this study."""
+        tags = self.client.get_experiment(self.experiment_id).tags
+        for name, view in saved_views(parent.info.run_id if parent else None).items():
+            if tags.get(name) != view:
+                self.client.set_experiment_tag(self.experiment_id, name, view)
 
     def find(self, **tags: str) -> list[Any]:
         """Runs with all these tags, the newest first."""
@@ -79,36 +87,54 @@ class RunStore:
         runs = self.find(stage="study", settings=settings)
         return next((run for run in runs if "study" not in run.data.tags), None)
 
-    def begin_study(self, settings: str) -> Any:
+    def begin_study(self, labels: Labels) -> Any:
         """The study under way, reopened if it was marked as killed, or a new one."""
-        run = self.unfinished_study(settings) or self.create_study(settings)
+        run = self.unfinished_study(labels.settings) or self.create_study(labels)
+        run = self.name_study(run, labels)
         self._reopen(run)
+        self.show(run)
         return run
 
-    def create_study(self, settings: str) -> Any:
-        """A new parent run."""
-        tags = {"stage": "study", "profile": self.profile, "settings": settings}
-        return self._create(f"study {settings[:6]}", tags)
+    def create_study(self, labels: Labels) -> Any:
+        """A new parent run, called after its experiment of DVC or by the next number."""
+        studies = self.find(stage="study")
+        number = 1 + max([int(run.data.tags.get("number", 0)) for run in studies], default=0)
+        name = experiment_of_dvc() or f"{self.profile}-{number}"
+        tags = {"stage": "study", "profile": self.profile, "study_name": name}
+        tags |= {"number": str(number)} | labels.tags
+        return self._create(labels.title(name), tags)
 
     def study_of(self, record: StudyRecord) -> Any | None:
         """The study under way whose live trainings these are, else the one already recorded."""
         prints = {size.fingerprint for size in record.sizes} - {""}
-        parent = self.unfinished_study(record.settings)
+        settings = record.labels.settings
+        parent = self.unfinished_study(settings)
         if parent is not None:
             live = {run.data.tags.get("fingerprint") for run in self.children(parent)}
             if prints & live or not live:
                 return parent
-        return next(iter(self.find(stage="study", study=record.identity)), None)
+        return next(iter(self.find(stage="study", study=record.identity, settings=settings)), None)
 
-    def begin_child(self, parent: Any, tags: dict[str, str], params: dict[str, str]) -> Any:
-        """The run of this work, gone on with or made anew."""
-        title = tags["size"] if tags["stage"] == "train" else f"{tags['stage']}@{tags['size']}"
+    def begin_child(
+        self, parent: Any, tags: dict[str, str], labels: Labels, params: dict[str, str]
+    ) -> Any:
+        """The run of this work, gone on with or made anew.
+
+        Another learning rate, after one that diverged, is another run: its curve is another.
+        """
         wanted = tags | {_PARENT: parent.info.run_id}
         found = self.find(**{key: wanted[key] for key in ("fingerprint", "stage", _PARENT)})
-        run = found[0] if found else self._create(title.rstrip("@"), wanted)
+        run = next((run for run in found if _same_rate(run, params)), None)
+        if run is None:
+            run = self._create(self._title(parent, labels, tags), wanted | _shared(parent))
         self._reopen(run)
         self._add_params(run, params)
         return run
+
+    @staticmethod
+    def _title(parent: Any, labels: Labels, tags: Mapping[str, str]) -> str:
+        first = tags["size"] if tags["stage"] == "train" else f"{tags['stage']} {tags['size']}"
+        return labels.title(parent.data.tags["study_name"], first.strip())
 
     def kill_dead(self, log: logging.Logger) -> int:
         """Mark runs of this machine whose process is gone as KILLED; returns how many.
@@ -116,19 +142,21 @@ class RunStore:
         A study has no process of its own: it is under way while one of its trainings is.
         """
         running = self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'")
-        alive = {run.data.tags.get(_PARENT) for run in running if not _is_dead(run)}
-        dead = [run for run in running if _is_dead(run) and run.info.run_id not in alive]
+        alive = {run.data.tags.get(_PARENT) for run in running if not is_dead(run)}
+        dead = [run for run in running if is_dead(run) and run.info.run_id not in alive]
         for run in dead:
             self.client.set_terminated(run.info.run_id, "KILLED")
             log.info("MLflow: run %s marked as KILLED, its process is gone", run.info.run_name)
         return len(dead)
 
-    def child_of(self, parent: Any, size: SizeRecord) -> Any:
+    def child_of(self, parent: Any, size: SizeRecord, labels: Labels) -> Any:
         """The run of a size under `parent`: live, recorded, or made to carry the size over."""
         runs = [
             run
             for run in self.children(parent)
-            if run.data.tags.get("size") == size.size and run.data.tags.get("stage") == "train"
+            if run.data.tags.get("size") == size.size
+            and run.data.tags.get("stage") == "train"
+            and _same_rate(run, size.params)
         ]
         for key, value in (("fingerprint", size.fingerprint), ("identity", size.identity)):
             for run in runs:
@@ -140,30 +168,50 @@ class RunStore:
             "fingerprint": size.fingerprint,
             _PARENT: parent.info.run_id,
         }
-        return self._create(size.size, tags | size.tags | {"carried_over": str(known).lower()})
+        tags |= size.tags | _shared(parent) | {"carried_over": str(known).lower()}
+        return self._create(self._title(parent, labels, size.tags), tags)
 
-    def fill(self, run: Any, size: SizeRecord) -> None:
+    def fill(self, run: Any, size: SizeRecord, record: StudyRecord, parent: Any) -> None:
         """Give a size's run what is missing of its parameters, curve and scores."""
         self._add_params(run, size.params)
         self.add_curve(run, size.curve)
-        present = run.data.metrics
-        self._log(run, [p for p in size.scores if present.get(p.name) != p.value])
-        self._set_tags(run, size.tags | {"identity": size.identity})
+        self.add_values(run, size.scores)
+        self._add_splits(run, record.splits)
+        self._rename(run, self._title(parent, record.labels, size.tags))
+        self._set_tags(run, _shared(parent) | size.tags | {"identity": size.identity})
+        tags = parent.data.tags
+        commit = tags.get(_COMMIT, "")
+        origin = Origin(self.profile, tags["study_name"], record.labels.seed, commit)
+        register(self.client, run, size, origin)
         self._finish(run)
 
     def fill_study(self, run: Any, record: StudyRecord) -> None:
-        """Give the parent run parameters, figures, data sets and where they come from."""
+        """Give the parent run parameters, headline, figures, data sets, and where they come from.
+
+        Until every size has its scores, it stays under way.
+        """
         self._add_params(run, record.params)
-        self._add_splits(run, record)
+        self.add_values(run, record.headline)
+        self._add_splits(run, record.splits)
         lock = Path("dvc.lock")  # it names every input of the study by its MD5
         files = [*record.files, *([lock] if lock.is_file() else [])]
         digest = _digest(files)
         if run.data.tags.get("files") != digest:
             for path in files:
                 self.client.log_artifact(run.info.run_id, str(path))
-        tags = record.tags | _git_commit() | {"study": record.identity, "files": digest}
-        self._set_tags(run, tags | {"mlflow.note.content": record.note})
+        whole = {"study": record.identity} if record.is_whole else {}
+        self._set_tags(run, record.tags | record.labels.tags | whole | {"files": digest})
+        self._set_tags(run, {"mlflow.note.content": record.note})
         self._finish(run)
+        self.show(run)
+
+    def name_study(self, run: Any, labels: Labels) -> Any:
+        """Give a study of before there were names its own; returns its run as it is now."""
+        if "study_name" not in run.data.tags:
+            self._set_tags(run, {"study_name": f"{self.profile} {run.info.run_id[:4]}"})
+            run = self.client.get_run(run.info.run_id)
+        self._rename(run, labels.title(run.data.tags["study_name"]))
+        return run
 
     def fill_comparison(
         self, params: Mapping[str, str], points: list[LoggedValue], files: list[Path]
@@ -173,11 +221,11 @@ class RunStore:
         found = self.find(stage="compare", files=digest)
         run = found[0] if found else self._create(f"compare {digest[:6]}", {"stage": "compare"})
         self._add_params(run, params)
-        self._log(run, [p for p in points if run.data.metrics.get(p.name) != p.value])
+        self.add_values(run, points)
         if not found:
             for path in files:
                 self.client.log_artifact(run.info.run_id, str(path))
-        self._set_tags(run, _git_commit() | {"files": digest})
+        self._set_tags(run, {"files": digest})
         self._finish(run)
 
     def add_curve(
@@ -199,10 +247,20 @@ class RunStore:
         self._log(run, new)
 
     def _create(self, name: str, tags: dict[str, str]) -> Any:
-        tags = tags | _owner() | {"mlflow.source.type": "LOCAL", "mlflow.source.name": "figure4"}
+        tags = tags | owner() | {"mlflow.source.type": "LOCAL", "mlflow.source.name": "figure4"}
+        if _COMMIT not in tags and (commit := git_commit()):
+            tags[_COMMIT] = commit
         with suppress(KeyError, OSError):  # a user without a name, as in some containers
             tags["mlflow.user"] = getpass.getuser()
         return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
+
+    def _rename(self, run: Any, name: str) -> None:
+        if run.info.run_name != name:
+            self.client.update_run(run.info.run_id, name=name)
+
+    def add_values(self, run: Any, values: Iterable[LoggedValue]) -> None:
+        """Log the scores that the run has not, or has otherwise."""
+        self._log(run, [v for v in values if run.data.metrics.get(v.name) != v.value])
 
     def _log(self, run: Any, points: list[LoggedValue]) -> None:
         now_ms = int(time.time() * 1000)
@@ -222,10 +280,10 @@ class RunStore:
         if entries:
             self.client.log_batch(run.info.run_id, tags=entries)
 
-    def _add_splits(self, run: Any, record: StudyRecord) -> None:
+    def _add_splits(self, run: Any, splits: Iterable[Split]) -> None:
         seen = {data.dataset.digest for data in run.inputs.dataset_inputs}
         inputs = []
-        for split in record.splits:
+        for split in splits:
             if split.digest not in seen:
                 source = json.dumps({"uri": split.source})
                 dataset = self._entities.Dataset(
@@ -242,7 +300,7 @@ class RunStore:
 
     def _reopen(self, run: Any) -> None:
         self.client.update_run(run.info.run_id, status="RUNNING")
-        self._set_tags(run, _owner())
+        self._set_tags(run, owner())
 
 
 def _digest(files: list[Path]) -> str:
@@ -251,32 +309,13 @@ def _digest(files: list[Path]) -> str:
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
 
 
-def _owner() -> dict[str, str]:
-    """Tags by which `reconcile` tells a run at work from a dead one."""
-    pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": str(pid), "pid_started": process_start(pid)}
+def _shared(parent: Any) -> dict[str, str]:
+    """Tags that a study's runs have in common, so that they can be grouped by them."""
+    names = ("study_name", "settings", "design", "seed", "budget", _COMMIT)
+    return {name: parent.data.tags[name] for name in names if name in parent.data.tags}
 
 
-def process_start(pid: int) -> str:
-    """When a process was started, so that a reused number is not taken for it; empty: no such."""
-    import psutil  # a node without MLflow may lack it, and writes no runs
-
-    try:
-        return str(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return ""
-
-
-def _git_commit() -> dict[str, str]:
-    try:
-        command = ["git", "rev-parse", "HEAD"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return {}  # no Git here, or no commit yet
-    return {"mlflow.source.git.commit": done.stdout.strip()}
-
-
-def _is_dead(run: Any) -> bool:
-    tags = run.data.tags
-    here = bool(tags.get("host") == socket.gethostname())
-    return here and process_start(int(tags["pid"])) != tags["pid_started"]
+def _same_rate(run: Any, params: Mapping[str, str]) -> bool:
+    """Whether a run's training has this peak rate, as far as either is known."""
+    rates = {params.get(_RATE), run.data.params.get(_RATE)} - {None}
+    return len(rates) < 2

@@ -59,7 +59,7 @@ def make_stage(name: str, project: Path, folder: Path, inputs: Path) -> StageRun
         (inputs / "sets" / f"{number}.jsonl").write_text(json.dumps({"text": page.text}))
     places = {"dedup": {"documents": documents, "eval_sets": inputs / "sets"},
               "tokenize": {"documents": documents},
-              "extract": {"pages": inputs, "warc": inputs}}  # fmt: skip
+              "extract": {"pages": inputs}}  # fmt: skip
     return StageRuns(name, project, folder, places[name])
 
 

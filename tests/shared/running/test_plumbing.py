@@ -64,12 +64,11 @@ def test_plumbing_computes_with_nothing() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_nothing_that_counts_hides_behind_plumbing(stage: str) -> None:
-    """What only plumbing imports is in no hash: the scores that tracking tells MLflow of."""
+    """What only plumbing imports is in no hash."""
     counted = closures(frozenset(PLUMBING))[stage].modules
     rooms = {module.rpartition(".")[0] for module in PLUMBING}
     hidden = closures(frozenset())[stage].modules - counted - PLUMBING.keys() - rooms
-    scores = {"pipeline.shared.scores", "pipeline.shared.scores.results"}
-    assert hidden == (scores if stage in {"tune", "train"} else set())
+    assert not hidden
 
 
 def test_what_counts_takes_of_plumbing_no_more_than_is_known() -> None:

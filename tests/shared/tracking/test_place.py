@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.shared.tracking.place import artifacts_uri, follow, home, remedy, tracking_uri
+from pipeline.shared.running.origin import origin
+from pipeline.shared.tracking.place import artifacts_uri, follow, remedy, tracking_uri
 from pipeline.shared.tracking.store import RunStore
 
 LOG = logging.getLogger("test_place")
@@ -96,10 +97,10 @@ def test_an_experiment_in_dvcs_copy_is_recorded_where_the_user_looks(
     copy.mkdir(parents=True)
     for folder in (copy, root):
         monkeypatch.chdir(folder)
-        assert home() == root
+        assert origin() == root
         assert tracking_uri() == f"sqlite:///{root / 'mlflow.db'}"
     monkeypatch.chdir(tmp_path)
-    assert home() == tmp_path
+    assert origin() == tmp_path
     (odd := tmp_path / "50%?").mkdir()
     monkeypatch.chdir(odd)
     assert tracking_uri() == "sqlite:///mlflow.db"
