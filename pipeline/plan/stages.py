@@ -120,14 +120,17 @@ def _of_rung(
     def cost(name: str, seconds: float | None, memory_mib: float, disk: float) -> StageCost:
         return StageCost(name, rung.size, seconds, _START_S["sized"], memory_mib, disk)
 
-    tuning = rate and (
-        (rung.search_tokens + rung.held_out_tokens / _FORWARD) / rate
-        + _TRIAL_START_S * (rung.trials + 1)
-    )
+    if rate is None:
+        tuning = training = evaluating = None
+    else:
+        trained = rung.search_tokens + rung.held_out_tokens / _FORWARD
+        tuning = trained / rate + _TRIAL_START_S * (rung.trials + 1)
+        training = 5.0
+        scored = _scored_tokens(params, corpus) / (_FORWARD * rate)
+        evaluating = 5.0 + scored + _generation_s(params, rung)
     yield cost("tune", tuning, memory, 3 * state_bytes + 30_000)
-    yield cost("train", rate and 5.0, memory, state_bytes + 30_000)
-    scoring = rate and _scored_tokens(params, corpus) / (_FORWARD * rate)
-    yield cost("evaluate", rate and 5.0 + scoring + _generation_s(params, rung), memory, 250_000)
+    yield cost("train", training, memory, state_bytes + 30_000)
+    yield cost("evaluate", evaluating, memory, 250_000)
 
 
 def _memory_mib(params: ProfileParams, rung: Rung) -> float:
