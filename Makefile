@@ -16,14 +16,20 @@ export PYTHONUNBUFFERED := 1
 # dvc starts `python -m pipeline...`: the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help study flow ui services doctor test test-long test-study docs check format clean
+# Looked at before anything is made: an environment of another Python would be in the way of the right one.
+CHECK_PYTHON := import sys; (3, 11) <= sys.version_info[:2] < (3, 14) or sys.exit("%s is Python %d.%d, \
+and figure4 needs 3.11 to 3.13: make PYTHON=python3.12 ..., or the path of one" % ((sys.executable,) \
++ tuple(sys.version_info[:2])))
+
+.PHONY: help study flow ui services plan doctor test test-long test-study docs check format clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/study.stamp: pyproject.toml constraints.txt
+	@$(BIN)/python -c '$(CHECK_PYTHON)' 2>/dev/null || $(PYTHON) -c '$(CHECK_PYTHON)'
 	@echo "Installing the study's packages into $(VENV) (two to three minutes the first time)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c '$(CHECK_PYTHON)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) -e .
 	@$(COMPILE)
 	@touch $@
@@ -47,6 +53,9 @@ ui: $(VENV)/study.stamp  ## Prefect UI and MLflow dashboard on loopback
 
 services: $(VENV)/dev.stamp  ## Both pages over PostgreSQL and an S3 server as installed; compose.yaml without containers
 	python -m flows.services
+
+plan: $(VENV)/study.stamp  ## What a study will cost before it runs (PROFILE=name: of another one)
+	@python -m pipeline.plan $(if $(PROFILE),--profile $(PROFILE))
 
 doctor: $(VENV)/study.stamp  ## What this machine or checkout lacks, a line each, and what to do
 	@python -m flows.doctor

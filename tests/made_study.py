@@ -307,6 +307,10 @@ def write_trainings(study: MadeStudy) -> None:
                 "model_sha256": f"{rank}c" * 32,
                 "training_text_sha256": "ef" * 32,
                 "tokens_per_s": 50_000.0 / (rank + 1),
+                "flops_per_token": 6 * study.num_parameters[size],
+                "devices": 1,
+                "peak_flops_per_s": 300_000_000_000,
+                "mfu": 0.25,
                 "tokenizer_sha256": _TOKENIZER,
             },
         )

@@ -35,7 +35,7 @@ STAGES = (
     "report",
 )
 # Commands that are no stage of the chain.
-COMMANDS = ("compare", "doctor", "node", "zero_shot")
+COMMANDS = ("compare", "doctor", "node", "plan", "zero_shot")
 
 
 @pytest.fixture(scope="module")

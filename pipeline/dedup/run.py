@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
@@ -32,6 +33,9 @@ from pipeline.shared.files import sha256_file
 from pipeline.shared.formats.documents import Shard, list_shards, write_manifest
 from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.stage import Stage
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _EVAL_NGRAMS = "eval_ngrams.npz"
 _DEPARTURES = {
@@ -89,9 +93,21 @@ def _wikipedia_shards(location: str | None) -> list[Shard]:
 
 
 def _compute_features(stage: Stage, shards: Sequence[Shard], name: str) -> list[Path]:
-    compute = _features_of(stage)
-    with stage.progress(name, total=len(shards), unit="shards") as progress:
-        return list(map_shards(compute, shards, compute=stage.params.compute, progress=progress))
+    return _map(stage, name, _features_of(stage), shards, "documents")
+
+
+def _map(
+    stage: Stage,
+    name: str,
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    documents: str,
+) -> list[Result]:
+    """Map over what `documents`, an attribute of each item, says has so many documents."""
+    weigh: Callable[[Item], int] = attrgetter(documents)
+    with stage.progress(name, total=sum(map(weigh, items)), unit="documents") as progress:
+        compute = stage.params.compute
+        return list(map_shards(function, items, compute=compute, progress=progress, weigh=weigh))
 
 
 def _features_of(stage: Stage) -> ComputeFeatures:
@@ -114,8 +130,7 @@ def _cut(stage: Stage, shards: list[Shard], folders: list[Path]) -> list[CutShar
     items = [
         CutItem(shard, folder / PASSAGES) for shard, folder in zip(shards, folders, strict=True)
     ]
-    with stage.progress("cut", total=len(items), unit="shards") as progress:
-        return list(map_shards(cut, items, compute=stage.params.compute, progress=progress))
+    return _map(stage, "cut", cut, items, "shard.documents")
 
 
 def _decide_after_cut(
@@ -145,8 +160,7 @@ def _write(
         kept=stage.staging / "kept", removed=stage.staging / "removed", done=stage.work / "written"
     )
     items = [WriteItem(*item) for item in zip(shards, folders, cuts or repeat(None), strict=False)]
-    with stage.progress("write", total=len(shards), unit="shards") as progress:
-        return list(map_shards(write, items, compute=stage.params.compute, progress=progress))
+    return _map(stage, "write", write, items, "shard.documents")
 
 
 def _count(stage: Stage, written: list[Written]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pipeline.doctor.machine import check_machine
 from pipeline.doctor.software import check_software
 from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL, UserError
 from pipeline.shared.params.file import load_params
+from pipeline.shared.running.output import end_quietly_with_reader
 
 
 def examine(root: Path, profile: str | None) -> Iterator[Finding]:
@@ -48,4 +49,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    end_quietly_with_reader()
     sys.exit(main())

@@ -27,6 +27,7 @@ from pipeline.extract.warc_records import Damage
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Document, Removed, document_id
 from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.progress import BYTES
 from pipeline.shared.running.shard_memory import Memory, Remembered
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.running.storage import parse_place
@@ -101,16 +102,22 @@ def _location(stage: Stage) -> Path:
 def _read_files(stage: Stage, task: _Task, files: list[Path]) -> list[Remembered]:
     parts: list[Remembered] = []
     limit = stage.params.extract.max_dropped_fraction
-    with stage.progress("read", total=len(files), unit="files") as progress:
+    total = sum(map(_size, files))
+    with stage.progress("read", total=total, unit=BYTES) as progress:
         for part in map_shards(
             partial(_read_file, task),
             files,
             compute=stage.params.compute,
             progress=progress,
+            weigh=_size,
         ):
             parts.append(part)
             _require_documents(task, files, parts, limit)
     return parts
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
 def _require_documents(

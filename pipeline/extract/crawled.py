@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,10 +39,15 @@ def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
     shards = list_row_shards(stage.inputs["pages"])
     archive = archive_folder(stage.params.crawl.archive, stage.profile)
     task = PagesTask(archive, stage.memory, caps)
-    with stage.progress("extract", total=len(shards), unit="shards") as progress:
+    total, extract = sum(shard.rows for shard in shards), partial(_extract, task)
+    with stage.progress("extract", total=total, unit="pages") as progress:
         parts = list(
             map_shards(
-                partial(_extract, task), shards, compute=stage.params.compute, progress=progress
+                extract,
+                shards,
+                compute=stage.params.compute,
+                progress=progress,
+                weigh=attrgetter("rows"),
             )
         )
     totals = publish_parts(stage.staging, parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,9 +62,16 @@ def make_ids_distinct(stage: Stage) -> int:
 def _rewrite(stage: Stage, items: list[_Item]) -> list[dict[str, Any]]:
     folder = stage.work / _REWRITTEN
     remove_path(folder)  # of an earlier attempt
-    with stage.progress("distinct ids", total=len(items), unit="shards") as progress:
+    total = sum(item.shard.documents for item in items)
+    with stage.progress("distinct ids", total=total, unit="documents") as progress:
         return list(
-            map_shards(_Rewrite(folder), items, compute=stage.params.compute, progress=progress)
+            map_shards(
+                _Rewrite(folder),
+                items,
+                compute=stage.params.compute,
+                progress=progress,
+                weigh=attrgetter("shard.documents"),
+            )
         )
 
 

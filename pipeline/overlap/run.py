@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,17 @@ def _read_training_side(stage: Stage, side: SeenIndex, sought: SoughtTexts) -> l
         folder=stage.work / "train_ngrams", train_ids=train_ids, index=index, sought=spans
     )
     todo = list_shards(stage.inputs["documents"])
-    with stage.progress("training text", total=len(todo), unit="shards") as progress:
-        shards = list(map_shards(read, todo, compute=stage.params.compute, progress=progress))
+    total = sum(shard.documents for shard in todo)
+    with stage.progress("training text", total=total, unit="documents") as progress:
+        shards = list(
+            map_shards(
+                read,
+                todo,
+                compute=stage.params.compute,
+                progress=progress,
+                weigh=attrgetter("documents"),
+            )
+        )
     for shard in shards:
         side.seen[np.load(shard.places)] = True
     return shards

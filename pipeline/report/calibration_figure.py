@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.report.study import Study
 from pipeline.report.style import (
     MUTED,
+    Form,
     panels,
     save,
     say_why_empty,
@@ -19,15 +20,15 @@ from pipeline.report.style import (
 _SET, _METRIC = "natural_questions", "exact_match"
 
 
-def draw_calibration(study: Study, table: pd.DataFrame, folder: Path) -> None:
+def draw_calibration(study: Study, table: pd.DataFrame, folder: Path, form: Form) -> None:
     """Accuracy by bucket of confidence, both in percent; on the diagonal a model is calibrated."""
-    figure, (axes,) = panels(width=5.2, height=3.4)
+    figure, (axes,) = panels(form=form, width=5.2, height=3.4)
     axes.set_title("Natural Questions: right as often as sure?")
     if table.empty:
         size = study.sizes[-1]
         gap, why = study.gap(size, _SET, _METRIC), study.why_not(size, _SET, _METRIC)
         say_why_empty(axes, gap, why or "fewer than five answers that say anything")
-        save(figure, folder, "calibration")
+        save(figure, folder, "calibration", form)
         return
     for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
         buckets = table[table["size"] == size]
@@ -53,4 +54,4 @@ def draw_calibration(study: Study, table: pd.DataFrame, folder: Path) -> None:
     axes.set_xlabel("mean probability of the answers of a bucket (%)")
     axes.set_ylabel("of them right (%)")
     axes.legend(loc="best")
-    save(figure, folder, "calibration")
+    save(figure, folder, "calibration", form)

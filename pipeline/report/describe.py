@@ -21,6 +21,10 @@ def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
         f"{study.label(size)} {number(float(study.curves[size]['valid_loss'].dropna().iloc[-1]))}"
         for size in study.sizes
     ]
+    costs = [
+        f"{loss} for {study.training_flops(size):.2e} FLOPs"
+        for size, loss in zip(study.sizes, losses, strict=True)
+    ]
     return {
         "figure1": "Four panels of scores against model size. "
         + " ".join([
@@ -48,6 +52,8 @@ def describe_figures(study: Study, figure4: pd.DataFrame) -> dict[str, str]:
         f"that the model gives its answers, in buckets of equal size. {_surest_buckets(study)}",
         "training_curves": "Held-out loss in nats per token against training tokens, one line a "
         f"size. At the end: {', '.join(losses)}.",
+        "loss_by_flops": "Held-out loss in nats per token against training operations, one line a "
+        f"size. At the end: {', '.join(costs)}.",
         "learning_rates": "Held-out loss against learning rate, one line a size and comparison. "
         f"Chosen rates: {', '.join(best)}.",
     }

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from pipeline.report.figure4 import Figure4
 from pipeline.report.losses import SPLITS
 from pipeline.report.study import Study
-from pipeline.report.style import INK, MUTED, TEST, TRAIN, plain_log_axis, save, size_axis
+from pipeline.report.style import INK, MUTED, TEST, TRAIN, Form, plain_log_axis, save, size_axis
 from pipeline.shared.scores.scaling import power_law
 
 _COLOURS = {"train": TRAIN, "test": TEST}
@@ -20,9 +20,9 @@ _MARKERS = {"train": "s", "test": "o"}
 _HEIGHTS = (3.1, 1.0)  # of perplexity and gap
 
 
-def draw_figure4(study: Study, figure4: Figure4, folder: Path) -> None:
+def draw_figure4(study: Study, figure4: Figure4, folder: Path, form: Form) -> None:
     """Perplexity on train and test documents with 95 % intervals, a power law, and the gap."""
-    figure = Figure(figsize=(6.4, 5.1), layout="constrained")
+    figure = Figure(figsize=(form.width or 6.4, 5.1), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=_HEIGHTS)
     _draw_perplexities(above, figure4)
     _draw_gap(below, figure4)
@@ -31,7 +31,7 @@ def draw_figure4(study: Study, figure4: Figure4, folder: Path) -> None:
         size_axis(axes, figure4.table["parameters"].tolist(), labels)
     above.set_xlabel("")
     above.tick_params(axis="x", labelbottom=False)
-    save(figure, folder, "figure4")
+    save(figure, folder, "figure4", form)
 
 
 def _draw_perplexities(axes: Axes, figure4: Figure4) -> None:
@@ -79,7 +79,7 @@ def _draw_fit(axes: Axes, parameters: np.ndarray, values: np.ndarray) -> None:
         linestyle=(0, (2, 3)),
         linewidth=1.0,
         zorder=1,
-        label=f"test fit: parameters to the power {slope:.3f}".replace("-", "\N{MINUS SIGN}"),
+        label=f"test fit: power {slope:.3f}".replace("-", "\N{MINUS SIGN}"),
     )
 
 

@@ -13,6 +13,8 @@ from pipeline.report.study import Study
 from pipeline.report.style import (
     INK,
     MUTED,
+    Form,
+    is_narrow,
     panels,
     save,
     say_why_empty,
@@ -20,9 +22,9 @@ from pipeline.report.style import (
 )
 
 
-def draw_figure5(study: Study, folder: Path) -> None:
+def draw_figure5(study: Study, folder: Path, form: Form) -> None:
     """The distribution of each completion's overlap with the training text."""
-    figure, (axes,) = panels(width=6.4, height=3.7)
+    figure, (axes,) = panels(form=form, width=6.4, height=3.7)
     curves = study.overlap["figure5"]
     for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
         label = f"samples of {study.label(size)}"
@@ -41,8 +43,9 @@ def draw_figure5(study: Study, folder: Path) -> None:
     if curves.empty:
         say_why_empty(axes, "not run", "no document is long enough for a context and a completion")
     else:
-        axes.legend(loc="lower right")
-        if share_nothing := sizes_that_share_nothing(study):
+        share_nothing = sizes_that_share_nothing(study)
+        axes.legend(loc="center right" if share_nothing and is_narrow(axes) else "lower right")
+        if share_nothing:
             axes.text(
                 *(0.02, 0.03),
                 f"no sample of {', '.join(share_nothing)}\nshares an 8-gram with the training text",
@@ -50,7 +53,7 @@ def draw_figure5(study: Study, folder: Path) -> None:
                 color=MUTED,
                 fontsize=8.0,
             )
-    save(figure, folder, "figure5")
+    save(figure, folder, "figure5", form)
 
 
 def sizes_that_share_nothing(study: Study) -> list[str]:

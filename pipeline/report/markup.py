@@ -15,6 +15,9 @@ from markupsafe import Markup, escape
 from pipeline.report.style import THEME, SizeLook, css_colour
 
 _GAP = "-"
+_PROSE_CHARACTERS = 40  # a longer cell wraps, and needs room for it
+MORE = Markup('<div class="more" aria-hidden="true">more columns \N{RIGHTWARDS ARROW}</div>')
+"""Stands before a table that may be wider than the page; shows where it is."""
 
 
 def number(value: object) -> str:
@@ -75,6 +78,15 @@ def between(low: float, high: float, form: str) -> str:
     return f"{low:{form}} to {high:{form}}" if math.isfinite(low) else _GAP
 
 
+def ends(interval: tuple[float, float] | None) -> str:
+    """An interval of a score.
+
+    >>> ends((35.1, 1036.25)), ends(None)
+    ('35.10 to 1,036.25', '-')
+    """
+    return _GAP if interval is None else " to ".join(score(end) for end in interval)
+
+
 def power(value: float) -> Markup:
     """A small number with its power of ten.
 
@@ -132,8 +144,8 @@ def html_table(
         )
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return Markup(
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{html_caption(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">{MORE}'
+        f"<table><caption>{html_caption(caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -145,7 +157,19 @@ def _class(is_number: bool) -> str:
 def _cell(value: Any, is_number: bool, is_first: bool) -> str:
     if is_first:
         return f'<th scope="row">{escape(number(value))}</th>'
-    return f"<td{_class(is_number)}>{escape(number(value))}</td>"
+    if isinstance(value, str) and len(value) > _PROSE_CHARACTERS:
+        return f'<td class="prose">{escape(value)}</td>'
+    return f"<td{_class(is_number)}>{_breakable(number(value))}</td>"
+
+
+def _breakable(text: str) -> str:
+    """The text as HTML; a name may be broken after its underscores.
+
+    >>> _breakable("a_long<name"), _breakable("no name")
+    ('a_<wbr>long&lt;name', 'no name')
+    """
+    html = str(escape(text))
+    return html if " " in text else re.sub("([_@])", r"\1<wbr>", html)
 
 
 def inline_svg(path: Path, name: str, description: str, looks: Sequence[SizeLook] = ()) -> Markup:

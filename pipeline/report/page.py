@@ -19,7 +19,7 @@ from pipeline.report.excerpts import answer_sets, samples
 from pipeline.report.figure4 import Figure4
 from pipeline.report.scale_law import limits
 from pipeline.report.study import Study
-from pipeline.report.style import short_count, size_looks
+from pipeline.report.style import BROAD, NARROW, short_count, size_looks
 from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
 from pipeline.shared.running.progress import format_seconds
 from pipeline.shared.scores.scaling import TRAINING_NOISE_NATS
@@ -35,9 +35,12 @@ def render(
     spent = costs(study)
     descriptions = describe_figures(study, tables["figure4"])
     environment = _environment()
-    environment.globals["figure"] = lambda name: markup.inline_svg(
-        folder / f"{name}.svg", name, descriptions[name], size_looks(len(study.sizes))
+    looks = size_looks(len(study.sizes))
+    environment.globals["figure"] = lambda name, form: markup.inline_svg(
+        folder / f"{name}{form.suffix}.svg", f"{name}{form.suffix}", descriptions[name], looks
     )
+    environment.globals["more"] = markup.MORE
+    environment.globals["forms"] = {"broad": BROAD, "narrow": NARROW}
     return environment.get_template("page.html").render(
         title=study.params.report.title,
         study=study,
@@ -75,6 +78,10 @@ def render(
         overlap=study.stages["overlap"],
         hashes=provenance.hashes(study),
         commit=provenance.commit(),
+        commit_date=provenance.commit_date(),
+        today=provenance.today(),
+        machine=provenance.machine(),
+        trained_on=provenance.trained_on(study),
         packages=provenance.packages(),
         parameters=provenance.parameters(study),
         downloads={
@@ -115,6 +122,7 @@ def _environment() -> jinja2.Environment:
         "signed": markup.signed,
         "between": markup.between,
         "estimate": markup.estimate,
+        "ends": markup.ends,
         "exp": math.exp,
         "power": markup.power,
         "caption": markup.html_caption,

@@ -1,13 +1,17 @@
-"""What a study was made from: hashes, seed, packages, parameters."""
+"""What a study was made from, when and where: hashes, commit, machine, packages, parameters."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import yaml
 
 from pipeline.eval_sets.registry import EVAL_SETS
@@ -58,6 +62,58 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "not known: made outside a Git checkout"
     return f"{head} with uncommitted changes" if changed else head
+
+
+def commit_date() -> str:
+    """The day of that commit by its committer's clock, or nothing where none is known."""
+    try:
+        return _git("show", "--no-patch", "--format=%cs", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def today() -> str:
+    """The day on which this page is made, by UTC: a day, so that a page made again is the same."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def machine() -> str:
+    """Where this page is made: system, processor, cores, memory. The host's name is not told."""
+    gib = psutil.virtual_memory().total / 2**30
+    parts = (
+        f"{platform.system()} {platform.machine()}",
+        _processor(),
+        f"{os.cpu_count()} cores",
+        f"{gib:.0f} GiB of memory",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _processor() -> str:
+    """The processor's name, where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "")
+
+
+def trained_on(study: Study) -> list[str]:
+    """By size, with what its training ran: devices, precision, peak and how much of it was used."""
+    said = []
+    for size in study.sizes:
+        trained = study.stages[f"train@{size}"]
+        peak, mfu = trained.get("peak_flops_per_s"), trained.get("mfu")
+        count = trained.get("devices", study.params.compute.devices)
+        kind = study.params.compute.accelerator.upper()
+        parts = [f"{count} {kind}{'s' if count > 1 else ''} in {study.params.train.precision}"]
+        if peak:
+            parts.append(f"whose matrix products reach {peak / 1e12:.3g} TFLOP/s")
+        if mfu:
+            parts.append(f"of which the model used {100 * mfu:.0f} %")
+        said.append(f"{study.label(size)}: {', '.join(parts)}")
+    return said
 
 
 def _git(*arguments: str) -> str:

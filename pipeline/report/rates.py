@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.report.study import Study
-from pipeline.report.style import MUTED, SizeLook, panels, save, size_looks
+from pipeline.report.style import MUTED, Form, SizeLook, panels, save, size_looks
 
 _EARLIER = 0.35  # opacity of the comparisons before the last
 
@@ -82,9 +82,9 @@ def rates_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw_sweeps(study: Study, folder: Path) -> None:
+def draw_sweeps(study: Study, folder: Path, form: Form) -> None:
     """Held-out loss against learning rate at each comparison; the chosen rate is ringed."""
-    figure, (axes,) = panels(width=5.6, height=3.6)
+    figure, (axes,) = panels(form=form, width=5.0, height=3.4)
     for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
         chosen = float(study.stages[f"train@{size}"]["learning_rate"])
         _draw_sweep(axes, study.sweeps[size], chosen, look, study.label(size))
@@ -99,7 +99,7 @@ def draw_sweeps(study: Study, folder: Path) -> None:
     axes.set_ylabel("held-out loss (nats per token)")
     axes.set_title("Each size's learning rate; the chosen one ringed")
     axes.legend()
-    save(figure, folder, "learning_rates")
+    save(figure, folder, "learning_rates", form)
 
 
 def _draw_sweep(axes: Axes, sweep: pd.DataFrame, chosen: float, look: SizeLook, label: str) -> None:

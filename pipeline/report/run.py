@@ -17,9 +17,9 @@ from pipeline.report.rates import draw_sweeps
 from pipeline.report.scale_law import EXPONENT_SUFFIX
 from pipeline.report.size_figures import draw_figure1, draw_figure2, draw_figure3
 from pipeline.report.study import Study, read_study
-from pipeline.report.style import house_style
+from pipeline.report.style import BROAD, NARROW, house_style
 from pipeline.report.tables import all_tables, calibrations
-from pipeline.report.training_curves import draw_training_curves
+from pipeline.report.training_curves import draw_loss_by_flops, draw_training_curves
 from pipeline.shared.files import open_atomic, write_json
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.tracking.record import record_study
@@ -57,16 +57,19 @@ def run(stage: Stage) -> dict[str, Any]:
 
 
 def draw_all(study: Study, figure4: Figure4, folder: Path) -> None:
-    """Draw every figure of the report into `folder`, as PNG and SVG."""
+    """Draw every figure of the report into `folder`: as PNG and SVG, and as SVG for a phone."""
+    answers = calibrations(study)
     with house_style():
-        draw_figure1(study, folder)
-        draw_figure2(study, folder)
-        draw_figure3(study, folder)
-        draw_figure4(study, figure4, folder)
-        draw_figure5(study, folder)
-        draw_training_curves(study, folder)
-        draw_sweeps(study, folder)
-        draw_calibration(study, calibrations(study), folder)
+        for form in (BROAD, NARROW):
+            draw_figure1(study, folder, form)
+            draw_figure2(study, folder, form)
+            draw_figure3(study, folder, form)
+            draw_figure4(study, figure4, folder, form)
+            draw_figure5(study, folder, form)
+            draw_training_curves(study, folder, form)
+            draw_loss_by_flops(study, folder, form)
+            draw_sweeps(study, folder, form)
+            draw_calibration(study, answers, folder, form)
 
 
 def _summarise(figure4: Figure4) -> dict[str, Any]:

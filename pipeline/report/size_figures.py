@@ -14,6 +14,7 @@ from pipeline.report.style import (
     MUTED,
     TEST,
     TRAIN,
+    Form,
     panels,
     save,
     say_why_empty,
@@ -44,9 +45,9 @@ class Panel(NamedTuple):
     lines: list[FigureLine]
 
 
-def draw_figure1(study: Study, folder: Path) -> None:
+def draw_figure1(study: Study, folder: Path, form: Form) -> None:
     """Four tasks, with the baselines that were measured on the same examples."""
-    figure, (coqa, wmt, summary, questions) = panels(4, width=11.6, height=3.1)
+    figure, (coqa, wmt, summary, questions) = panels(4, form, columns=2, width=7.0, height=5.8)
     f1, bleu, exact = (FigureLine(metric, "", TEST) for metric in ("f1", "bleu", "exact_match"))
     hints = [
         FigureLine("rouge_average", "TL;DR:", TEST),
@@ -61,30 +62,30 @@ def draw_figure1(study: Study, folder: Path) -> None:
                 _draw_level(summary, 100 * value, label, "--", side)
     answers = Panel("natural_questions", "Question answering", "NQ accuracy (%)", [exact])
     _draw_panel(study, questions, answers)
-    save(figure, folder, "figure1")
+    save(figure, folder, "figure1", form)
 
 
-def draw_figure2(study: Study, folder: Path) -> None:
+def draw_figure2(study: Study, folder: Path, form: Form) -> None:
     """The Children's Book Test; ten choices, so chance is 10 %."""
-    figure, axes = panels(2, width=7.4, height=3.2)
+    figure, axes = panels(2, form, width=5.8, height=2.9)
     names = {"cbt_cn": "Common nouns", "cbt_ne": "Named entities"}
     for axis, (eval_set, title) in zip(axes, names.items(), strict=True):
         panel = Panel(eval_set, title, "accuracy (%)", [FigureLine("accuracy", "", TEST)])
         if _draw_panel(study, axis, panel):
             _draw_level(axis, 10.0, "chance", ":")
-    save(figure, folder, "figure2")
+    save(figure, folder, "figure2", form)
 
 
-def draw_figure3(study: Study, folder: Path) -> None:
+def draw_figure3(study: Study, folder: Path, form: Form) -> None:
     """Winograd schemas; two candidates, so chance is 50 %."""
-    figure, (axes,) = panels(width=5.2, height=3.2)
+    figure, (axes,) = panels(form=form, width=4.1, height=2.9)
     lines = [
         FigureLine("accuracy_partial", "partial scoring", TEST),
         FigureLine("accuracy_full", "full scoring", TRAIN),
     ]
     if _draw_panel(study, axes, Panel("winograd", "Winograd schemas", "accuracy (%)", lines)):
         _draw_level(axes, 50.0, "chance", ":")
-    save(figure, folder, "figure3")
+    save(figure, folder, "figure3", form)
 
 
 def _draw_panel(study: Study, axes: Axes, panel: Panel) -> bool:
@@ -119,10 +120,11 @@ def _mark_gaps(study: Study, axes: Axes, eval_set: str, metric: str) -> None:
                 (study.parameters(size), 0.02),
                 xycoords=("data", "axes fraction"),
                 color=MUTED,
-                fontsize=7.0,
+                fontsize=8.0,
                 rotation=90,
                 ha="center",
                 va="bottom",
+                in_layout=False,  # else its height, in a low panel, leaves no room for axes
             )
 
 
@@ -162,6 +164,6 @@ def _draw_level(axes: Axes, value: float, label: str, style: str, side: Side = "
         xytext=(3 if side == "left" else -3, 2),
         textcoords="offset points",
         color=MUTED,
-        fontsize=7.5,
+        fontsize=8.0,
         ha=side,
     )

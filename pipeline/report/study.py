@@ -69,6 +69,14 @@ class Study:
         """Those of a size without the embeddings of tokens and positions."""
         return int(self.stages[f"train@{size}"]["non_embedding_parameters"])
 
+    def flops_per_token(self, size: str) -> float:
+        """Operations of forward and backward a trained token, by train's convention."""
+        return float(self.stages[f"train@{size}"]["flops_per_token"])
+
+    def training_flops(self, size: str) -> float:
+        """Operations of a size's whole training."""
+        return self.flops_per_token(size) * float(self.curves[size]["tokens"].iloc[-1])
+
     def label(self, size: str) -> str:
         """A size as figures and tables call it.
 
@@ -86,6 +94,14 @@ class Study:
         """One number, or None where it was not run."""
         result = self.results[size].get(eval_set)
         return None if result is None else result.metrics.get(name)
+
+    def interval(
+        self, size: str, eval_set: str, name: str, scale: float
+    ) -> tuple[float, float] | None:
+        """The 95 % interval of `metric`, times `scale`; None where it has none."""
+        result = self.results[size].get(eval_set)
+        found = result.intervals.get(name) if result is not None else None
+        return None if found is None else (scale * found.low, scale * found.high)
 
     def why_not(self, size: str, eval_set: str, name: str) -> str:
         """Why `metric` has no number; empty where it has one."""

@@ -134,6 +134,24 @@ def _mix(one: str, other: str, part: float) -> str:
     return "#" + "".join(f"{round(a + part * (b - a)):02x}" for a, b in pairs)
 
 
+class Form(NamedTuple):
+    """What a figure is drawn for."""
+
+    suffix: str
+    """Of the file's name."""
+    width: float | None
+    """Of every figure, in inches; None where each has its own."""
+
+
+BROAD = Form("", None)
+NARROW = Form("_narrow", 3.25)
+"""For a phone: shown 340 pixels wide, 8 points are 11 pixels."""
+_NARROW_TITLE_CHARACTERS = 32
+_NARROW_LABEL_CHARACTERS = 36
+_NARROW_REASON_CHARACTERS = 34
+_MOST_LEVEL_TICKS = 5  # of a narrow figure's axis; more stand aslant
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw inside this context."""
@@ -141,11 +159,32 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def panels(count: int = 1, *, width: float = 6.0, height: float = 3.7) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels side by side, in inches."""
+def panels(
+    count: int = 1,
+    form: Form = BROAD,
+    *,
+    columns: int | None = None,
+    width: float = 6.0,
+    height: float = 3.7,
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, `columns` of them side by side (all, unless said), in inches.
+
+    A narrow one has them below one another, each as high as all are in a broad one of one row.
+    """
+    columns = columns or count
+    if form.width is not None:
+        height *= columns
+        width, columns = form.width, 1
+    rows = -(-count // columns)
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = [figure.add_subplot(1, count, number + 1) for number in range(count)]
+    axes = [figure.add_subplot(rows, columns, number + 1) for number in range(count)]
     return figure, axes
+
+
+def is_narrow(axes: Axes) -> bool:
+    """Whether the panel is one of a figure for a phone."""
+    figure = axes.get_figure(root=True)
+    return figure is not None and figure.get_figwidth() == NARROW.width
 
 
 def size_axis(axes: Axes, parameters: list[int], labels: list[str]) -> None:
@@ -153,6 +192,8 @@ def size_axis(axes: Axes, parameters: list[int], labels: list[str]) -> None:
     axes.set_xscale("log")
     ticks = [f"{label}\n{short_count(n)}" for n, label in zip(parameters, labels, strict=True)]
     axes.set_xticks(parameters, ticks)
+    if is_narrow(axes) and len(ticks) > _MOST_LEVEL_TICKS:
+        axes.tick_params(axis="x", labelrotation=60)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=False, axis="x")
@@ -208,6 +249,7 @@ def say_why_empty(axes: Axes, gap: str, why: str, *, width: int = 44) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
+    width = min(width, _NARROW_REASON_CHARACTERS) if is_narrow(axes) else width
     text = textwrap.fill(f"{gap}: {why}", width, max_lines=9, placeholder=" ...")
     axes.text(
         0.5,
@@ -222,7 +264,14 @@ def say_why_empty(axes: Axes, gap: str, why: str, *, width: int = 44) -> None:
     )
 
 
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write `name.png` and `name.svg` without dates or versions in them."""
-    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+def save(figure: Figure, folder: Path, name: str, form: Form = BROAD) -> None:
+    """Write `name.png` and `name.svg` without dates or versions in them; a narrow form as SVG."""
+    if form == NARROW:
+        for axes in figure.axes:
+            title = axes.get_title(loc="left")
+            axes.set_title(textwrap.fill(title, _NARROW_TITLE_CHARACTERS))
+            axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _NARROW_LABEL_CHARACTERS))
+    else:
+        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+    path = folder / f"{name}{form.suffix}.svg"
+    figure.savefig(path, metadata={"Date": None, "Creator": None})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, load_to
 from pipeline.shared.params.text import TokenizeParams
 from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.listing import hash_input
+from pipeline.shared.running.progress import BYTES
 from pipeline.shared.running.stage import Stage
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
@@ -103,8 +105,17 @@ def _encode(stage: Stage, shards: list[Shard], tokenizer_sha256: str) -> Encoded
         num_threads=max(1, workers // len(shards)),
         encoder=stage.params.tokenize.encoder,
     )
-    with stage.progress("encode", total=len(shards), unit="shards") as progress:
-        indexes = list(map_shards(encode, shards, compute=stage.params.compute, progress=progress))
+    total = sum(shard.text_bytes for shard in shards)
+    with stage.progress("encode", total=total, unit=BYTES) as progress:
+        indexes = list(
+            map_shards(
+                encode,
+                shards,
+                compute=stage.params.compute,
+                progress=progress,
+                weigh=attrgetter("text_bytes"),
+            )
+        )
     stage.memory.keep(list(map(encode.key, shards)))
     return EncodedCorpus(indexes)
 

@@ -59,9 +59,8 @@ def load_params(
             "first; change it"
         )
     if name not in profiles:
-        raise ParamsError(
-            f"{path}: profile = {name!r} is not under profiles; choose one of {sorted(profiles)}"
-        )
+        remedy = _nearest(name, map(str, profiles), else_=f"choose one of {sorted(profiles)}")
+        raise ParamsError(f"{path}: profile = {name!r} is not under profiles; {remedy}")
     values = with_defaults(path, data["defaults"], name, profiles[name])
     for section, changes in (overrides or {}).items():
         values[section] = {**values[section], **changes}

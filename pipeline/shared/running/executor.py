@@ -32,12 +32,14 @@ def map_shards(
     *,
     compute: ComputeParams,
     progress: Progress | None = None,
+    weigh: Callable[[Item], int] | None = None,
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in the order of `items`.
 
     `function` must be importable (a module's top level, or a partial of one). With one worker it
     runs in this process. An exception of one item stops the rest and is raised here. The items of
-    a worker that was killed are begun again, a few times: `function` must bear that.
+    a worker that was killed are begun again, a few times: `function` must bear that. `weigh` says
+    how many of the progress's units an item is (one, unless said).
 
     Raises:
         UserError: workers are killed again and again, or the cluster cannot be used.
@@ -53,9 +55,9 @@ def map_shards(
     else:
         results = _map_in_processes(function, items, compute.workers)
     with closing(results):
-        for result in results:
+        for item, result in zip(items, results, strict=True):
             if progress:
-                progress.update()
+                progress.update(weigh(item) if weigh else 1)
             yield result
 
 

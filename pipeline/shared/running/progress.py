@@ -15,6 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 _LINE_EVERY_S = 10.0
+BYTES = "B"
+"""The unit of which lines tell millions."""
 
 
 class Progress:
@@ -57,10 +59,7 @@ class Progress:
         """The state in one line: done, total, rate, time left."""
         seconds = max(time.monotonic() - self._started_s, 1e-9)
         rate = (self.done - self._initial) / seconds
-        text = f"{self.name}: {self.done:,}"
-        if self.total is not None:
-            text += f" of {self.total:,}"
-        text += f" {self.unit}, {rate:,.1f}/s"
+        text = f"{self.name}: {_amount(self.done, self.unit, self.total)}, {_rate(rate, self.unit)}"
         if self.total is not None and rate > 0:
             text += f", {format_seconds((self.total - self.done) / rate)} left"
         return f"{text}; {note}" if note else text
@@ -75,9 +74,44 @@ class Progress:
             self._bar.close()
         if kind is None:
             seconds = time.monotonic() - self._started_s
-            self.log.info(
-                "%s: %s %s in %s", self.name, f"{self.done:,}", self.unit, format_seconds(seconds)
-            )
+            amount = _amount(self.done, self.unit)
+            self.log.info("%s: %s in %s", self.name, amount, format_seconds(seconds))
+
+
+def _amount(done: int, unit: str, total: int | None = None) -> str:
+    """What is done, of how much; bytes in a unit that a reader can grasp.
+
+    >>> _amount(1234, "pages"), _amount(3, "sets", 17), _amount(32_360_000, BYTES, 129_500_000)
+    ('1,234 pages', '3 of 17 sets', '32.4 of 129.5 MB')
+    """
+    if unit != BYTES:
+        return f"{done:,} {unit}" if total is None else f"{done:,} of {total:,} {unit}"
+    scale, name = _byte_unit(done if total is None else total)
+    whole = "" if total is None else f" of {total / scale:,.1f}"
+    return f"{done / scale:,.1f}{whole} {name}"
+
+
+def _rate(per_s: float, unit: str) -> str:
+    """Units a second or, where one takes longer, the time of one.
+
+    >>> _rate(1722.2, "documents"), _rate(2.5, "sets"), _rate(5_412_000, BYTES)
+    ('1,722 documents/s', '2.5 sets/s', '5.4 MB/s')
+    >>> _rate(0.05, "sets"), _rate(0.0, "sets")
+    ('20.0 s each', 'none yet')
+    """
+    if per_s <= 0:
+        return "none yet"
+    if unit == BYTES:
+        scale, name = _byte_unit(per_s)
+        return f"{per_s / scale:,.1f} {name}/s"
+    if per_s < 1:
+        return f"{format_seconds(1 / per_s)} each"
+    return f"{per_s:,.0f} {unit}/s" if per_s >= 10 else f"{per_s:.1f} {unit}/s"
+
+
+def _byte_unit(size: float) -> tuple[float, str]:
+    scales = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    return next(((scale, name) for scale, name in scales if size >= scale), (1.0, BYTES))
 
 
 def format_seconds(seconds: float) -> str:

@@ -91,7 +91,11 @@ MISTAKES = [
         "profile: tiny\nprofile: tiny",
         r'line \d+, column \d+: found duplicate key "profile"',
     ),
-    ("profile: tiny", "profile: tinny", r"profile = 'tinny' is not under profiles; choose one of"),
+    (
+        "profile: tiny",
+        "profile: tinny",
+        r"profile = 'tinny' is not under profiles; did you mean tiny",
+    ),
     ("profile: tiny", "profile: tiny$(touch X)", r"profile = 'tiny\$\(touch X\)', and a name is"),
     ("profile: tiny", "profile: ../..", r"profile = '\.\./\.\.', and a name is text of letters"),
     ("profile: tiny", "profil: tiny", r"profile is missing; add it"),

@@ -30,7 +30,7 @@ DOORS = {
         *("EXIT_DONE", "EXIT_FATAL", "EXIT_TERMINATED"),
     },
     "pipeline.shared.running.executor": {"end_with_parent", "map_shards"},
-    "pipeline.shared.running.progress": {"Progress", "format_seconds"},
+    "pipeline.shared.running.progress": {"BYTES", "Progress", "format_seconds"},
     "pipeline.shared.running.shard_memory": {"Memory", "Remembered"},
     "pipeline.shared.running.stage": {"Definition", "Stage", "main", "read_metrics"},
     "pipeline.shared.running.storage": {"is_url", "parse_place"},

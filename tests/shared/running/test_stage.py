@@ -17,7 +17,6 @@ from waiting import until
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.files import open_atomic, replace_path
 from pipeline.shared.running.listing import COMPLETE, hash_input
-from pipeline.shared.running.progress import Progress
 from pipeline.shared.running.work_folder import fingerprint, sweep_stale
 
 
@@ -227,7 +226,7 @@ def test_finished_work_that_dvc_never_recorded_is_published_when_its_parameters_
     assert made_stage.metrics() == first
 
 
-# Files, workers, progress
+# Files
 
 
 def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -247,11 +246,3 @@ def test_a_folder_replaces_a_folder_whole(tmp_path: Path) -> None:
     replace_path(tmp_path / "new", tmp_path / "old")
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["b"]
     assert (tmp_path / "new" / "b").exists()
-
-
-def test_a_progress_line_tells_rate_and_time_left() -> None:
-    progress = Progress("train", total=100, unit="tokens", log=logging.getLogger(), done=50)
-    progress.done = 75
-    line = progress.line("loss 3.2")
-    assert line.startswith("train: 75 of 100 tokens, ")
-    assert line.endswith(" left; loss 3.2")
