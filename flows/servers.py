@@ -6,7 +6,7 @@ import json
 import socket
 import urllib.request
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 STATE = Path(".prefect") / "ui.json"  # of the `make ui` that runs in this checkout
 LOOPBACK = "127.0.0.1"
