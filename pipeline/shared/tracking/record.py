@@ -149,9 +149,8 @@ class _LiveRun:
         self._store, self._run = store, run
         self._known: dict[str, set[int]] = {}
         # Load, memory, disk and network each ten seconds, from a thread that mostly sleeps.
-        self._machine = SystemMetricsMonitor(
-            run.info.run_id, resume_logging=True, tracking_uri=tracking_uri()
-        )
+        monitor: Any = SystemMetricsMonitor  # it has no types
+        self._machine = monitor(run.info.run_id, resume_logging=True, tracking_uri=tracking_uri())
         self._machine.start()
 
     def send(self, points: Iterable[LoggedValue]) -> None:
