@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ def answers(url: str) -> bool:
     try:
         with _OPENER.open(url, timeout=_TIMEOUT_S):
             return True
-    except OSError:  # URLError and HTTPError are OSErrors too
+    except (OSError, HTTPException):  # URLError and HTTPError are OSErrors too
         return False
 
 
