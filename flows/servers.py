@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 STATE = Path(".prefect") / "ui.json"  # of the `make ui` that runs in this checkout
 LOOPBACK = "127.0.0.1"
@@ -49,19 +50,8 @@ def answers(url: str) -> bool:
     try:
         with _OPENER.open(url, timeout=_TIMEOUT_S):
             return True
-    except OSError:  # URLError and HTTPError are OSErrors too
+    except (OSError, HTTPException):  # URLError and HTTPError are OSErrors too
         return False
-
-
-def post_json(url: str, question: Any) -> Any:
-    """The JSON answer to a POST of JSON.
-
-    Raises:
-        OSError: no server, or no success.
-    """
-    body, headers = json.dumps(question).encode(), {"Content-Type": "application/json"}
-    with _OPENER.open(urllib.request.Request(url, body, headers), timeout=_TIMEOUT_S) as answer:
-        return json.load(answer)
 
 
 def free_port() -> int:
