@@ -60,7 +60,7 @@ def test_an_experiment_in_a_copy_keeps_its_pages_and_runs_beside_the_checkout(
     shutil.rmtree(committed.folder / ".dvc" / "tmp" / "exps", ignore_errors=True)
     before = {path: path.stat().st_mtime_ns for path in archived(committed)}
     assert before
-    value = "profiles.tiny.extract.min_document_words=60"
+    value = "defaults.extract.min_document_words=150"
     ran = committed.run("dvc", "exp", "run", "--temp", "--name", "longer", "--set-param", value)
     assert "Running stage 'extract'" in ran.stdout
     assert "Running stage 'crawl'" not in ran.stdout
