@@ -26,8 +26,8 @@ holds what profiles share; a profile says what is its own. One value for one run
 dvc exp run -S profiles.tiny.train.tokens=500000
 ```
 
-A value that stands in `defaults` alone: `-S defaults.SECTION.KEY=VALUE` for all profiles, and with a
-plus, `-S +profiles.tiny.SECTION.KEY=VALUE`, for one.
+A value that stands in `defaults` alone: `-S defaults.SECTION.KEY=VALUE` for all profiles, and for
+one, with a plus, `-S +profiles.tiny.SECTION.KEY=VALUE`.
 
 A key that is unknown, missing, or of another type is an error that names the nearest key.
 """
