@@ -98,9 +98,8 @@ def _run(
         page.open(connect, own=True)
     before = perplexities_on_test(checkout.root, checkout.profile)
     runner = StageRunner(checkout.root, devices=checkout.devices, grace_s=GRACE_S)
-    ends = Chain(runner, shown, reads=read_by(checkout.sizes), stale=stale).run(
-        page.cancelled.is_set
-    )
+    reads = read_by(checkout.root / "dvc.yaml", checkout.sizes)
+    ends = Chain(runner, shown, reads=reads, stale=stale).run(page.cancelled.is_set)
     if page.cancelled.is_set():
         return Ended(CANCELLED, 1)
     for end in ends.values():

@@ -6,31 +6,16 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from flows.dvc_stage import EndingError, StageEnd, StageRunner
+from pipeline.shared.params.yaml_file import load_yaml
 
 WATCH = "watch"  # before all others, which go by what it has seen last
-REPORT = "report"
-_SIZED = ("tune", "train", "evaluate")
-_READS = {
-    "sample_web": (),
-    "eval_sets": ("sample_web",),
-    "links": ("sample_web",),
-    "crawl": ("links",),
-    "extract": ("crawl",),
-    "dedup": ("extract", "eval_sets"),
-    "tokenize": ("dedup",),
-    "tune": ("tokenize",),
-    "train": ("tune",),
-    "evaluate": ("train", "eval_sets"),
-    "overlap": ("evaluate",),
-    REPORT: ("overlap",),
-}
 _RETRY_DELAYS_S = (5.0, 30.0, 120.0)
 _LOOK_S = 0.3
 
@@ -56,26 +41,46 @@ class Shown(Protocol):
         """A stage ran, or came from the cache: what it left can be shown."""
 
 
-def read_by(sizes: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Every stage but `watch`, in an order of the chain, with the stages it reads.
+def read_by(chain: Path, sizes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Every stage of dvc.yaml but `watch`, in its order, with all stages whose outs it reads."""
+    places = {name: stage for name, stage in _expanded(load_yaml(chain), sizes) if name != WATCH}
+    return {
+        name: tuple(
+            other
+            for other, made in places.items()
+            if any(_holds(out, dep) for out in made.outs for dep in stage.deps)
+        )
+        for name, stage in places.items()
+    }
 
-    >>> read_by(["small", "xl"])["train@xl"]
-    ('tune@xl',)
-    >>> read_by(["small", "xl"])["overlap"]
-    ('evaluate@small', 'evaluate@xl')
+
+class _Places(NamedTuple):
+    """What a stage reads and makes, as dvc.yaml writes it."""
+
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+
+
+def _expanded(content: Any, sizes: Sequence[str]) -> Iterator[tuple[str, _Places]]:
+    """The stages by DVC's names, a stage of a matrix once for each size."""
+    for name, stage in content["stages"].items():
+        for size in sizes if "matrix" in stage else [None]:
+            deps, outs = (
+                tuple(str(path).replace("${item.size}", size or "") for path in stage[kind])
+                for kind in ("deps", "outs")
+            )
+            yield (name if size is None else f"{name}@{size}"), _Places(deps, outs)
+
+
+def _holds(out: str, dep: str) -> bool:
+    """Whether a dependency is an out, lies in it, or is a folder that holds it.
+
+    >>> _holds("data/train/xl", "data/train"), _holds("data/tune/xl", "data/tune/xl/state")
+    (True, True)
+    >>> _holds("data/train/xl", "data/train/x")
+    False
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for stage, reads in _READS.items():
-        for size in sizes if stage in _SIZED else [None]:
-            name = stage if size is None else f"{stage}@{size}"
-            found[name] = tuple(one for other in reads for one in _names(other, size, sizes))
-    return found
-
-
-def _names(stage: str, size: str | None, sizes: Sequence[str]) -> list[str]:
-    if stage not in _SIZED:
-        return [stage]
-    return [f"{stage}@{one}" for one in ([size] if size else sizes)]
+    return f"{dep}/".startswith(f"{out}/") or f"{out}/".startswith(f"{dep}/")
 
 
 def stale_stages(root: Path) -> set[str] | None:
