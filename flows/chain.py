@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import yaml
+
 from flows.dvc_stage import EndingError, StageEnd, StageRunner
-from pipeline.shared.params.yaml_file import load_yaml
 
 WATCH = "watch"  # before all others, which go by what it has seen last
 _RETRY_DELAYS_S = (5.0, 30.0, 120.0)
@@ -43,7 +44,8 @@ class Shown(Protocol):
 
 def read_by(chain: Path, sizes: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Every stage of dvc.yaml but `watch`, in its order, with all stages whose outs it reads."""
-    places = {name: stage for name, stage in _expanded(load_yaml(chain), sizes) if name != WATCH}
+    content = yaml.safe_load(chain.read_text(encoding="utf-8"))
+    places = {name: stage for name, stage in _expanded(content, sizes) if name != WATCH}
     return {
         name: tuple(
             other

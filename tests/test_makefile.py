@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -33,7 +34,11 @@ def checkout(project: Path, tmp_path: Path) -> Path:
 
 def make(checkout: Path, python: str) -> subprocess.CompletedProcess[str]:
     command = ["make", ".venv/study.stamp", f"PYTHON={checkout / python}"]
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    # Not as a part of the `make test` that may have started this.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        command, cwd=checkout, env=alone, capture_output=True, text=True, check=False
+    )
 
 
 def test_a_python_that_is_too_old_is_refused_in_a_line_before_anything_is_made(

@@ -142,8 +142,8 @@ def test_study_of_the_sample_web_says_so_and_shows_no_number_of_the_paper(page: 
         for n in numbers.values()
     }
     shown = set(re.findall(r"(?<![\d.,])\d+\.\d\d(?![\d])", said))
-    # A made score may hit one of the paper's sixty numbers, but not three.
-    assert len(papers & shown) <= 2
+    # Made scores may hit a few of the paper's numbers by chance; a table of the paper has dozens.
+    assert len(papers & shown) < len(papers) / 6
 
 
 def test_text_of_a_model_is_escaped(html: str) -> None:
