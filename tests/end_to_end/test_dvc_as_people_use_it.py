@@ -83,6 +83,6 @@ def archived(checkout: Checkout) -> list[Path]:
 def test_dvcs_table_of_a_study_is_table_3_on_one_screen(committed: Checkout) -> None:
     lines = committed.run("dvc", "metrics", "show").stdout.splitlines()
     names = lines[0].split()
-    assert {"params", "train_ppl", "test_ppl", "lambada_ppl", "wt2_ppl"} <= {*names}
+    assert {"params", "train_ppl", "test_ppl", "cn_acc", "wt2_ppl"} <= {*names}
     assert len(lines) == 5
     assert max(map(len, lines)) <= 200
