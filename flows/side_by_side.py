@@ -11,20 +11,21 @@ import logging
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from flows.chain import read_by
 from flows.checkout import Checkout, prepare
 from flows.dvc_stage import StageRunner
 from flows.history import note
 from flows.leavings import CheckoutError
 from flows.supervisor import GRACE_S
 
-_BEFORE = ("tokenize", "eval_sets")  # all that the sizes read
-_OF_A_SIZE = ("tune", "train", "evaluate")
 _TERMINATED = 143
 
 
@@ -34,7 +35,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with prepare(Path.cwd(), None, None, logging.getLogger("figure4")) as checkout:
-            code = _dvc("repro", *_BEFORE) or _run_sizes(checkout) or _dvc("repro")
+            stages = read_by(checkout.root / "dvc.yaml", checkout.sizes)
+            code = (
+                _dvc("repro", *_before_sizes(stages))
+                or _run_sizes(checkout, stages)
+                or _dvc("repro")
+            )
             if code == 0:
                 with suppress(OSError, ValueError, KeyError, TypeError):  # the study is whole
                     note(checkout.root, checkout.profile)
@@ -54,30 +60,42 @@ def _dvc(*arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode
 
 
-def _run_sizes(checkout: Checkout) -> int:
+def _before_sizes(stages: Mapping[str, Sequence[str]]) -> list[str]:
+    """The stages that a size reads and all sizes share.
+
+    >>> _before_sizes({"dedup": (), "tokenize": ("dedup",), "tune@xl": ("tokenize",)})
+    ['tokenize']
+    """
+    read = {other for name, reads in stages.items() if "@" in name for other in reads}
+    return [name for name in stages if name in read and "@" not in name]
+
+
+def _run_sizes(checkout: Checkout, stages: Mapping[str, Sequence[str]]) -> int:
     """Run what belongs to each size, several at a time; a lone slot leaves it to `dvc repro`.
 
-    A size that fails does not end the others. `_BEFORE` has looked at the code by now, without
-    which DVC does not see that it has changed.
+    A size that fails does not end the others. What was run before has looked at the code by now,
+    without which DVC does not see that it has changed.
     """
     at_a_time = len(checkout.devices)
-    stages = [f"{stage}@{size}" for size in checkout.sizes for stage in _OF_A_SIZE]
-    if at_a_time == 1 or _dvc("status", "--quiet", *stages) == 0:
+    of_a_size = {
+        size: [name for name in stages if name.endswith(f"@{size}")] for size in checkout.sizes
+    }
+    if at_a_time == 1 or _dvc("status", "--quiet", *chain.from_iterable(of_a_size.values())) == 0:
         return 0
     runner = StageRunner(checkout.root, devices=checkout.devices, grace_s=GRACE_S)
     # The runner is left first: it ends the stages that the pool waits for.
     with ThreadPoolExecutor(at_a_time) as pool, runner:
         # The largest take longest: begun last, they would run alone at the end.
         largest_first = list(reversed(checkout.sizes))
-        codes = list(pool.map(lambda size: _run_size(runner, size), largest_first))
+        codes = list(pool.map(lambda size: _run_size(runner, of_a_size[size]), largest_first))
     return next(filter(None, codes), 0)
 
 
-def _run_size(runner: StageRunner, size: str) -> int:
-    for stage in _OF_A_SIZE:
+def _run_size(runner: StageRunner, stages: Sequence[str]) -> int:
+    for stage in stages:
         if runner.stopping:
             return _TERMINATED
-        code = runner.run(f"{stage}@{size}", _say).code
+        code = runner.run(stage, _say).code
         if code:
             return code
     return 0
