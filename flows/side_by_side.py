@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from types import FrameType
@@ -42,14 +41,21 @@ def main() -> int:
                 or _dvc("repro")
             )
             if code == 0:
-                with suppress(OSError, ValueError, KeyError, TypeError):  # the study is whole
-                    note(checkout.root, checkout.profile)
+                _note_history(checkout)
             return code
     except CheckoutError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _note_history(checkout: Checkout) -> None:
+    """Note what the study found; it is whole without that, so that a failure is a remark."""
+    try:
+        note(checkout.root, checkout.profile)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"history/{checkout.profile}.jsonl lacks this run: {error!r}", file=sys.stderr)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
