@@ -23,7 +23,7 @@ from pipeline.compare.tables import comparison, measure_figure4, slopes
 from pipeline.compare.terminal import as_text
 from pipeline.shared.files import open_atomic, write_json
 from pipeline.shared.scores.bootstrap import Draws
-from pipeline.shared.tracking.record import record_comparison
+from pipeline.shared.tracking.finished import record_comparison
 
 
 def run(asked: CompareOptions, log: logging.Logger) -> None:

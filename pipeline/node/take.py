@@ -16,7 +16,8 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.files import read_json, replace_path, sha256_file
 from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.running.listing import METRICS
-from pipeline.shared.tracking.record import record_study
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.tracking.finished import record_study
 
 
 def take(study: ActiveStudy, folder: Path, log: logging.Logger, *, other_code: bool) -> None:
@@ -31,7 +32,7 @@ def take(study: ActiveStudy, folder: Path, log: logging.Logger, *, other_code: b
     _commit(taken)
     data = Path("data") / study.profile
     if any(task.stage == "train" for task in taken):
-        record_study(study.profile, study.params, data, log)
+        record_study(study.profile, study.params, StudyFolder(data), log)
     left = [t.title for t in read_chain(study).tasks() if t not in taken]
     log.info("%s", f"not among them: {', '.join(left)}" if left else "`dvc repro` goes on")
 

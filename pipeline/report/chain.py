@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pipeline.report.study import SIZED_STAGES, Study
+from pipeline.report.study import Study
+from pipeline.shared.study.places import SIZED_STAGES
 
 
 class Drop(NamedTuple):

@@ -16,9 +16,8 @@ import pandas as pd
 
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.report.study import Study
-from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.formats.examples import Example, read_examples
-from pipeline.shared.scores.results import read_scores
+from pipeline.shared.study import places
 
 NUM_SAMPLES = 4
 NUM_ANSWERS = 3
@@ -53,10 +52,9 @@ class AnswerSet(NamedTuple):
 
 def samples(study: Study) -> list[Sample]:
     """The first contexts that every size has a sample for; empty where none were drawn."""
-    paths = {size: study.folder / "evaluate" / size / "samples.parquet" for size in study.sizes}
-    if not all(path.is_file() for path in paths.values()):
+    if not all(study.artefacts.has_samples(size) for size in study.sizes):
         return []
-    tables = {size: _read_samples(path).set_index("id") for size, path in paths.items()}
+    tables = {size: study.artefacts.samples(size).set_index("id") for size in study.sizes}
     first = tables[study.sizes[0]]
     shared = [id_ for id_ in first.index if all(id_ in table.index for table in tables.values())]
     return [
@@ -72,23 +70,16 @@ def samples(study: Study) -> list[Sample]:
     ]
 
 
-def _read_samples(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path, columns=["id", "context", "completion", "sample"])
-    except (OSError, ValueError) as error:
-        raise CorruptDataError(f"{path}: no samples ({error}); {REMAKE}") from None
-
-
 def answer_sets(study: Study) -> list[AnswerSet]:
     """Examples of every task that the largest size was scored on, in the registry's order."""
     size = study.sizes[-1]
     found = []
     for name, eval_set in EVAL_SETS.items():
         result, show = study.results[size].get(name), _SHOWN.get(eval_set.scoring)
-        path = study.folder / "eval_sets" / "test" / f"{name}.parquet"
+        path = study.artefacts.path(places.QUESTIONS, set=name)
         if show is None or result is None or result.not_run or not path.is_file():
             continue
-        scored = read_scores(study.folder / "evaluate" / size, name)
+        scored = study.artefacts.scores(size, name)
         answers = _answers(scored, path, show)
         if answers:
             found.append(AnswerSet(eval_set.title, answers))

@@ -103,13 +103,13 @@ def figure4_table(study: Study, gap: SizedLosses, gap_by_byte: SizedLosses) -> p
     """
     rows = []
     for size in study.sizes:
-        trained = study.stages[f"train@{size}"]
+        trained = study.trained[size]
         row: dict[str, object] = {
             "size": size,
             "parameters": study.parameters(size),
             "non_embedding_parameters": study.non_embedding_parameters(size),
-            "epochs": trained["epochs"],
-            "tokens_per_parameter": trained["tokens_per_parameter"],
+            "epochs": trained.epochs,
+            "tokens_per_parameter": trained.tokens_per_parameter,
         }
         for split in SPLITS:
             for metric in _METRICS:

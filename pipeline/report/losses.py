@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from pipeline.report.study import Study
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.scores.results import read_scores
 from pipeline.shared.scores.scaling import Losses, differences, draw_losses
 
 SPLITS = ("train", "test")
@@ -65,11 +64,11 @@ def _read(study: Study, split: str, number: int, unit: Unit) -> SizedLosses:
     sizes = [size for size in study.sizes if study.metric(size, name, "perplexity") is not None]
     if not sizes:
         return SizedLosses([], Losses(np.empty(0), np.empty((0, 0))))
-    tables = [read_scores(study.folder / "evaluate" / size, name) for size in sizes]
+    tables = [study.artefacts.scores(size, name) for size in sizes]
     for size, table in zip(sizes, tables, strict=True):
         if table["id"].tolist() != tables[0]["id"].tolist():
             raise CorruptDataError(
-                f"{study.folder}/evaluate: {sizes[0]} and {size} were scored on different "
+                f"{study.artefacts.folder}: {sizes[0]} and {size} were scored on different "
                 f"documents of the {split} split; run dvc repro"
             )
     nats = np.stack([table["loss_nats"].to_numpy(dtype=float) for table in tables], axis=1)

@@ -31,16 +31,16 @@ def hashes(study: Study) -> pd.DataFrame:
         (f"{name} split (its list of shards)", split.get("manifest_sha256"))
         for name, split in tokens["splits"].items()
     ]
-    trained = {study.label(size): study.stages[f"train@{size}"] for size in study.sizes}
-    texts = {record.get("training_text_sha256") for record in trained.values()}
+    trained = {study.label(size): study.trained[size] for size in study.sizes}
+    texts = {one.training_text_sha256 for one in trained.values()}
     if len(texts) == 1:  # as ever, unless sizes were trained apart
         rows.append(("list of the documents trained on, every size", texts.pop()))
     else:
         rows += [
-            (f"list of the documents that {label} was trained on", r.get("training_text_sha256"))
-            for label, r in trained.items()
+            (f"list of the documents that {label} was trained on", one.training_text_sha256)
+            for label, one in trained.items()
         ]
-    rows += [(f"weights of {label}", r.get("model_sha256")) for label, r in trained.items()]
+    rows += [(f"weights of {label}", one.model_sha256) for label, one in trained.items()]
     sets: dict[str, dict[str, Any]] = study.stages["eval_sets"].get("sets", {})
     rows += [
         (EVAL_SETS[name].title if name in EVAL_SETS else name, record.get("sha256"))
@@ -103,9 +103,9 @@ def trained_on(study: Study) -> list[str]:
     """By size, with what its training ran: devices, precision, peak and how much of it was used."""
     said = []
     for size in study.sizes:
-        trained = study.stages[f"train@{size}"]
-        peak, mfu = trained.get("peak_flops_per_s"), trained.get("mfu")
-        count = trained.get("devices", study.params.compute.devices)
+        trained = study.trained[size]
+        peak, mfu = trained.peak_flops_per_s, trained.mfu
+        count = trained.devices or study.params.compute.devices
         kind = study.params.compute.accelerator.upper()
         parts = [f"{count} {kind}{'s' if count > 1 else ''} in {study.params.train.precision}"]
         if peak:

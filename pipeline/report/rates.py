@@ -67,7 +67,7 @@ def rates_table(study: Study) -> pd.DataFrame:
     rows = []
     for size in study.sizes:
         sweep, tuned = study.sweeps[size], study.stages[f"tune@{size}"]
-        chosen = float(study.stages[f"train@{size}"]["learning_rate"])
+        chosen = study.learning_rate(size)
         finished = sweep[np.isfinite(sweep["valid_loss"])]
         last = finished[finished["tokens"] == finished["tokens"].max()].sort_values("valid_loss")
         rows.append({
@@ -86,7 +86,7 @@ def draw_sweeps(study: Study, folder: Path, form: Form) -> None:
     """Held-out loss against learning rate at each comparison; the chosen rate is ringed."""
     figure, (axes,) = panels(form=form, width=5.0, height=3.4)
     for size, look in zip(study.sizes, size_looks(len(study.sizes)), strict=True):
-        chosen = float(study.stages[f"train@{size}"]["learning_rate"])
+        chosen = study.learning_rate(size)
         _draw_sweep(axes, study.sweeps[size], chosen, look, study.label(size))
     rates = sorted({rate for size in study.sizes for rate in study.sweeps[size]["learning_rate"]})
     axes.set_xscale("log")

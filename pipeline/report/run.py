@@ -22,7 +22,8 @@ from pipeline.report.tables import all_tables, calibrations
 from pipeline.report.training_curves import draw_loss_by_flops, draw_training_curves
 from pipeline.shared.files import open_atomic, write_json
 from pipeline.shared.running.stage import Stage
-from pipeline.shared.tracking.record import record_study
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.tracking.finished import record_study
 
 
 def run(stage: Stage) -> dict[str, Any]:
@@ -48,9 +49,8 @@ def run(stage: Stage) -> dict[str, Any]:
     record_study(
         stage.profile,
         stage.params,
-        stage.inputs["study"],
+        StudyFolder(stage.inputs["study"], stage.staging),
         stage.log,
-        report=stage.staging,
         said=said,
     )
     return said

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.report.figure4 import as_text, find
 from pipeline.report.scale_law import EXPONENT_SUFFIX
-from pipeline.report.study import read_csv
 from pipeline.shared.errors import UserError
-from pipeline.shared.files import read_json
 from pipeline.shared.params.file import load_params
-from pipeline.shared.running.listing import METRICS
+from pipeline.shared.study import places
+from pipeline.shared.study.folder import StudyFolder, read_table
 
 
 def main() -> int:
@@ -22,24 +23,24 @@ def main() -> int:
     parser.add_argument("--profile", help="study of params.yaml (default: the file's choice)")
     try:
         profile = load_params(Path("params.yaml"), parser.parse_args().profile).profile
-        folder = Path("data", profile, "report")
-        if not (folder / "figure4.csv").is_file():
-            raise UserError(f"{folder / 'figure4.csv'}: not there yet; run make study")
-        table = read_csv(folder / "figure4.csv")
+        study = StudyFolder(Path("data", profile))
+        path = study.report_table("figure4")
+        if not path.is_file():
+            raise UserError(f"{path}: not there yet; run make study")
+        table = read_table(path)
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     print(
         f"\nFigure 4 of the study '{profile}' (95 % intervals over documents)\n\n{as_text(table)}"
     )
-    place = (folder / "index.html").resolve().as_uri()
-    print(f"\n{find(table).sentence}\n\n{_slopes(folder)}\n\nReport: {place}")
+    place = (study.report / places.PAGE).resolve().as_uri()
+    print(f"\n{find(table).sentence}\n\n{_slopes(study.reported())}\n\nReport: {place}")
     return 0
 
 
-def _slopes(folder: Path) -> str:
+def _slopes(metrics: Mapping[str, Any]) -> str:
     """The power law of the test split on either count of parameters, with its interval."""
-    metrics = read_json(folder / METRICS)
     said = []
     for count, suffix in EXPONENT_SUFFIX.items():
         ends = (metrics.get(f"test_exponent{suffix}{end}") for end in ("", "_low", "_high"))

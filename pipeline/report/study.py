@@ -8,34 +8,22 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.shared.errors import REMAKE, CorruptDataError
-from pipeline.shared.formats.loss_curve import LOSS_CURVE, read_curve
+from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.running.listing import METRICS
-from pipeline.shared.running.stage import read_metrics
-from pipeline.shared.scores.results import Result, read_results
+from pipeline.shared.scores.results import Result
+from pipeline.shared.study import places
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.study.places import OVERLAP_TABLES, SIZED_STAGES, STAGES, every
+from pipeline.shared.study.training import Training
 
-STAGES = ("sample_web", "eval_sets", "links", "crawl", "extract", "dedup", "tokenize")
-SIZED_STAGES = ("tune", "train", "evaluate")
-OVERLAP_TABLES = (
-    "table6",
-    "figure5",
-    "clean_subset",
-    "coqa_domains",
-    "copied_spans",
-    "highest_overlap",
-)
 READS = (
-    *(f"{stage}/{METRICS}" for stage in (*STAGES, "overlap")),
-    *(f"{stage}/*/{METRICS}" for stage in SIZED_STAGES),
-    *("tune/*/sweep.csv", f"train/*/{LOSS_CURVE}"),
-    *("evaluate/*/*.json", "evaluate/*/*.examples.parquet", "evaluate/*/samples.parquet"),
-    "eval_sets/test/*.parquet",
-    *(f"overlap/{name}.csv" for name in OVERLAP_TABLES),
+    *(every(places.COUNTS, stage=stage) for stage in (*STAGES, "overlap")),
+    *(every(places.SIZED_COUNTS, stage=stage) for stage in SIZED_STAGES),
+    *(every(place) for place in (places.SWEEP, places.CURVE)),
+    *(every(place) for place in (places.RESULT, places.SCORES, places.SAMPLES, places.QUESTIONS)),
+    *(every(places.OVERLAP_TABLE, table=name) for name in OVERLAP_TABLES),
 )
 """Every file of data/<profile>/ that the report reads."""
-
-_GAPS = ("", "nan")  # in a table; pandas' own list has NA, which may be a size's name
 
 
 @dataclass(frozen=True)
@@ -44,9 +32,11 @@ class Study:
 
     profile: str
     params: ProfileParams
-    folder: Path
+    artefacts: StudyFolder
     stages: dict[str, dict[str, Any]]
     """metrics.json by the stage's DVC name, in the order of the chain."""
+    trained: dict[str, Training]
+    """What each size's training says of itself."""
     results: dict[str, dict[str, Result]]
     """Evaluation results by size and set."""
     curves: dict[str, pd.DataFrame]
@@ -63,19 +53,32 @@ class Study:
 
     def parameters(self, size: str) -> int:
         """True number of parameters of a size, the tied embedding once."""
-        return int(self.stages[f"train@{size}"]["parameters"])
+        return self.trained[size].parameters
 
     def non_embedding_parameters(self, size: str) -> int:
         """Those of a size without the embeddings of tokens and positions."""
-        return int(self.stages[f"train@{size}"]["non_embedding_parameters"])
+        return int(self._said(size, "non_embedding_parameters"))
 
     def flops_per_token(self, size: str) -> float:
         """Operations of forward and backward a trained token, by train's convention."""
-        return float(self.stages[f"train@{size}"]["flops_per_token"])
+        return float(self._said(size, "flops_per_token"))
 
     def training_flops(self, size: str) -> float:
         """Operations of a size's whole training."""
         return self.flops_per_token(size) * float(self.curves[size]["tokens"].iloc[-1])
+
+    def learning_rate(self, size: str) -> float:
+        """The peak that a size was trained with."""
+        return float(self._said(size, "learning_rate"))
+
+    def _said(self, size: str, name: str) -> float:
+        value: float | None = getattr(self.trained[size], name)
+        if value is None:
+            raise CorruptDataError(
+                f"{self.artefacts.path(places.MODEL, size=size)}: its metrics.json says no {name}; "
+                f"run dvc repro train@{size}"
+            )
+        return value
 
     def label(self, size: str) -> str:
         """A size as figures and tables call it.
@@ -127,32 +130,19 @@ def read_study(profile: str, params: ProfileParams, folder: Path) -> Study:
     Raises:
         CorruptDataError: one is missing or damaged, naming it.
     """
-    sizes = params.sizes
-    places = {name: folder / name for name in STAGES}
-    places |= {f"{name}@{size}": folder / name / size for name in SIZED_STAGES for size in sizes}
-    places["overlap"] = folder / "overlap"
+    sizes, found = params.sizes, StudyFolder(folder)
+    stages = {name: found.metrics(name) for name in STAGES}
+    for name in SIZED_STAGES:
+        stages |= {f"{name}@{size}": found.metrics(name, size) for size in sizes}
+    stages["overlap"] = found.metrics("overlap")
     return Study(
         profile=profile,
         params=params,
-        folder=folder,
-        stages={name: read_metrics(place) for name, place in places.items()},
-        results={size: read_results(folder / "evaluate" / size) for size in sizes},
-        curves={size: pd.DataFrame(read_curve(folder / "train" / size)) for size in sizes},
-        sweeps={size: read_csv(folder / "tune" / size / "sweep.csv") for size in sizes},
-        overlap={name: read_csv(folder / "overlap" / f"{name}.csv") for name in OVERLAP_TABLES},
+        artefacts=found,
+        stages=stages,
+        trained={size: found.training(size) for size in sizes},
+        results={size: found.results(size) for size in sizes},
+        curves={size: pd.DataFrame(found.curve(size)) for size in sizes},
+        sweeps={size: found.sweep(size) for size in sizes},
+        overlap={name: found.overlap_table(name) for name in OVERLAP_TABLES},
     )
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """A table of a study, with sizes as text: one may be called 9 or NA.
-
-    Raises:
-        CorruptDataError: it is missing or no table.
-    """
-    try:
-        frame = pd.read_csv(path, dtype={"size": str}, keep_default_na=False, na_values=_GAPS)
-    except FileNotFoundError:
-        raise CorruptDataError(f"{path}: no such file; run dvc repro") from None
-    except ValueError as error:
-        raise CorruptDataError(f"{path}: not a table ({error}); {REMAKE}") from None
-    return frame

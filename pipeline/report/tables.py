@@ -12,7 +12,6 @@ from pipeline.report.memory import copied
 from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
 from pipeline.shared.scores.confidence import CALIBRATION_COLUMNS, calibration
-from pipeline.shared.scores.results import read_scores
 
 
 class Column(NamedTuple):
@@ -85,19 +84,19 @@ def table2(study: Study) -> pd.DataFrame:
     """Shapes, exact counts and tuned learning rates."""
     rows = []
     for size in study.sizes:
-        shape, trained = study.params.models[size], study.stages[f"train@{size}"]
+        shape, trained = study.params.models[size], study.trained[size]
         rows.append({
             "size": size,
             "label": study.label(size),
             "parameters": study.parameters(size),
-            "non_embedding_parameters": trained.get("non_embedding_parameters"),
+            "non_embedding_parameters": trained.non_embedding_parameters,
             "layers": shape.n_layer,
             "width": shape.n_embd,
             "heads": shape.n_head,
             "context": shape.context,
-            "learning_rate": trained.get("learning_rate"),
-            "train_tokens": trained.get("tokens"),
-            "epochs": trained.get("epochs"),
+            "learning_rate": trained.learning_rate,
+            "train_tokens": trained.tokens,
+            "epochs": trained.epochs,
         })
     return pd.DataFrame(rows)
 
@@ -144,7 +143,7 @@ def table5(study: Study) -> pd.DataFrame:
     columns = ["question", "answer", "correct", "probability"]
     if study.why_not(size, "natural_questions", "exact_match"):
         return pd.DataFrame(columns=columns)
-    frame = read_scores(study.folder / "evaluate" / size, "natural_questions")
+    frame = study.artefacts.scores(size, "natural_questions")
     said = frame[frame["answer"] != ""]
     ordered = said.sort_values(["confidence", "id"], ascending=[False, True]).head(NUM_ANSWERS)
     return pd.DataFrame({
@@ -160,7 +159,7 @@ def calibrations(study: Study) -> pd.DataFrame:
     pieces = []
     for size in study.sizes:
         if not study.why_not(size, "natural_questions", "exact_match"):
-            frame = read_scores(study.folder / "evaluate" / size, "natural_questions")
+            frame = study.artefacts.scores(size, "natural_questions")
             values = (frame[name].tolist() for name in ("confidence", "correct", "answer"))
             pieces.append(calibration(*values).assign(size=size))
     columns = ["size", *CALIBRATION_COLUMNS]

@@ -15,7 +15,8 @@ from tracked_artefacts import LOSSES, write_study
 from flows.history import drift_page
 from flows.ui import experiment_page
 from pipeline.shared.params.file import load_params
-from pipeline.shared.tracking.record import record_study
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.tracking.finished import record_study
 
 pytestmark = [
     pytest.mark.long,
@@ -183,4 +184,4 @@ def test_mlflows_page_shows_studies_row_by_row(
 def record(pages: Pages, project: Path, *, losses: dict[str, float]) -> None:
     params = load_params(project / "params.yaml", "tiny").params
     write_study(pages.root / "study", losses=losses)
-    record_study("tiny", params, pages.root / "study", logging.getLogger())
+    record_study("tiny", params, StudyFolder(pages.root / "study"), logging.getLogger())

@@ -18,6 +18,7 @@ from stage_runs import StageRuns, read_bytes
 
 from pipeline.report.beside_the_paper import COLUMNS
 from pipeline.shared.scores.results import read_result
+from pipeline.shared.study.folder import StudyFolder
 from pipeline.shared.tracking import study as study_record
 
 PROMISED = [
@@ -72,7 +73,7 @@ def test_table5_lists_the_surest_answers_first(out: Path) -> None:
 
 
 def test_mlflow_is_given_the_new_numbers_of_every_size(made: MadeStudy, out: Path) -> None:
-    record = study_record.read_study("tiny", made.params, made.folder, out)
+    record = study_record.read_study("tiny", made.params, StudyFolder(made.folder, out))
     table = pd.read_csv(out / "figure4.csv").set_index("size")
     for size in record.sizes:
         values = {point.name: point.value for point in size.scores}

@@ -1,4 +1,4 @@
-"""What DVC has recorded of an out: read from dvc.lock and its cache, never written."""
+"""What DVC has recorded of a study: read from dvc.lock and its cache, never written."""
 
 from __future__ import annotations
 
@@ -11,8 +11,33 @@ from pipeline.shared.files import read_json
 from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.listing import METRICS
 
-_LOCK = Path("dvc.lock")
+_LOCK = "dvc.lock"
 _CACHE = Path(".dvc/cache/files/md5")
+
+
+def recorded_stages(root: Path = Path()) -> dict[str, Any]:
+    """The stages of a checkout's dvc.lock by name; none where DVC did not run.
+
+    Raises:
+        UserError: the file is no YAML.
+    """
+    lock = root / _LOCK
+    stages: dict[str, Any] = (load_yaml(lock) or {}).get("stages", {}) if lock.is_file() else {}
+    return stages
+
+
+def locked_hashes() -> dict[str, str]:
+    """Paths in dvc.lock -> their hash in DVC's cache; empty where DVC did not run.
+
+    What a stage reads stands there too: the parts of another's out by their own hash.
+    """
+    entries = [
+        entry
+        for stage in recorded_stages().values()
+        for key in ("deps", "outs")
+        for entry in stage.get(key, [])
+    ]
+    return {str(entry["path"]): str(entry["md5"]) for entry in entries if "md5" in entry}
 
 
 def is_recorded(finished: Path, out: Path) -> bool:
@@ -30,8 +55,7 @@ def is_recorded(finished: Path, out: Path) -> bool:
 def _recorded(out: Path) -> str | None:
     """MD5 of the metrics.json of an out: of its own entry in dvc.lock, or of its folder's."""
     try:
-        stages = load_yaml(_LOCK)["stages"] if _LOCK.is_file() else {}
-        outs = [entry for stage in stages.values() for entry in stage.get("outs", [])]
+        outs = [entry for stage in recorded_stages().values() for entry in stage.get("outs", [])]
         entries = {entry["path"]: entry for entry in outs}
         if own := entries.get((out / METRICS).as_posix()):
             return str(own["md5"])

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pipeline.shared.errors import EXIT_FATAL, UserError
 from pipeline.shared.params.file import load_params
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.tracking.door import reconcile, say, why_not_tracked
+from pipeline.shared.tracking.finished import record
 from pipeline.shared.tracking.place import follow, remedy, tracking_uri
-from pipeline.shared.tracking.record import reconcile, record, say, why_not_tracked
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             folder = options.data / profile
             if not folder.is_dir():
                 raise UserError(f"{folder}: no such study; copy it here or run `dvc repro`")
-            log.info("imported into MLflow: %s", record(profile, params, folder))
+            log.info("imported into MLflow: %s", record(profile, params, StudyFolder(folder)))
     except UserError as error:
         log.error("%s", error)
         return error.exit_code

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Protocol
 
 from pipeline.shared.formats.loss_curve import CurvePoint
-from pipeline.shared.tracking.study import LoggedValue, curve_values
+from pipeline.shared.tracking.values import LoggedValue, curve_values
 
 _FLUSH_EVERY_S = 5.0
 _LAST_FLUSH_S = 20.0  # at the end of a training: a server that is slower gets the rest later

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pipeline.shared.files import replace_path
-from pipeline.shared.tracking.study import WEIGHTS, SizeRecord
+from pipeline.shared.formats.loss_curve import LOSS_CURVE
+from pipeline.shared.running.listing import METRICS
+
+if TYPE_CHECKING:
+    from pipeline.shared.tracking.study import SizeRecord
 
 _FOLDER = "model"  # among a run's artefacts
-_NO_MODEL = {"metrics.json", "loss_curve.csv"}  # the training's, which the run shows
+_NO_MODEL = {METRICS, LOSS_CURVE}  # the training's, which the run shows
 _CARD = "README.md"
 _MOST_CARD = 5000  # characters that MLflow's database holds
 _HASHES = {
@@ -49,9 +53,8 @@ class Origin(NamedTuple):
 
 def register(client: Any, run: Any, size: SizeRecord, origin: Origin) -> None:
     """Put a size's model into the registry, unless these weights are there already."""
-    weights = size.folder / WEIGHTS
-    sha256 = size.trained.get("model_sha256")
-    if sha256 is None or not _are_weights(weights):
+    sha256 = size.trained.model_sha256
+    if sha256 is None or not _are_weights(size.weights):
         return
     name = f"figure4-{origin.profile}-{size.size}"
     if not client.search_registered_models(f"name = '{name}'"):
@@ -65,13 +68,13 @@ def register(client: Any, run: Any, size: SizeRecord, origin: Origin) -> None:
             client.update_model_version(name, known[0].version, card)
         return
     card = model_card(size, origin)
-    _put_files(client, run.info, size.folder, card)
+    _put_files(client, run.info, size.weights.parent, card)
     client.create_model_version(
         name,
         source=f"runs:/{run.info.run_id}/{_FOLDER}",
         run_id=run.info.run_id,
         tags=size.tags
-        | {key: str(size.trained[key]) for key in _HASHES if key in size.trained}
+        | {key: value for key, _, value in _known(size, _HASHES)}
         | {"study_name": origin.study, "seed": origin.seed, "commit": origin.commit},
         description=card,
         await_creation_for=0,
@@ -120,17 +123,16 @@ def model_card(size: SizeRecord, origin: Origin) -> str:
 
     It stands beside the weights as README.md too.
     """
-    trained = size.trained
     lines = [
-        f"GPT-2 of {trained.get('parameters', 0):,} parameters, trained from scratch by stage "
+        f"GPT-2 of {size.trained.parameters:,} parameters, trained from scratch by stage "
         f"`train@{size.size}` of profile `{origin.profile}` (study {origin.study}, seed "
         f"{origin.seed}" + (f", commit {origin.commit})." if origin.commit else ")."),
         "",
         "`transformers.AutoModelForCausalLM.from_pretrained` reads this folder. "
         "`documents.parquet` lists the documents it was trained on, in their order.",
     ]
-    counts = [(what, trained[key]) for key, what in _COUNTS.items() if trained.get(key) is not None]
-    hashes = [(what, f"`{trained[key]}`") for key, what in _HASHES.items() if key in trained]
+    counts = [(what, value) for _, what, value in _known(size, _COUNTS)]
+    hashes = [(what, f"`{value}`") for _, what, value in _known(size, _HASHES)]
     scores = [(s.name, f"{s.value:.6g}") for s in size.scores if s.name.startswith(_SCORES)]
     for title, rows in (("training", counts), ("SHA-256 of", hashes), ("score", scores)):
         if rows:
@@ -143,6 +145,12 @@ _SCORES = (
     *("train_perplexity", "test_perplexity", "gap_nats", "lambada", "cbt", "wikitext", "ptb"),
     *("enwik8", "text8", "one_billion_word"),
 )
+
+
+def _known(size: SizeRecord, names: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    """Key, words and value of what the size's training says of these."""
+    said = [(key, what, getattr(size.trained, key)) for key, what in names.items()]
+    return [one for one in said if one[2] is not None]
 
 
 def _say(value: object) -> str:

@@ -1,6 +1,6 @@
 """The runs of one profile in MLflow: found by their tags, made, and filled with what is missing.
 
-MLflow itself is handed in by `record.py`, the only module that imports it. A study's parent run
+MLflow itself is handed in by `door.py`, the only module that imports it. A study's parent run
 has the tag `study`, the hash of its results, once all of them were recorded; without it, it is
 under way. Other settings or other results are another parent.
 """
@@ -16,15 +16,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.shared.files import sha256_file
 from pipeline.shared.tracking.labels import Labels
 from pipeline.shared.tracking.models import Origin, register
 from pipeline.shared.tracking.owner import git_commit, is_dead, owner
 from pipeline.shared.tracking.place import artifacts_uri, experiment_of_dvc, follow, lock_file
-from pipeline.shared.tracking.study import LoggedValue, SizeRecord, Split, StudyRecord
+from pipeline.shared.tracking.values import LoggedValue
 from pipeline.shared.tracking.view import saved_views
+
+if TYPE_CHECKING:
+    from pipeline.shared.tracking.study import SizeRecord, Split, StudyRecord
 
 _METRICS_A_CALL = 500  # MLflow takes at most 1000
 _PARAMS_A_CALL = 100

@@ -1,4 +1,4 @@
-"""What tracking keeps of a study, read from its artefacts alone.
+"""A study as MLflow shows it, made of what its folder holds.
 
 No MLflow here: a study made on a GPU node without it is read, and imported, elsewhere. Scores have
 the names of figure4.csv and table3.csv; variants of a metric stay in the report's scores.csv.
@@ -6,32 +6,28 @@ the names of figure4.csv and table3.csv; variants of a metric stay in the report
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.shared.files import read_json, sha256_file
-from pipeline.shared.formats.loss_curve import LOSS_CURVE, CurvePoint, read_curve
+from pipeline.shared.files import sha256_file
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.params.yaml_file import load_yaml
-from pipeline.shared.running.listing import MANIFEST, METRICS
+from pipeline.shared.running.recorded import locked_hashes
+from pipeline.shared.study import places
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.study.training import Training
 from pipeline.shared.tracking.labels import Labels, read_labels
+from pipeline.shared.tracking.values import LoggedValue, curve_values, scale, scores, size_params
 
-WEIGHTS = "model.safetensors"
 _NOTED = {"train_perplexity": ".2f", "test_perplexity": ".2f", "gap_nats": "+.3f"}
 _FIGURE_4 = ("parameters", "train_perplexity", "test_perplexity", "gap_nats")
 _NO_SCORES = {"size", "parameters", "not_run"}  # columns of Table 3
-_LOCKED = ("deps", "outs")
-_FIGURES = ("*.png", "*.svg", "*.csv", "index.html")
-# train's metrics.json -> MLflow; the losses and the rate are the curve's, budget and shape the
+_FILES = ("*.png", "*.svg", places.every(places.TABLE), places.PAGE)
+# A training's own values -> MLflow; the losses and the rate are the curve's, budget and shape the
 # parameters'.
 _TRAINED = {
-    "parameters": "parameters",
     "non_embedding_parameters": "parameters_without_embeddings",
     "epochs": "epochs",
     "seconds": "train_seconds",
@@ -42,14 +38,8 @@ _TRAINED = {
 # The report's metrics.json -> the study's run: what Figure 4 says.
 _HEADLINE = ("train_exponent", "test_exponent", "steps_that_fall_beyond_chance", "steps")
 
-
-class LoggedValue(NamedTuple):
-    """One value of a curve or, at step 0, of a score."""
-
-    name: str
-    value: float
-    tokens: int
-    """Training tokens seen; MLflow's `step`, so that sizes share one axis."""
+Scores = Mapping[str, Mapping[str, float]]
+"""By size and name."""
 
 
 class Split(NamedTuple):
@@ -69,16 +59,18 @@ class SizeRecord:
     size: str
     identity: str
     """Hash of curve, shape and scores: the same result has the same, durations do not count."""
-    fingerprint: str
-    """Of the training's parameters, inputs and code: what its live run is found by."""
-    folder: Path
-    """The model, in the Hugging Face layout."""
-    trained: dict[str, Any]
-    """The training's metrics.json."""
+    weights: Path
+    """Among the files of the model, in the Hugging Face layout."""
+    trained: Training
     params: dict[str, str] = field(default_factory=dict)
     scores: list[LoggedValue] = field(default_factory=list)
     curve: list[LoggedValue] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the training's parameters, inputs and code: what its live run is found by."""
+        return self.trained.fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,125 +94,66 @@ class StudyRecord:
 
 
 def read_study(
-    profile: str,
-    params: ProfileParams,
-    study: Path,
-    report: Path | None = None,
-    said: Mapping[str, Any] | None = None,
+    profile: str, params: ProfileParams, study: StudyFolder, said: Mapping[str, Any] | None = None
 ) -> StudyRecord:
-    """Read the artefacts in `study`, i.e. data/<profile>; what is not made yet is left out.
+    """What is in the study's folder; what is not made yet is left out.
 
-    `report` is where the report's files are while they are not published yet, and `said` what its
-    metrics.json will say.
+    `said` is what the report's metrics.json will say, while that is not written yet.
     """
-    report = report or study / "report"
-    if said is None:
-        said = read_json(report / METRICS) if (report / METRICS).is_file() else {}
-    scores = _read_scores(report, params.sizes)
-    locked = _locked()
+    said = study.reported() if said is None else said
+    scored = _read_scores(study, params.sizes)
+    locked = locked_hashes()
     sizes = [
-        read_size(size, params, study, scores[size], locked)
+        _read_size(size, params, study, scored[size], locked)
         for size in params.sizes
-        if (study / "train" / size / METRICS).is_file()
+        if study.is_done("train", size)
     ]
     return StudyRecord(
         profile=profile,
         identity=_hash(size.identity.encode() for size in sizes),
         labels=read_labels(params),
         params=_shared_params(params),
-        headline=_headline(params, sizes, scores, said),
+        headline=_headline(params, sizes, scored, said),
         tags=_tokenizer_tags(study) | {"profile": profile, "stage": "study"},
         sizes=sizes,
-        splits=_read_splits(study / "tokenize", locked),
-        files=[path for pattern in _FIGURES for path in sorted(report.glob(pattern))],
-        note=_note(profile, scores, _read_law(said)),
-        is_whole=len(sizes) == len(params.sizes) and all(scores.values()),
+        splits=list(_read_splits(study, locked)),
+        files=[path for pattern in _FILES for path in sorted(study.report.glob(pattern))],
+        note=_note(profile, scored, _read_law(said)),
+        is_whole=len(sizes) == len(params.sizes) and all(scored.values()),
     )
 
 
-def read_size(
+def _read_size(
     size: str,
     params: ProfileParams,
-    study: Path,
-    scores: Mapping[str, float],
+    study: StudyFolder,
+    scored: Mapping[str, float],
     locked: Mapping[str, str],
 ) -> SizeRecord:
     """One size: its training, and its row of Figure 4 and Table 3."""
-    folder = study / "train" / size
-    trained = read_json(folder / METRICS)
-    values = {name: trained[key] for key, name in _TRAINED.items() if trained.get(key) is not None}
-    values |= scores
-    md5 = _md5(folder / WEIGHTS, locked)
+    trained = study.training(size)
+    weights = study.path(places.WEIGHTS, size=size)
+    own = {name: getattr(trained, key) for key, name in _TRAINED.items()}
+    values = {**{name: value for name, value in own.items() if value is not None}, **scored}
+    md5 = _md5(weights, locked)
     return SizeRecord(
         size=size,
         identity=_hash([
-            (folder / LOSS_CURVE).read_bytes(),
-            (folder / "config.json").read_bytes(),
-            *(f"{name}={scores[name]}".encode() for name in sorted(scores)),
+            study.path(places.CURVE, size=size).read_bytes(),
+            study.path(places.SHAPE, size=size).read_bytes(),
+            *(f"{name}={scored[name]}".encode() for name in sorted(scored)),
         ]),
-        fingerprint=str(trained.get("fingerprint", "")),
-        folder=folder,
+        weights=weights,
         trained=trained,
-        params=size_params(params, size, trained.get("learning_rate")),
-        scores=[
-            *scale(values.pop("parameters")),
-            *_scores(values),
-        ],
+        params=size_params(params, size, trained.learning_rate),
+        scores=[*scale(values.pop("parameters", trained.parameters)), *scores(values)],
         curve=[
             value
-            for point in read_curve(folder)
-            for value in curve_values(point, trained.get("flops_per_token"))
+            for point in study.curve(size)
+            for value in curve_values(point, trained.flops_per_token)
         ],
         tags={"stage": "train", "size": size} | ({"model_md5": md5} if md5 else {}),
     )
-
-
-def scale(num_parameters: int | None) -> list[LoggedValue]:
-    """What sizes are ordered and drawn by."""
-    if num_parameters is None:
-        return []
-    values = {"parameters": num_parameters, "log10_parameters": math.log10(num_parameters)}
-    return [LoggedValue(name, float(value), 0) for name, value in values.items()]
-
-
-def _scores(values: Mapping[str, float]) -> list[LoggedValue]:
-    """As a table shows them, whose columns are narrow: to six significant digits."""
-    return [
-        LoggedValue(name, float(value if isinstance(value, int) else f"{value:.6g}"), 0)
-        for name, value in values.items()
-    ]
-
-
-def metric_name(name: str) -> str:
-    """A name that MLflow takes.
-
-    >>> metric_name("data/small/train_perplexity@x")
-    'data/small/train_perplexity_x'
-    """
-    return re.sub(r"[^A-Za-z0-9_\-. /]", "_", name)
-
-
-def curve_values(point: CurvePoint, flops_per_token: float | None) -> Iterable[LoggedValue]:
-    """A point of a loss curve in MLflow's names, with the FLOPs that led to it as another axis."""
-    yield LoggedValue("train_loss_nats", point.train_loss, point.tokens)
-    yield LoggedValue("valid_loss_nats", point.valid_loss, point.tokens)
-    yield LoggedValue("scheduled_learning_rate", point.learning_rate, point.tokens)
-    if flops_per_token:
-        petaflops = flops_per_token * point.tokens / 1e15
-        yield LoggedValue("training_petaflops", petaflops, point.tokens)
-
-
-def size_params(params: ProfileParams, size: str, learning_rate: float | None) -> dict[str, str]:
-    """The parameters of one size as MLflow keeps them: shape, budget, recipe, seeds.
-
-    The rate is the peak's; what the schedule makes of it is a curve.
-    """
-    shape = params.models[size].model_dump() | {"vocab_size": params.tokenize.vocab_size}
-    values = shape | params.train.model_dump()
-    values |= {f"seed_{name}": seed for name, seed in params.seeds.model_dump().items()}
-    if learning_rate is not None:
-        values["peak_learning_rate"] = learning_rate
-    return {name: str(value) for name, value in values.items()}
 
 
 def _shared_params(params: ProfileParams) -> dict[str, str]:
@@ -239,57 +172,42 @@ def _shared_params(params: ProfileParams) -> dict[str, str]:
 
 
 def _headline(
-    params: ProfileParams,
-    sizes: list[SizeRecord],
-    scores: Mapping[str, Mapping[str, float]],
-    said: Mapping[str, Any],
+    params: ProfileParams, sizes: list[SizeRecord], scored: Scores, said: Mapping[str, Any]
 ) -> list[LoggedValue]:
     """What studies are compared by: slopes, the largest model, tokens, FLOPs."""
     values = {name: said[name] for name in _HEADLINE if said.get(name) is not None}
-    largest = scores[params.sizes[-1]]
+    largest = scored[params.sizes[-1]]
     for name in ("parameters", "train_perplexity", "test_perplexity"):
         if name in largest:
             values[f"largest_{name}"] = largest[name]
-    trained = [size.trained for size in sizes]
     values |= {"sizes": len(sizes), "train_tokens_a_size": params.train.tokens}
-    if trained and all("flops_per_token" in one for one in trained):
-        values["training_petaflops"] = (
-            sum(one["flops_per_token"] * one["tokens"] for one in trained) / 1e15
-        )
-    return _scores(values)
-
-
-def _read_scores(report: Path, sizes: Iterable[str]) -> dict[str, dict[str, float]]:
-    """By size, what Figure 4 and Table 3 say; empty where the report is not made yet."""
-    scores: dict[str, dict[str, float]] = {size: {} for size in sizes}
-    for path in (report / "figure4.csv", report / "table3.csv"):
-        rows: list[dict[str, str]] = []
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-        for row in rows:
-            names = (
-                _FIGURE_4 if path.name == "figure4.csv" else [n for n in row if n not in _NO_SCORES]
-            )
-            scores.setdefault(row["size"], {}).update({
-                name: int(row[name]) if row[name].isdecimal() else float(row[name])
-                for name in names
-                if row.get(name)
-            })
-    return scores
-
-
-def _locked() -> dict[str, str]:
-    """Paths in dvc.lock -> their hash in DVC's cache; empty where DVC did not run.
-
-    What a stage reads stands there too: the parts of another's out by their own hash.
-    """
-    lock = Path("dvc.lock")
-    stages = (load_yaml(lock) or {}).get("stages", {}) if lock.is_file() else {}
-    entries = [
-        entry for stage in stages.values() for key in _LOCKED for entry in stage.get(key, [])
+    spent = [
+        size.trained.flops_per_token * size.trained.tokens
+        for size in sizes
+        if size.trained.flops_per_token is not None and size.trained.tokens is not None
     ]
-    return {str(entry["path"]): str(entry["md5"]) for entry in entries if "md5" in entry}
+    if spent and len(spent) == len(sizes):
+        values["training_petaflops"] = sum(spent) / 1e15
+    return scores(values)
+
+
+def _read_scores(study: StudyFolder, sizes: Iterable[str]) -> dict[str, dict[str, float]]:
+    """By size, what Figure 4 and Table 3 say; empty where the report is not made yet."""
+    found: dict[str, dict[str, float]] = {size: {} for size in sizes}
+    for row in study.report_rows("figure4"):
+        found.setdefault(row["size"], {}).update(_numbers(row, _FIGURE_4))
+    for row in study.report_rows("table3"):
+        names = [name for name in row if name not in _NO_SCORES]
+        found.setdefault(row["size"], {}).update(_numbers(row, names))
+    return found
+
+
+def _numbers(row: Mapping[str, str], names: Iterable[str]) -> dict[str, float]:
+    return {
+        name: int(row[name]) if row[name].isdecimal() else float(row[name])
+        for name in names
+        if row.get(name)
+    }
 
 
 def _md5(path: Path, locked: Mapping[str, str]) -> str:
@@ -298,21 +216,19 @@ def _md5(path: Path, locked: Mapping[str, str]) -> str:
     return next((md5 for name, md5 in locked.items() if wanted.endswith(name)), "")
 
 
-def _read_splits(folder: Path, locked: Mapping[str, str]) -> list[Split]:
-    splits = []
+def _read_splits(study: StudyFolder, locked: Mapping[str, str]) -> Iterable[Split]:
     for name in ("train", "valid", "test"):
-        path = folder / name / MANIFEST
-        if path.is_file():
-            manifest = read_json(path)
+        if manifest := study.split(name):
+            folder = study.path(places.SPLIT, split=name)
+            digest = _md5(folder, locked)
+            digest = digest or sha256_file(study.path(places.SPLIT_MANIFEST, split=name))[:16]
             counts = {key: manifest[key] for key in ("tokens", "documents")}
-            digest = _md5(folder / name, locked) or sha256_file(path)[:16]
-            splits.append(Split(name, digest, str(folder / name), counts))
-    return splits
+            yield Split(name, digest, str(folder), counts)
 
 
-def _tokenizer_tags(study: Path) -> dict[str, str]:
-    path = study / "tokenize" / "train" / MANIFEST
-    return {"tokenizer_sha256": read_json(path)["tokenizer_sha256"]} if path.is_file() else {}
+def _tokenizer_tags(study: StudyFolder) -> dict[str, str]:
+    manifest = study.split("train")
+    return {"tokenizer_sha256": manifest["tokenizer_sha256"]} if manifest else {}
 
 
 def _read_law(said: Mapping[str, Any]) -> str:
@@ -325,9 +241,9 @@ def _read_law(said: Mapping[str, Any]) -> str:
     )
 
 
-def _note(profile: str, scores: Mapping[str, Mapping[str, float]], law: str) -> str:
+def _note(profile: str, scored: Scores, law: str) -> str:
     lines = [f"GPT-2's scaling study, profile `{profile}`. Its sizes are nested below it.", law]
-    rows = {size: row for size, row in scores.items() if row}
+    rows = {size: row for size, row in scored.items() if row}
     if rows:
         lines += ["", "| size | parameters | train perplexity | test perplexity | gap, nats |"]
         lines += ["|---|---:|---:|---:|---:|"]

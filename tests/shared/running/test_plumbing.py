@@ -34,7 +34,8 @@ DOORS = {
     "pipeline.shared.running.shard_memory": {"Memory", "Remembered"},
     "pipeline.shared.running.stage": {"Definition", "Stage", "main", "read_metrics"},
     "pipeline.shared.running.storage": {"is_url", "parse_place"},
-    "pipeline.shared.tracking.record": {"open_run", "record_study"},
+    "pipeline.shared.tracking.record": {"open_run"},
+    "pipeline.shared.tracking.finished": {"record_study"},
     # Hashes of inputs and outs go into metrics.json: names of content, by which nothing is chosen.
     "pipeline.shared.running.listing": {"MANIFEST", "METRICS", "hash_input"},
     "pipeline.shared.running.work_folder": {"locked"},

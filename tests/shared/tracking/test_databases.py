@@ -16,7 +16,8 @@ from tracked_artefacts import LOSSES, write_study
 from flows.storage_servers import USER, ServiceError, postgres, postgres_program
 from pipeline.shared.files import sha256_file, write_json
 from pipeline.shared.params.file import load_params
-from pipeline.shared.tracking.record import record_study
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.tracking.finished import record_study
 
 LOG = logging.getLogger("test_databases")
 pytestmark = [
@@ -74,7 +75,7 @@ def test_a_study_is_kept_there_whole_and_once(
         place = bucket if artefacts == "s3" else (folder / "elsewhere").as_uri()
         monkeypatch.setenv("MLFLOW_ARTIFACTS_DESTINATION", place)
         for _ in range(2):
-            record_study("tiny", params, study, LOG)
+            record_study("tiny", params, StudyFolder(study), LOG)
         client = mlflow.MlflowClient(uri)
         experiment = client.get_experiment_by_name("figure4-tiny")
         assert experiment.artifact_location == f"{place}/figure4-tiny"

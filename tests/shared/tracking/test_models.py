@@ -14,7 +14,8 @@ from models.weights_note import write_note
 from pipeline.shared.files import read_json, sha256_file
 from pipeline.shared.params.file import load_params
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.tracking.record import record_study
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.tracking.finished import record_study
 
 LOG = logging.getLogger("test_models")
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")
@@ -54,7 +55,7 @@ def versions() -> list[Any]:
 def test_a_size_is_registered_with_a_card_and_takes_no_room(
     study: Path, params: ProfileParams
 ) -> None:
-    record_study("tiny", params, study, LOG)
+    record_study("tiny", params, StudyFolder(study), LOG)
     (version,) = versions()
     assert version.source == f"runs:/{version.run_id}/model"  # wherever the checkout is moved to
     weights = study / "train" / "small" / "model.safetensors"
@@ -73,12 +74,12 @@ def test_the_same_weights_are_one_version_and_others_another(
 ) -> None:
     for sampling in (1, 2):  # another evaluation: the size is carried over
         seeds = params.seeds.model_copy(update={"sampling": sampling})
-        record_study("tiny", params.model_copy(update={"seeds": seeds}), study, LOG)
+        record_study("tiny", params.model_copy(update={"seeds": seeds}), StudyFolder(study), LOG)
     (first,) = versions()
     assert "study tiny-1, seed 1" in first.description
     set_weights(study, b"\x08\0\0\0\0\0\0\0{}      of another seed")
     note(study, fingerprint="another")
-    record_study("tiny", params, study, LOG)
+    record_study("tiny", params, StudyFolder(study), LOG)
     hashes = [version.tags["model_sha256"] for version in versions()]
     assert len(set(hashes)) == len(hashes) == 2
 
@@ -86,5 +87,5 @@ def test_the_same_weights_are_one_version_and_others_another(
 def test_a_note_in_place_of_weights_is_no_model(study: Path, params: ProfileParams) -> None:
     folder = study / "train" / "small"
     write_note(folder, sha256="a" * 64, num_bytes=6, where="elsewhere")
-    record_study("tiny", params, study, LOG)
+    record_study("tiny", params, StudyFolder(study), LOG)
     assert versions() == []

@@ -23,13 +23,16 @@ from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.shared.running.stage import Stage
+from pipeline.shared.study.folder import StudyFolder
 from pipeline.shared.tracking import live
 from pipeline.shared.tracking.__main__ import main
+from pipeline.shared.tracking.finished import record_study
 from pipeline.shared.tracking.labels import read_labels
 from pipeline.shared.tracking.live import TrackedRun
 from pipeline.shared.tracking.owner import process_start
-from pipeline.shared.tracking.record import open_run, record_study
-from pipeline.shared.tracking.study import LoggedValue, metric_name, read_study
+from pipeline.shared.tracking.record import open_run
+from pipeline.shared.tracking.study import read_study
+from pipeline.shared.tracking.values import LoggedValue, metric_name
 
 LOG = logging.getLogger("test_tracking")
 # MLflow's own use of SQLAlchemy, which a newer SQLAlchemy frowns at.
@@ -78,7 +81,7 @@ def test_a_study_is_one_parent_with_a_child_for_each_size(
     folder: Path, params: ProfileParams
 ) -> None:
     write_study(folder / "study", losses=LOSSES)
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     (parent,) = runs("tags.stage = 'study'")
     sizes = children(parent)
     assert set(sizes) == set(SIZES)
@@ -115,7 +118,7 @@ def test_hashes_of_dvc_tokenizer_and_splits_are_kept(folder: Path, params: Profi
     deps += [{"path": "data/tiny/tokenize/train", "md5": "456.dir"}]
     stages = {"train@xl": {"outs": outs}, "evaluate@xl": {"deps": deps}}
     (folder / "dvc.lock").write_text(json.dumps({"stages": stages}))
-    record_study("tiny", params, study, LOG)
+    record_study("tiny", params, StudyFolder(study), LOG)
     (parent,) = runs("tags.stage = 'study'")
     assert parent.data.tags["tokenizer_sha256"] == "abc"
     (split,) = parent.inputs.dataset_inputs
@@ -129,9 +132,9 @@ def test_hashes_of_dvc_tokenizer_and_splits_are_kept(folder: Path, params: Profi
 
 def test_recording_twice_changes_nothing(folder: Path, params: ProfileParams) -> None:
     write_study(folder / "study", losses=LOSSES)
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     before = dump(folder / "mlflow.db")
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     assert dump(folder / "mlflow.db") == before
 
 
@@ -144,9 +147,9 @@ def dump(path: Path) -> list[str]:
 
 def test_a_size_that_did_not_rerun_is_carried_over(folder: Path, params: ProfileParams) -> None:
     write_study(folder / "study", losses=LOSSES)
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     write_study(folder / "study", losses=LOSSES | {"xl": 4.0})
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     new, old = runs("tags.stage = 'study'")
     assert children(old)["xl"].data.metrics["train_loss_nats"] == 4.5
     carried = children(new)
@@ -191,7 +194,7 @@ def test_a_live_training_becomes_a_child_of_the_recorded_study(
         with open_run(stage(folder, params, size=size, print_=f"f{number}")) as run:
             run.log_metrics({"train_loss_nats": 8.0}, tokens=4096)
     live = {run.info.run_id for run in runs("tags.stage = 'train'")}
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     (parent,) = runs("tags.stage = 'study'")
     assert {run.info.run_id for run in children(parent).values()} == live
     small = children(parent)["small"]
@@ -232,7 +235,7 @@ def test_a_failing_store_is_one_warning_and_training_goes_on(
     assert (attempt.work / "tracking.jsonl").read_text() == '["train_loss_nats", 8.0, 4096]\n'
     caplog.clear()
     write_study(folder / "study", losses=LOSSES)
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     (warning,) = [record for record in caplog.records if record.name == LOG.name]
     assert "python -m pipeline.shared.tracking import" in warning.message
 
@@ -337,10 +340,10 @@ def test_hardware_does_not_make_another_study(params: ProfileParams) -> None:
 
 def test_durations_do_not_make_another_study(tmp_path: Path, params: ProfileParams) -> None:
     write_study(tmp_path, losses=LOSSES)
-    first = read_study("tiny", params, tmp_path)
+    first = read_study("tiny", params, StudyFolder(tmp_path))
     path = tmp_path / "train" / "xl" / "metrics.json"
     path.write_text(path.read_text().replace("1.5", "99.5"))
-    assert read_study("tiny", params, tmp_path).identity == first.identity
+    assert read_study("tiny", params, StudyFolder(tmp_path)).identity == first.identity
 
 
 def test_a_metric_name_holds_only_what_mlflow_takes() -> None:
@@ -351,7 +354,7 @@ def test_the_study_carries_what_figure_4_says_and_what_its_largest_size_reached(
     folder: Path, params: ProfileParams
 ) -> None:
     write_study(folder / "study", losses=LOSSES)
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     (parent,) = runs("tags.stage = 'study'")
     flops = sum(6 * 10**n * 12288 for n in (3, 4, 5, 6))
     assert parent.data.metrics == {
@@ -371,12 +374,12 @@ def test_a_second_evaluation_with_other_settings_is_another_study(
 ) -> None:
     """Its figures may differ though no score does: those of the first stay as they are."""
     write_study(folder / "study", losses=LOSSES)
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     (first,) = runs("tags.stage = 'study'")
     (folder / "study" / "report" / "figure4.png").write_bytes(b"\x89PNG with other intervals")
     changed = params.evaluate.model_copy(update={"bootstrap_samples": 7})
     other = params.model_copy(update={"evaluate": changed})
-    record_study("tiny", other, folder / "study", LOG)
+    record_study("tiny", other, StudyFolder(folder / "study"), LOG)
     second, again = runs("tags.stage = 'study'")
     assert again.data.to_dictionary() == first.data.to_dictionary()
     assert second.data.tags["study_name"] == "tiny-2"
@@ -395,11 +398,13 @@ def test_studies_of_one_profile_are_told_apart_and_grouped(
     folder: Path, params: ProfileParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_study(folder / "study", losses=LOSSES)
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     monkeypatch.setenv("DVC_EXP_NAME", "fuzzy-cat")
     seeds = params.seeds.model_copy(update={"order": 2, "initialisation": 2})
     write_study(folder / "study", losses=dict.fromkeys(LOSSES, 4.0), fingerprints="g")
-    record_study("tiny", params.model_copy(update={"seeds": seeds}), folder / "study", LOG)
+    record_study(
+        "tiny", params.model_copy(update={"seeds": seeds}), StudyFolder(folder / "study"), LOG
+    )
     replicate, first = runs("tags.stage = 'study'")
     assert replicate.info.run_name == (
         "fuzzy-cat · 350K tokens · seed 1, order 2, initialisation 2"
@@ -434,7 +439,7 @@ def test_a_rate_after_one_that_diverged_has_a_run_and_a_curve_of_its_own(
     assert second.data.params["peak_learning_rate"] == "0.002"
     assert curve(second, "train_loss_nats") == [(4096, 8.0)]
     write_study(folder / "study", losses=LOSSES)  # small was trained at 0.002
-    record_study("tiny", params, folder / "study", LOG)
+    record_study("tiny", params, StudyFolder(folder / "study"), LOG)
     (parent,) = runs("tags.stage = 'study'")
     (small,) = runs("tags.size = 'small' and attributes.status = 'FINISHED'")
     assert small.info.run_id == second.info.run_id
@@ -444,7 +449,7 @@ def test_a_rate_after_one_that_diverged_has_a_run_and_a_curve_of_its_own(
 
 def test_no_name_is_a_metric_and_a_parameter_too(folder: Path, params: ProfileParams) -> None:
     write_study(folder / "study", losses=LOSSES)
-    for size in read_study("tiny", params, folder / "study").sizes:
+    for size in read_study("tiny", params, StudyFolder(folder / "study")).sizes:
         logged = {value.name for value in [*size.scores, *size.curve]}
         assert not logged & size.params.keys()
         last = {name.rpartition(".")[2] for name in size.params}
