@@ -7,10 +7,16 @@ from typing import Any, NamedTuple
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.params.yaml_file import load_yaml
+from pipeline.shared.running.recorded import recorded_stages
+from pipeline.shared.study import places
+from pipeline.shared.study.places import every
 
 _RECORDS = ("params.yaml", "dvc.lock")
-READS = (("train", "metrics.json"), ("evaluate", ".json"), ("evaluate", ".examples.parquet"))
-"""Stages and endings of the files of data/<profile>/<stage>/<size>/ that are read."""
+READS = (
+    every(places.SIZED_COUNTS, stage="train"),
+    *(every(place) for place in (places.RESULT, places.SCORES)),
+)
+"""The files of data/<profile>/ that are read."""
 _LATER = ("overlap", "report")  # stages after the scores
 
 
@@ -63,7 +69,7 @@ def _get(files: Any, folder: str, scratch: Path, title: str) -> None:
     """Copy what is read of a stage, by DVC or by Git, whichever keeps it."""
     try:
         for path in files.find(folder):
-            if _is_read(path):
+            if any(PurePosixPath(path).match(pattern) for pattern in READS):
                 target = scratch / path.lstrip("/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 files.get_file(path, str(target))
@@ -73,12 +79,6 @@ def _get(files: Any, folder: str, scratch: Path, title: str) -> None:
             "`dvc fetch --all-commits` where a remote has it, else run that study again "
             "(`dvc exp apply` or `git checkout`, then `dvc repro`)"
         ) from error
-
-
-def _is_read(path: str) -> bool:
-    """Whether a file of data/<profile>/<stage>/<size>/ is read."""
-    stage, _, name = PurePosixPath(path).parts[-3:]
-    return any(stage == of and name.endswith(ending) for of, ending in READS)
 
 
 def _commit(where: str, revision: str) -> str:
@@ -114,7 +114,7 @@ def settings(place: StudyPlace) -> dict[str, Any]:
     root, profile = place.folder.parent.parent, place.folder.name
     found: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    for stage_name, stage in _read(root / "dvc.lock").get("stages", {}).items():
+    for stage_name, stage in recorded_stages(root).items():
         if stage_name in _LATER:
             continue
         for name, value in stage.get("params", {}).get("params.yaml", {}).items():

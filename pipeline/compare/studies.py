@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.compare.sources import StudyPlace, settings
 from pipeline.shared.errors import CorruptDataError, UserError
-from pipeline.shared.running.listing import METRICS
-from pipeline.shared.running.stage import read_metrics
-from pipeline.shared.scores.results import Result, read_results, read_scores
+from pipeline.shared.scores.results import Result
+from pipeline.shared.study import places
+from pipeline.shared.study.folder import StudyFolder
+from pipeline.shared.study.training import Training
 
 SPLITS = ("train", "test")
 
@@ -24,17 +24,16 @@ class Size:
     """One model of one study."""
 
     name: str
-    training: dict[str, Any]
-    """metrics.json of its training: parameters, tokens, learning_rate, ..."""
+    training: Training
     results: dict[str, Result]
-    scores_in: Path
-    """The folder of per-example scores."""
+    artefacts: StudyFolder
+    """Of its study."""
     _read: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     def scores(self, eval_set: str) -> pd.DataFrame:
         """Per-example scores of a set, sorted by id so that equal sets are drawn alike."""
         if eval_set not in self._read:
-            table = read_scores(self.scores_in, eval_set)
+            table = self.artefacts.scores(self.name, eval_set)
             self._read[eval_set] = table.sort_values("id", kind="stable")
         return self._read[eval_set]
 
@@ -54,7 +53,7 @@ class ComparedStudy:
     @property
     def tokenizer(self) -> str:
         """SHA-256 of the tokenizer that all sizes share."""
-        return str(next(iter(self.sizes.values())).training.get("tokenizer_sha256", ""))
+        return next(iter(self.sizes.values())).training.tokenizer_sha256 or ""
 
     @property
     def seeds(self) -> dict[str, Any]:
@@ -87,8 +86,8 @@ class Group:
         return max((study.trained for study in self.studies), key=len)
 
     def training(self, size: str, key: str) -> Any:
-        """A number of the training's metrics.json; None where an old study lacks it."""
-        return self.first.sizes[size].training.get(key)
+        """A value of `Training`; None where an old study lacks it."""
+        return getattr(self.first.sizes[size].training, key)
 
 
 def read_study(place: StudyPlace) -> ComparedStudy:
@@ -98,14 +97,14 @@ def read_study(place: StudyPlace) -> ComparedStudy:
         UserError: there are none.
         CorruptDataError: a file is damaged.
     """
-    found = sorted(path.parent for path in place.folder.glob(f"train/*/{METRICS}"))
-    trainings = {folder.name: read_metrics(folder) for folder in found}
-    trained = sorted(trainings, key=lambda name: int(trainings[name]["parameters"]))
-    sizes = {}
-    for name in trained:
-        folder = place.folder / "evaluate" / name
-        if folder.is_dir():
-            sizes[name] = Size(name, trainings[name], read_results(folder), folder)
+    found = StudyFolder(place.folder)
+    trainings = {name: found.training(name) for name in found.trained_sizes()}
+    trained = sorted(trainings, key=lambda name: trainings[name].parameters)
+    sizes = {
+        name: Size(name, trainings[name], found.results(name), found)
+        for name in trained
+        if found.path(places.RESULTS, size=name).is_dir()
+    }
     if not sizes:
         raise UserError(
             f"{place.folder}: no size was both trained and evaluated; run `dvc repro` there, or "
@@ -156,7 +155,7 @@ def _group(label: str, studies: list[ComparedStudy]) -> Group:
                 "the corpus or the split make replicates only where the tokenizer is a given one"
             )
         for size, key in product(sizes, ("parameters", "tokens")):
-            ours, theirs = (s.sizes[size].training.get(key) for s in (study, studies[0]))
+            ours, theirs = (getattr(s.sizes[size].training, key) for s in (study, studies[0]))
             if ours != theirs:
                 raise UserError(
                     f"{label}: {size} has {ours:,} {key} in {study.place.name} and "

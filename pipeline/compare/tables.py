@@ -61,7 +61,7 @@ def comparison(groups: Sequence[Group], figure4: Figure4, draws: Draws) -> pd.Da
 
 
 def _rates(group: Group, size: str) -> object:
-    rates = [study.sizes[size].training.get("learning_rate") for study in group.studies]
+    rates = [study.sizes[size].training.learning_rate for study in group.studies]
     return rates[0] if len(set(rates)) == 1 else " ".join(map(str, rates))
 
 

@@ -14,6 +14,8 @@ from pipeline.overlap.ngram_index import NgramIndex
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.examples import read_examples
 from pipeline.shared.params.file import load_params
+from pipeline.shared.study import places
+from pipeline.shared.study.folder import StudyFolder
 from pipeline.shared.text.words import split_words
 
 _EXAMPLES = """\
@@ -45,12 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--example needs --set")
     logging.basicConfig(level=logging.WARNING)
     try:
-        study = arguments.study
-        if study is None:
-            study = Path("data", load_params(arguments.params, arguments.profile).profile)
+        folder = arguments.study
+        if folder is None:
+            folder = Path("data", load_params(arguments.params, arguments.profile).profile)
+        study = StudyFolder(folder)
         words = split_words(_read_text(arguments, study))
-        index = NgramIndex(study / "overlap" / "index")
-        found = find_holders(index, study / "dedup" / "kept", words, most=arguments.top)
+        index = NgramIndex(study.path(places.NGRAMS))
+        documents = study.path(places.DOCUMENTS)
+        found = find_holders(index, documents, words, most=arguments.top)
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -79,15 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_text(arguments: argparse.Namespace, study: Path) -> str:
+def _read_text(arguments: argparse.Namespace, study: StudyFolder) -> str:
     if arguments.text is not None:
         return str(arguments.text)
     if arguments.file is not None:
         return _read_file(arguments.file)
-    folder = study / "eval_sets" / "test"
-    path = folder / f"{arguments.set}.parquet"
+    path = study.path(places.QUESTIONS, set=arguments.set)
     if not path.is_file():
-        names = ", ".join(sorted(found.stem for found in folder.glob("*.parquet"))) or "none"
+        names = ", ".join(sorted(found.stem for found in path.parent.glob("*.parquet"))) or "none"
         raise UserError(f"{path}: no such set; there are {names}")
     texts = {example.id: example.text for example in read_examples(path)}
     if arguments.example not in texts:

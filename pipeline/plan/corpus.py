@@ -15,10 +15,9 @@ from pipeline.extract.corpus_files import find_files, is_json, is_parquet
 from pipeline.extract.corpus_records import RecordReader
 from pipeline.extract.judge import caps_of
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.files import read_json
 from pipeline.shared.formats.documents import Document
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.running.listing import METRICS
+from pipeline.shared.study.folder import StudyFolder
 
 # A compressed file that is cut off loses what its reader held, up to a mebibyte of text.
 _SAMPLED_FILES, _SAMPLED_BYTES = 2, 2**23
@@ -102,11 +101,11 @@ def bytes_per_token(vocab_size: int) -> float:
 
 def _counted(study: Path) -> Corpus | None:
     """What tokenize and the stages before it have counted, where they are done."""
-    if not all((study / stage / METRICS).is_file() for stage in ("dedup", "tokenize")):
+    found = StudyFolder(study)
+    if not all(found.is_done(stage) for stage in ("dedup", "tokenize")):
         return None
-    dedup, tokenized = (read_json(study / stage / METRICS) for stage in ("dedup", "tokenize"))
-    crawl = study / "crawl" / METRICS
-    fetch = read_json(crawl).get("fetch", {}) if crawl.is_file() else {}
+    dedup, tokenized = found.metrics("dedup"), found.metrics("tokenize")
+    fetch = found.metrics("crawl").get("fetch", {}) if found.is_done("crawl") else {}
     return Corpus(
         "counted by the study's own stages",
         fetch.get("pages", 0),

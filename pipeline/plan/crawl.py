@@ -12,6 +12,8 @@ from pipeline.plan.stages import crawl_seconds
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.study import places
+from pipeline.shared.study.folder import StudyFolder
 
 DAY_S = 86_400.0
 _FETCH_S = 1.0  # of one page, beside the pause after it
@@ -34,7 +36,7 @@ def plan_crawl(params: ProfileParams, corpus: Corpus, study: Path | None) -> Cra
     """The crawl of a study; None where there is none."""
     if params.links.source == "none":
         return None
-    kept = study / "links" / "kept" if study is not None else None
+    kept = StudyFolder(study).path(places.LINKS) if study is not None else None
     if kept is None or not kept.is_dir():
         days = crawl_seconds(params, corpus.pages) / DAY_S
         return CrawlPlan(corpus.pages, 0, "", 0, days)

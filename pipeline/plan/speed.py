@@ -17,10 +17,9 @@ import numpy as np
 from models.recipe import Recipe
 from pipeline.plan.rungs import Rung
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.files import read_json
 from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.running.listing import METRICS
+from pipeline.shared.study.folder import StudyFolder
 from pipeline.shared.training.job import Job, Listeners
 from pipeline.shared.training.run import fit
 from pipeline.shared.training.state import load_state
@@ -64,13 +63,15 @@ def recorded_speeds(study: Path, rungs: Sequence[Rung]) -> dict[str, float]:
     Raises:
         CorruptDataError: it has none of some size.
     """
-    found = {}
+    folder, found = StudyFolder(study), {}
     for rung in rungs:
-        path = study / "train" / rung.size / METRICS
-        rate = read_json(path).get("tokens_per_s") if path.is_file() else None
+        done = folder.is_done("train", rung.size)
+        rate = folder.training(rung.size).tokens_per_s if done else None
         if not rate:
-            raise CorruptDataError(f"{path}: says no tokens_per_s; finish the study first")
-        found[rung.size] = float(rate)
+            raise CorruptDataError(
+                f"{study}: train@{rung.size} says no tokens_per_s; finish the study first"
+            )
+        found[rung.size] = rate
     return found
 
 
