@@ -22,7 +22,6 @@ _LEAST_WORDS = 130
 _MOST_WORDS = 900
 _REPEAT_WORDS = 8
 _MOST_CODE = 0.4  # of a page's characters
-_ASIDE = frozenset({"heading", "code"})
 
 
 @dataclass(frozen=True)
@@ -45,17 +44,12 @@ class Article:
     @property
     def text(self) -> str:
         """Its visible text, one block a paragraph."""
-        return "\n\n".join(block_text(block) for block in self.blocks())
+        return "\n\n".join(block.running_text for block in self.blocks())
 
     @property
     def key(self) -> str:
         """The same for all parts of one thing, so that they share their fate."""
         return self.name.partition(" (")[0]
-
-
-def block_text(block: TextBlock) -> str:
-    """A block as running text."""
-    return f"{block.term}: {block.text}" if block.term else block.text
 
 
 class RepeatFilter:
@@ -67,9 +61,9 @@ class RepeatFilter:
 
     def keep_new(self, sections: Sequence[list[TextBlock]]) -> Iterator[list[TextBlock]]:
         """Of each section's blocks those with something new to say, and their headings and code."""
-        hashes = _hash_runs([b for blocks in sections for b in blocks if b.kind not in _ASIDE])
+        hashes = _hash_runs([b for blocks in sections for b in blocks if b.is_text])
         for blocks in sections:
-            kept = [b for b in blocks if b.kind in _ASIDE or self._is_new(next(hashes))]
+            kept = [b for b in blocks if not b.is_text or self._is_new(next(hashes))]
             self.num_repeated += len(blocks) - len(kept)
             yield _without_orphans(kept)
 
@@ -84,7 +78,7 @@ def _hash_runs(blocks: Sequence[TextBlock]) -> Iterator[list[int]]:
 
     All blocks together: numpy's calls take longer than what they do for one.
     """
-    words, ends = hash_texts([block_text(block) for block in blocks])
+    words, ends = hash_texts([block.running_text for block in blocks])
     runs = list(combine_lengths(words, range(1, _REPEAT_WORDS + 1)))
     start = 0
     for end in ends.tolist():
@@ -97,7 +91,7 @@ def _without_orphans(blocks: list[TextBlock]) -> list[TextBlock]:
     """Without headings that head nothing and code that no text introduces."""
     kept: list[TextBlock] = []
     for block in blocks:
-        if block.kind == "code" and (not kept or kept[-1].kind in _ASIDE):
+        if block.kind == "code" and (not kept or not kept[-1].is_text):
             continue
         if block.kind == "heading" and kept and kept[-1].kind == "heading":
             kept.pop()

@@ -7,12 +7,12 @@ from dataclasses import replace
 from random import Random
 
 from pipeline.sample_web.articles import Article
+from pipeline.sample_web.material import word_list
 from pipeline.sample_web.prose import TextBlock
 from pipeline.shared.text.ngrams import NgramHasher
 from pipeline.shared.text.words import split_words
 
 _SHINGLE_WORDS = 5
-_SUBSTITUTES = ("window", "garden", "letter", "morning", "teacher", "station", "paper", "river")
 _WORD = re.compile(r"(?<![\w.])[a-z]{4,}(?![\w.(])")
 
 
@@ -36,7 +36,7 @@ def near_duplicate(article: Article, similarity: float, random: Random) -> Artic
     sections = [section._replace(blocks=list(section.blocks)) for section in article.sections]
     for number, index, (start, stop) in reversed(chosen):
         block = sections[number].blocks[index]
-        text = block.text[:start] + random.choice(_SUBSTITUTES) + block.text[stop:]
+        text = block.text[:start] + random.choice(word_list("substitutes")) + block.text[stop:]
         sections[number].blocks[index] = block._replace(text=text, source="")
     return replace(article, sections=sections)
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import zstandard
 
 from pipeline.sample_web.chance import chance, pick
+from pipeline.sample_web.material import read_data
 from pipeline.sample_web.pages import Truth
 from pipeline.shared.files import open_atomic
 
@@ -26,39 +28,11 @@ _WINDOW_LOG = 27  # 128 MiB: Pushshift's dumps need a decoder that allows it, an
 _STARTS = tuple(int(dt.datetime(2017, month, 1, tzinfo=dt.UTC).timestamp()) for month in (11, 12))
 _AFTER = int(dt.datetime(2018, 1, 3, tzinfo=dt.UTC).timestamp())
 _MONTH_S = 30 * 24 * 3600
-_SUBREDDITS = ("programming", "Python", "learnprogramming", "datascience", "linux", "todayilearned")
-_AUTHORS = ("quiet_badger", "tea_and_types", "segfault42", "mapreduce", "null_island", "[deleted]")
-_TRACKING = ("utm_source=reddit", "utm_medium=social&utm_campaign=launch", "fbclid=frontpage")
-_FOREIGN = {
-    "media": (
-        *("https://i.imgur.com/a1b2c3d.jpg", "https://imgur.com/gallery/xyz12"),
-        *("https://www.youtube.com/watch?v=dQw4w9WgXcQ", "https://youtu.be/abc123def45"),
-        *(
-            "https://v.redd.it/8k2j3h4g",
-            "https://i.redd.it/q1w2e3r4.png",
-            "https://gfycat.com/Some",
-        ),
-    ),
-    "reddit": (
-        *("https://www.reddit.com/r/Python/comments/7abcde/a_thread/", "https://redd.it/7abcde"),
-        *("https://np.reddit.com/r/linux/", "https://old.reddit.com/r/programming/top/"),
-    ),
-    "wikipedia_link": (
-        *("https://en.wikipedia.org/wiki/Unit_testing", "http://en.wikipedia.org/wiki/Docstring"),
-        *("https://en.m.wikipedia.org/wiki/Python_(programming_language)",),
-        *("https://simple.wikipedia.org/wiki/Computer",),
-    ),
-    "unusable": (
-        *(
-            "ftp://ftp.attic.test/readme.txt",
-            "mailto:ada@attic.test",
-            "http://",
-            "javascript:void(0)",
-        ),
-        *("http://10.0.0.1/", "http://localhost/", "http://[::1]/", "not a url"),
-    ),
-}
 _REPEATED = 0.12  # of the pages have a second submission
+
+
+def _data(name: str) -> Any:
+    return read_data("links")[name]
 
 
 def write_links(
@@ -67,7 +41,9 @@ def write_links(
     """Write both months; returns counts by kind and the truth about URLs off the built-in web."""
     folder.mkdir(parents=True, exist_ok=True)
     counts: Counter[str] = Counter()
-    foreign = [Truth(url, kind, link=kind) for kind, urls in _FOREIGN.items() for url in urls]
+    foreign = [
+        Truth(url, kind, link=kind) for kind, urls in _data("foreign").items() for url in urls
+    ]
     lines: tuple[list[tuple[float, str]], ...] = ([], [])
     for kind, record in _records([*truths, *foreign], titles, seed):
         counts[kind] += 1
@@ -108,10 +84,8 @@ def _records(
         if kind == "good" and chance(seed, "again", truth.url) < _REPEATED:
             number += 1
             again = pick(("tracking", "low_score", "fragment"), seed, "how", truth.url)
-            yield (
-                f"again_{again}",
-                _submission(number, _other_form(truth.url, again, seed), title, again, seed),
-            )
+            other = _other_form(truth.url, again, seed)
+            yield f"again_{again}", _submission(number, other, title, again, seed)
     for index in range(30):
         number += 1
         yield "self_post", _submission(number, "", f"A question about part {index}", "self", seed)
@@ -119,14 +93,14 @@ def _records(
 
 def _other_form(url: str, again: str, seed: int) -> str:
     if again == "tracking":
-        return f"{url}{'&' if '?' in url else '?'}{pick(_TRACKING, seed, 'tracking', url)}"
+        return f"{url}{'&' if '?' in url else '?'}{pick(_data('tracking'), seed, 'tracking', url)}"
     return f"{url}#comments" if again == "fragment" else url
 
 
 def _submission(number: int, url: str, title: str, kind: str, seed: int) -> dict[str, Any]:
-    name = _base36(number)
+    name = _id(number)
     random = chance(seed, "score", name)
-    subreddit = pick(_SUBREDDITS, seed, "subreddit", name)
+    subreddit = pick(_data("subreddits"), seed, "subreddit", name)
     score = int(random * 3) if kind == "low_score" else 3 + int(random**6 * 5000)
     created = pick(_STARTS, seed, "month", name) + int(chance(seed, "time", name) * (_MONTH_S - 1))
     if kind == "after_cut_off":
@@ -137,7 +111,7 @@ def _submission(number: int, url: str, title: str, kind: str, seed: int) -> dict
     permalink = f"/r/{subreddit}/comments/{name}/{'_'.join(title.lower().split()[:6])}/"
     return {
         "id": name,
-        "author": pick(_AUTHORS, seed, "author", name),
+        "author": pick(_data("authors"), seed, "author", name),
         "created_utc": created,
         "domain": f"self.{subreddit}" if is_self else urlsplit(url).hostname or "",
         "is_self": is_self,
@@ -149,15 +123,11 @@ def _submission(number: int, url: str, title: str, kind: str, seed: int) -> dict
         "selftext": "Does anybody know how this works?" if is_self else "",
         "stickied": False,
         "subreddit": subreddit,
-        "subreddit_id": f"t5_{_base36(2_000_000 + len(subreddit))}",
+        "subreddit_id": f"t5_{_id(2_000_000 + len(subreddit))}",
         "title": title,
         "url": f"https://www.reddit.com{permalink}" if is_self else url,
     }
 
 
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
-    return digits
+def _id(number: int) -> str:
+    return np.base_repr(number, 36).lower()

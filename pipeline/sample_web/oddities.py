@@ -6,30 +6,21 @@ Each is there because a crawler that fails on it loses its run or its safety.
 from __future__ import annotations
 
 import gzip
-import struct
-import zlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from pipeline.sample_web.material import FOLDER, read_data
 from pipeline.sample_web.pages import Truth
-from pipeline.shared.web.server import PageReply
 
-ODD_HOST = "www.attic.test"
-CRAWL_DELAY_HOST = "www.slowcoach.test"
-ROBOTS_ERROR_HOST = "www.outoforder.test"
+CRAWL_DELAY_HOST, ROBOTS_ERROR_HOST = (
+    read_data("plan")["roles"][role]["host"] for role in ("crawl_delay", "robots_error")
+)
 STORIES_DOMAIN = ".stories.test"
 DISALLOWED = "/private/"
+_ODD_HOST = "www.attic.test"
 _HTML = "text/html; charset=utf-8"
 _BOMB_BYTES = 50_000_000  # of zeros and spaces: 50 kB when compressed
 _LARGE_BYTES = 3_000_000
-_LONG_CHAIN = 8
-PRIVATE_TARGETS = (
-    "http://10.0.0.1/admin",
-    "http://169.254.169.254/latest/meta-data/",
-    "http://127.0.0.1:22/",
-    "http://[::1]/",
-    "file:///etc/passwd",
-)
 
 
 class OddPage(NamedTuple):
@@ -59,107 +50,49 @@ def make_oddities(hosts: Sequence[str], urls: Sequence[str], text: str) -> Itera
         urls: of ordinary pages, to which redirects lead; the first one's text is `text`.
         text: what slow and broken pages show, as HTML.
     """
-    yield from _robots(hosts)
-    yield from _redirects(urls)
-    yield from _errors()
-    yield from _broken(
-        f"<html><head><title>Attic</title></head><body><p>{text}</p>".encode(), urls[0]
-    )
-
-
-def _odd(kind: str, path: str, answer: PageReply, of: str = "", host: str = ODD_HOST) -> Oddity:
-    return Oddity(OddPage(host, path, *answer), Truth(f"http://{host}{path}", kind, of))
-
-
-def _hidden(path: str, answer: PageReply) -> Oddity:
-    """A step on the way that nobody links to."""
-    return Oddity(OddPage(ODD_HOST, path, *answer), None)
-
-
-def _redirect(location: str, status: int = 302) -> PageReply:
-    return PageReply(status, _HTML, location, b"", "")
-
-
-def _page(body: bytes, behaviour: str = "", *, status: int = 200, kind: str = _HTML) -> PageReply:
-    return PageReply(status, kind, "", body, behaviour)
-
-
-def _robots(hosts: Sequence[str]) -> Iterator[Oddity]:
-    """Rules for most hosts, none (404, all allowed) for some, an error (all forbidden) for one."""
-    rules = f"# Keep out of the attic\nUser-agent: *\nDisallow: {DISALLOWED}\nAllow: /\n"
     for number, host in enumerate(sorted(hosts)):
-        if host.endswith(STORIES_DOMAIN):
-            continue
-        extra = ""
-        if host == CRAWL_DELAY_HOST:
-            extra = "Crawl-delay: 1\n"
-        elif number % 3 == 0:
-            extra = f"Sitemap: http://{host}/sitemap.xml\n\nUser-agent: BadBot\nDisallow: /\n"
-        status, body = (500, "") if host == ROBOTS_ERROR_HOST else (200, rules + extra)
-        yield Oddity(
-            OddPage(host, "/robots.txt", status, "text/plain", "", body.encode(), ""), None
-        )
+        if not host.endswith(STORIES_DOMAIN):
+            yield Oddity(_robots(host, number), None)
+    bodies = _bodies(f"<html><head><title>Attic</title></head><body><p>{text}</p>".encode())
+    for page in read_data("oddities")["pages"]:
+        yield _odd(page, urls, bodies)
 
 
-def _redirects(urls: Sequence[str]) -> Iterator[Oddity]:
-    for number, (status, url) in enumerate(zip((301, 302, 307, 308), urls, strict=False)):
-        yield _odd("redirect", f"/go/{number}", _redirect(url, status), of=url)
-    yield _odd("redirect", "/chain/0", _redirect("/chain/1", 301), of=urls[4])
-    yield _hidden("/chain/1", _redirect(f"http://{ODD_HOST}/chain/2"))
-    yield _hidden("/chain/2", _redirect(urls[4]))
-    yield _odd("redirect_loop", "/loop/a", _redirect("/loop/b"))
-    yield _hidden("/loop/b", _redirect("/loop/a"))
-    yield _odd("redirect_long", "/long/0", _redirect("/long/1"), of=urls[5])
-    for step in range(1, _LONG_CHAIN):
-        target = urls[5] if step == _LONG_CHAIN - 1 else f"/long/{step + 1}"
-        yield _hidden(f"/long/{step}", _redirect(target))
-    for number, target in enumerate(PRIVATE_TARGETS):
-        yield _odd("redirect_private", f"/inside/{number}", _redirect(target), of=target)
-    yield _odd("redirect_nowhere", "/nowhere", _redirect(""))
+def _robots(host: str, number: int) -> OddPage:
+    """Rules for most hosts, none (404, all allowed) for some, an error (all forbidden) for one."""
+    if host == ROBOTS_ERROR_HOST:
+        return OddPage(host, "/robots.txt", 500, "text/plain", "", b"", "")
+    rules = f"# Keep out of the attic\nUser-agent: *\nDisallow: {DISALLOWED}\nAllow: /\n"
+    if host == CRAWL_DELAY_HOST:
+        rules += "Crawl-delay: 1\n"
+    elif number % 3 == 0:
+        rules += f"Sitemap: http://{host}/sitemap.xml\n\nUser-agent: BadBot\nDisallow: /\n"
+    return OddPage(host, "/robots.txt", 200, "text/plain", "", rules.encode(), "")
 
 
-def _errors() -> Iterator[Oddity]:
-    text = b"<html><body><h1>Sorry</h1><p>Nothing to see here, please move on.</p></body></html>"
-    for number in range(12):
-        status = 404 if number % 4 else 410
-        yield _odd("missing", f"/gone/{number}", _page(text, status=status))
-    for number, status in enumerate((500, 502, 503, 401, 403, 451)):
-        kind = "server_error" if status >= 500 else "refused"
-        yield _odd(kind, f"/error/{number}", _page(text, status=status))
-    yield _odd("empty", "/empty", _page(b""))
-    yield _odd("empty", "/no-content", _page(b"", status=204))
+def _odd(page: Mapping[str, Any], urls: Sequence[str], bodies: Mapping[str, bytes]) -> Oddity:
+    """A page of oddities.toml, which says what its keys mean."""
+    host, path, kind = page.get("host", _ODD_HOST), page["path"], page.get("type", _HTML)
+    to, of = (page.get(key, "").format(*urls) for key in ("to", "of"))
+    body = bodies[page["body"]] if "body" in page else b""
+    row = OddPage(host, path, page.get("status", 200), kind, to, body, page.get("behaviour", ""))
+    if "kind" not in page:
+        return Oddity(row, None)
+    end = of or ("" if to.startswith("/") else to)
+    return Oddity(row, Truth(f"http://{host}{path}", page["kind"], end))
 
 
-def _broken(page: bytes, of: str) -> Iterator[Oddity]:
-    for number in range(3):  # each on its own host: a polite crawler waits for one at a time
-        yield _odd("slow", "/slow", _page(page, "slow"), host=f"www.snail{number}.test")
-    for number in range(3):
-        yield _odd("cut", f"/cut/{number}", _page(page, "cut"))
-    for number in range(2):
-        yield _odd("wrong_length", f"/length/{number}", _page(page, "length"))
-    bomb = gzip.compress(b"<p>" + b" " * _BOMB_BYTES, mtime=0)
-    yield _odd("bomb", "/bomb", _page(bomb, "gzip"))
-    yield _odd("bad_gzip", "/bad-gzip", _page(b"\x1f\x8b\x08\x00 this is no gzip data", "gzip"))
-    unclosed = page.replace(b"<p>", b"<table><td><div><p><b><i>").replace(b"</p>", b"<p><")
-    yield _odd("broken_html", "/broken", _page(unclosed), of=of)
-    large = page + b"<!-- " + b"filler " * (_LARGE_BYTES // 7) + b" -->"
-    yield _odd("too_large", "/large", _page(large))
-    pdf = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
-    yield _odd("not_html", "/paper.pdf", _page(pdf, kind="application/pdf"))
-    yield _odd("not_html", "/picture.png", _page(_png(), kind="image/png"))
-    yield _odd("not_html", "/mislabelled.html", _page(_png()))
-    yield _odd("not_html", "/data.json", _page(b'{"a": 1}', kind="application/json"))
-
-
-def _png() -> bytes:
-    """A picture of one pixel."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        end = struct.pack(">I", zlib.crc32(name + data))
-        return struct.pack(">I", len(data)) + name + data + end
-
-    head = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    pixels = zlib.compress(b"\x00\xff")
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    )
+def _bodies(page: bytes) -> dict[str, bytes]:
+    """What is sent, by name; `page` is an ordinary page."""
+    sorry = "<h1>Sorry</h1><p>Nothing to see here, please move on.</p>"
+    return {
+        "page": page,
+        "sorry": f"<html><body>{sorry}</body></html>".encode(),
+        "bomb": gzip.compress(b"<p>" + b" " * _BOMB_BYTES, mtime=0),
+        "bad_gzip": b"\x1f\x8b\x08\x00 this is no gzip data",
+        "unclosed": page.replace(b"<p>", b"<table><td><div><p><b><i>").replace(b"</p>", b"<p><"),
+        "large": page + b"<!-- " + b"filler " * (_LARGE_BYTES // 7) + b" -->",
+        "pdf": (FOLDER / "paper.pdf").read_bytes(),
+        "png": (FOLDER / "pixel.png").read_bytes(),
+        "json": b'{"a": 1}',
+    }

@@ -9,21 +9,6 @@ import pyarrow as pa
 
 from pipeline.sample_web.articles import Article
 
-TRUTH_FILE = "truth.parquet"
-TRUTH_SCHEMA = pa.schema([
-    pa.field(name, kind, nullable=False)
-    for name, kind in [
-        ("url", pa.string()),
-        ("kind", pa.string()),  # what the URL is: original, near_duplicate, missing, ...
-        ("of", pa.string()),  # the URL it copies or leads to, else ""
-        ("link", pa.string()),  # why its submission must be left out, else ""
-        ("set", pa.string()),  # of a planted page: the evaluation set ...
-        ("example", pa.int64()),  # ... and the 0-based place in its file, else -1
-        ("passage", pa.string()),  # ... and the words that were planted
-        ("similarity", pa.float64()),  # of a near-duplicate: Jaccard over 5-word shingles, else 0
-    ]
-])
-
 
 class PagePart(NamedTuple):
     """A held-out text that an evaluation file asks about."""
@@ -35,21 +20,35 @@ class PagePart(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What a URL truly is; see `TRUTH_SCHEMA`."""
+    """What a URL truly is: a line of truth.parquet."""
 
     url: str
     kind: str
+    """What the URL is: original, near_duplicate, missing, ..."""
     of: str = ""
+    """The URL that it copies or leads to."""
     link: str = ""
+    """Why its submission must be left out; empty where it must not."""
     set: str = ""
+    """Of a planted page: the evaluation set ..."""
     example: int = -1
+    """... the 0-based place in its file ..."""
     passage: str = ""
+    """... and the words that were planted."""
     similarity: float = 0.0
+    """Of a near-duplicate: Jaccard over 5-word shingles."""
+
+
+TRUTH_FILE = "truth.parquet"
+_NUMBERS = {"example": pa.int64(), "similarity": pa.float64()}
+TRUTH_SCHEMA = pa.schema([
+    pa.field(name, _NUMBERS.get(name, pa.string()), nullable=False) for name in Truth._fields
+])
 
 
 @dataclass(frozen=True)
 class SitePage:
-    """A page with an article on it."""
+    """A page with an article on it; what it truly is has the names of `Truth`."""
 
     host: str
     path: str
@@ -72,7 +71,4 @@ class SitePage:
 
     def truth(self) -> Truth:
         """What this page truly is."""
-        return Truth(
-            self.url, self.kind, self.of, self.link,
-            self.set, self.example, self.passage, self.similarity,
-        )  # fmt: skip
+        return Truth(*(getattr(self, name) for name in Truth._fields))

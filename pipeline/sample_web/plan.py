@@ -10,48 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.chance import chance, generator, pick, shuffled
 from pipeline.sample_web.copies import near_duplicate, plant, similarity
-from pipeline.sample_web.foreign import STORIES
-from pipeline.sample_web.oddities import (
-    CRAWL_DELAY_HOST,
-    DISALLOWED,
-    ROBOTS_ERROR_HOST,
-    STORIES_DOMAIN,
-)
+from pipeline.sample_web.material import read_data, read_stories
+from pipeline.sample_web.oddities import STORIES_DOMAIN
 from pipeline.sample_web.pages import PagePart, SitePage
 from pipeline.sample_web.prose import TextBlock
 from pipeline.sample_web.reading import DocSection
 
-# Of the pages: one in so many plays the role instead of being an original.
-_ROLES = {
-    "wikipedia": 400,
-    "wikipedia_mirror": 120,
-    "disallowed": 200,
-    "crawl_delay": 1500,
-    "robots_error": 800,
-    "too_short": 250,
-}
-_LINK_ROLES = {
-    "low_score": 100,
-    "over_18": 300,
-    "blocked_subreddit": 300,
-    "after_cut_off": 300,
-}
-_ONE_COPY_IN = {"exact_duplicate": 40, "near_duplicate": 33}
 _LEAST_COPIED = 2000  # characters: an edit of a shorter page weighs too much
 _ENCODINGS = ("iso-8859-1", "windows-1252")
-_BLOGS = tuple(
-    f"{name}.test"
-    for name in (
-        *("blog.lighthouse", "blog.copperkettle", "notes.northfield", "weblog.tinsmith"),
-        *("www.dailybyte", "www.thecourier", "news.harbour", "magazine.orchard"),
-    )
-)
-_NEWS = frozenset(_BLOGS[4:])
+_PLAN = read_data("plan")
+_ROLES: dict[str, dict[str, Any]] = _PLAN["roles"]
+_SITES = {host: template for template, hosts in _PLAN["sites"].items() for host in hosts}
+"""Hosts that are no documentation -> their template."""
 
 
 def plan_pages(
@@ -60,13 +36,11 @@ def plan_pages(
     """Every page with an article: each article once, then copies, then foreign pages."""
     order = shuffled(articles, lambda article: article.name, seed, "roles")
     roles = _roles(len(order), len(passages))
-    pages: list[SitePage] = []
     waiting = list(passages)
-    for article, role in zip(order, roles, strict=True):
-        if role == "planted":
-            pages.append(_planted(article, waiting.pop(), seed))
-        else:
-            pages.append(_page(article, role, seed))
+    pages = [
+        _planted(article, waiting.pop(), seed) if role == "planted" else _page(article, role, seed)
+        for article, role in zip(order, roles, strict=True)
+    ]
     originals = [page for page in pages if page.kind == "original" and not page.link]
     pages = [_encoded(page, seed) for page in pages]
     return [*pages, *_copies(originals, seed), *_foreign(seed)]
@@ -75,35 +49,29 @@ def plan_pages(
 def _roles(num_articles: int, num_planted: int) -> list[str]:
     """One role an article, rare ones first; the order of articles is random already."""
     roles = ["planted"] * num_planted
-    for name, one_in in (_ROLES | _LINK_ROLES).items():
-        roles += [name] * max(1, num_articles // one_in)
+    for name, role in _ROLES.items():
+        roles += [name] * max(1, num_articles // role["one_in"])
     return (roles + ["original"] * num_articles)[:num_articles]
 
 
-def _page(article: Article, role: str, seed: int) -> SitePage:
+def _page(article: Article, name: str, seed: int) -> SitePage:
+    role = _ROLES.get(name, {})
     host, template = _place(article, seed)
-    path = f"/{_slug(article.name)}.html"
-    link = role if role in _LINK_ROLES else ""
-    match role:
-        case "wikipedia" | "wikipedia_mirror":
-            host = "en.wikipedia.test" if role == "wikipedia" else "www.freewiki-mirror.test"
-            return SitePage(host, f"/wiki/{_slug(article.name)}", article, role, "wiki")
-        case "disallowed":
-            return SitePage(host, DISALLOWED + path.lstrip("/"), article, role, template)
-        case "crawl_delay":
-            return SitePage(CRAWL_DELAY_HOST, path, article, "original", template)
-        case "robots_error":
-            return SitePage(ROBOTS_ERROR_HOST, path, article, "disallowed", template)
-        case "too_short":
-            return SitePage(host, path, _shortened(article), role, template)
-    return SitePage(host, path, article, "original", template, link=link)
+    return SitePage(
+        role.get("host", host),
+        role.get("path", "/{slug}.html").format(slug=_slug(article.name)),
+        _shortened(article) if name == "too_short" else article,
+        role.get("kind", name),
+        role.get("template", template),
+        link=role.get("link", ""),
+    )
 
 
 def _place(article: Article, seed: int) -> tuple[str, str]:
     """The host and the template of an article's page."""
     if chance(seed, "blog", article.name) < 0.6:
-        host = pick(_BLOGS, seed, "host", article.name)
-        return host, "news" if host in _NEWS else "blog"
+        host = pick(list(_SITES), seed, "host", article.name)
+        return host, _SITES[host]
     return f"{article.package}.docs.test", "docs"
 
 
@@ -120,13 +88,9 @@ def _shortened(article: Article) -> Article:
 
 
 def _planted(article: Article, passage: PagePart, seed: int) -> SitePage:
-    host, template = _place(article, seed)
-    return SitePage(
-        host,
-        f"/{_slug(article.name)}.html",
-        plant(article, passage.text, generator(seed, "plant", article.name)),
-        "planted",
-        template,
+    return replace(
+        _page(article, "planted", seed),
+        article=plant(article, passage.text, generator(seed, "plant", article.name)),
         set=passage.set,
         example=passage.example,
         passage=passage.text,
@@ -149,11 +113,11 @@ def _encoded(page: SitePage, seed: int) -> SitePage:
 
 def _copies(originals: list[SitePage], seed: int) -> Iterator[SitePage]:
     """Copies on other hosts in other templates."""
-    for kind, one_in in _ONE_COPY_IN.items():
+    for kind, one_in in _PLAN["one_copy_in"].items():
         long = [page for page in originals if len(page.article.text) >= _LEAST_COPIED]
         chosen = shuffled(long, lambda page: page.url, seed, kind)
         for page in chosen[: max(1, len(originals) // one_in)]:
-            others = [host for host in _BLOGS if host != page.host]
+            others = [host for host in _SITES if host != page.host]
             host = pick(others, seed, kind, page.url)
             article = page.article
             if kind == "near_duplicate":
@@ -164,7 +128,7 @@ def _copies(originals: list[SitePage], seed: int) -> Iterator[SitePage]:
                 f"/{kind.partition('_')[0]}/{_slug(article.name)}.html",
                 article,
                 kind,
-                "news" if host in _NEWS else "blog",
+                _SITES[host],
                 of=page.url,
                 similarity=similarity(page.article.text, article.text),
             )
@@ -172,12 +136,11 @@ def _copies(originals: list[SitePage], seed: int) -> Iterator[SitePage]:
 
 def _foreign(seed: int) -> Iterator[SitePage]:
     """Pages that are not English, written for this web."""
-    for language, stories in STORIES.items():
-        for title, *paragraphs in stories:
+    for language in _PLAN["stories"]["languages"]:
+        host = f"{language}{STORIES_DOMAIN}"
+        for title, *paragraphs in read_stories(language):
             blocks = [TextBlock("paragraph", text) for text in paragraphs]
             article = Article(f"{language}.{title}", language, title, [DocSection("", "", blocks)])
-            host = f"{language}{STORIES_DOMAIN}"
-            yield SitePage(
-                host, f"/{quote(title)}", article, "non_english",
-                pick(("blog", "news"), seed, title), language=language,
-            )  # fmt: skip
+            template = pick(("blog", "news"), seed, title)
+            path = f"/{quote(title)}"
+            yield SitePage(host, path, article, "non_english", template, language=language)

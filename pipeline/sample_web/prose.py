@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from pipeline.sample_web.material import word_list
+
 Kind = Literal["heading", "paragraph", "item", "definition", "code"]
 
 
@@ -26,6 +28,16 @@ class TextBlock(NamedTuple):
     source: str = ""
     """The text with its reST markup, where it has any."""
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is neither heading nor code."""
+        return self.kind not in {"heading", "code"}
+
+    @property
+    def running_text(self) -> str:
+        """Term and text in one line."""
+        return f"{self.term}: {self.text}" if self.term else self.text
+
 
 _MOST_CODE_LINES = 8
 _LEAST_WORDS = 3
@@ -33,10 +45,7 @@ _UNDERLINE = re.compile(r"([=\-~^*#\"'+`_.])\1{2,}\s*$")
 _BULLET = re.compile(r"(?:[-*+•]|\(?(?:\d{1,2}|[a-z]|#)[.)])\s+(?=\S)")
 _FIELD = re.compile(r":(\w[^:`]*):\s*")
 _DIRECTIVE = re.compile(r"\.\. ?(?:([\w:-]+)::)?\s*(.*)")
-_PROSE_DIRECTIVES = frozenset({
-    *("note", "warning", "tip", "seealso", "important", "versionadded", "versionchanged"),
-    *("deprecated", "admonition", "topic", "caution", "hint", "attention"),
-})  # fmt: skip
+_PROSE_DIRECTIVES = frozenset(word_list("prose_directives"))
 _GOOGLE_TERM = re.compile(r"(\*{0,2}\w[\w.]*(?: ?\([^()]*(?:\([^()]*\))?[^()]*\))?): +(?=\S)")
 _SECTION = re.compile(r"(?:#{1,6} +(?P<markdown>\S.*?) *#*|(?P<google>[A-Z][a-z]+(?: [a-z]+)?):)$")
 
@@ -75,6 +84,10 @@ def _chunks(lines: list[str]) -> Iterator[list[str]]:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
+
+
+def _joined(lines: list[str]) -> str:
+    return " ".join(line.strip() for line in lines)
 
 
 def _opens_code(lines: list[str]) -> bool:
@@ -132,7 +145,7 @@ def _read_directive(lines: list[str], left_out: Counter[str]) -> list[TextBlock]
     if not match or match[1] not in _PROSE_DIRECTIVES:
         left_out["directive"] += 1
         return []
-    text = " ".join([match[2], *(line.strip() for line in lines[1:])])
+    text = _joined([match[2], *lines[1:]])
     if match[1] in {"versionadded", "versionchanged", "deprecated"}:
         said = {"versionadded": "Added in version", "versionchanged": "Changed in version"}
         version, _, rest = text.partition(" ")
@@ -149,11 +162,10 @@ def _read_listed(lines: list[str], left_out: Counter[str]) -> list[TextBlock]:
         lines[start:stop] for start, stop in zip(heads, [*heads[1:], len(lines)], strict=True)
     ]
     if not groups or heads[0] != 0:
-        return _block("paragraph", " ".join(line.strip() for line in lines), left_out)
+        return _block("paragraph", _joined(lines), left_out)
     is_list = _BULLET.match(lines[0].strip()) or _FIELD.match(lines[0].strip())
-    has_terms = all(_is_definition(group) for group in groups)
-    if not is_list and not has_terms:
-        return _block("paragraph", " ".join(line.strip() for line in lines), left_out)
+    if not is_list and not all(_is_definition(group) for group in groups):
+        return _block("paragraph", _joined(lines), left_out)
     blocks: list[TextBlock] = []
     for group in groups:
         blocks += _read_group(group, blocks, left_out)
@@ -172,7 +184,7 @@ def _read_group(
     group: list[str], before: list[TextBlock], left_out: Counter[str]
 ) -> list[TextBlock]:
     first = group[0].strip()
-    text = " ".join(line.strip() for line in group)
+    text = _joined(group)
     if bullet := _BULLET.match(text):
         return _block("item", text[bullet.end() :], left_out)
     if field := _FIELD.match(text):
@@ -182,7 +194,7 @@ def _read_group(
     if google := _GOOGLE_TERM.match(first):
         return _block("definition", text[google.end() :], left_out, google[1])
     if len(group) > 1:
-        return _block("definition", " ".join(line.strip() for line in group[1:]), left_out, first)
+        return _block("definition", _joined(group[1:]), left_out, first)
     if before and before[-1].kind == "item":  # a line of a list that lost its indentation
         return _block("item", text, left_out)
     return _block("paragraph", text, left_out)

@@ -21,9 +21,14 @@ class DocSection(NamedTuple):
     blocks: list[TextBlock]
 
     @property
+    def prose(self) -> list[TextBlock]:
+        """Its blocks that are neither heading nor code."""
+        return [block for block in self.blocks if block.is_text]
+
+    @property
     def num_words(self) -> int:
-        """Words of prose, code not counted."""
-        return sum(len(b.text.split()) for b in self.blocks if b.kind not in {"code", "heading"})
+        """Words of prose."""
+        return sum(len(block.text.split()) for block in self.prose)
 
 
 @dataclass

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import docutils.core
-import jinja2
 from docutils import nodes
 from docutils.parsers import rst
 from docutils.parsers.rst import roles
@@ -23,31 +22,18 @@ from markupsafe import Markup
 
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.garbage import seldom_collected
+from pipeline.sample_web.material import read_data, render, word_list
 from pipeline.sample_web.pages import SitePage
 from pipeline.sample_web.prose import TextBlock, plain
-from pipeline.sample_web.templates import TEMPLATES
 
-_SPHINX_ROLES = (
-    *("class", "func", "meth", "mod", "attr", "obj", "exc", "data", "const", "ref", "doc", "term"),
-    *("option", "envvar", "keyword", "token", "paramref", "rc", "mpltype", "issue", "ticket"),
-    *("py:class", "py:func", "py:meth", "py:mod", "py:attr", "py:obj", "py:exc", "py:data"),
-)
-_SETTINGS: dict[str, Any] = {
-    "halt_level": 2,  # a warning of docutils means that the text is no sound reST
-    "report_level": 5,
-    "warning_stream": False,
-    "doctitle_xform": False,
-    "initial_header_level": 2,
-    "file_insertion_enabled": False,
-    "raw_enabled": False,
-    "_disable_config": True,
-    "embed_stylesheet": False,
-    "syntax_highlight": "none",
-    "smart_quotes": False,
-    "output_encoding": "unicode",
-    "traceback": True,  # an exception is ours to answer
+_HTML = {
+    "heading": "<h2>{text}</h2>",
+    "paragraph": "<p>{text}</p>",
+    "item": "<ul><li>{text}</li></ul>",
+    "definition": "<dl><dt>{term}</dt><dd>{text}</dd></dl>",
+    "code": "<pre>{text}</pre>",
 }
-_AUTHORS = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Ken", "Margaret")
+_REST = {"item": "- {text}", "definition": "{term}\n    {text}"}
 
 
 class Rendered(NamedTuple):
@@ -74,40 +60,32 @@ def render_page(page: SitePage, neighbours: list[Neighbour]) -> Rendered:
     """One page: its article inside its site's template, in its encoding."""
     body, used_docutils = render_article(page.article, as_rest=page.template == "docs")
     number = sum(page.article.name.encode())  # any number that stays the same
-    text = (
-        _environment()
-        .get_template(page.template)
-        .render(
-            title=page.article.title,
-            body=body,
-            site=page.host.removesuffix(".test"),
-            url=page.url,
-            path=page.path,
-            lang=page.language,
-            charset=page.encoding,
-            neighbours=neighbours,
-            author=_AUTHORS[number % len(_AUTHORS)],
-            date=f"2017-{1 + number % 10:02d}-{1 + number % 28:02d}",
-            tag=page.article.package,
-            mirror=page.kind == "wikipedia_mirror",
-        )
+    authors = word_list("authors")
+    text = render(
+        f"{page.template}.html",
+        title=page.article.title,
+        body=body,
+        site=page.host.removesuffix(".test"),
+        url=page.url,
+        path=page.path,
+        lang=page.language,
+        charset=page.encoding,
+        neighbours=neighbours,
+        author=authors[number % len(authors)],
+        date=f"2017-{1 + number % 10:02d}-{1 + number % 28:02d}",
+        tag=page.article.package,
+        mirror=page.kind == "wikipedia_mirror",
     )
     return Rendered(text.encode(page.encoding, "xmlcharrefreplace"), used_docutils)
 
 
 @cache
 def _settings() -> Any:
-    """What docutils makes of `_SETTINGS`, which takes a sixth of its time for a page."""
-    publisher = docutils.core.Publisher(standalone.Reader(), rst.Parser(), html5_polyglot.Writer())
-    return publisher.get_settings(**_SETTINGS)
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(loader=jinja2.DictLoader(TEMPLATES), autoescape=True)
-    for name in _SPHINX_ROLES:
+    """What docutils makes of its settings, which takes a sixth of its time for a page."""
+    for name in word_list("sphinx_roles"):
         roles.register_local_role(name, _reference)
-    return environment
+    publisher = docutils.core.Publisher(standalone.Reader(), rst.Parser(), html5_polyglot.Writer())
+    return publisher.get_settings(**read_data("docutils"))
 
 
 def _reference(  # noqa: PLR0917 - docutils decides the arguments
@@ -127,46 +105,30 @@ def render_article(article: Article, *, as_rest: bool) -> tuple[Markup, bool]:
     """The article's HTML, and whether docutils made it."""
     blocks = list(article.blocks())
     if as_rest:
-        _environment()
+        settings = copy.deepcopy(_settings())  # docutils writes into them
+        source = "\n\n".join(_to_rest(block) for block in blocks)
         try:
-            source = "\n\n".join(_to_rest(block) for block in blocks)
-            settings = copy.deepcopy(_settings())  # docutils writes into them
             parts = docutils.core.publish_parts(source, writer="html5", settings=settings)
             return Markup(parts["body"]), True
         except Exception:
             pass  # Not reST but Markdown, or broken: its plain text will do. A SystemMessage says
             # so as a rule, but formulas make docutils fall over its own feet in several ways.
-    return Markup("\n".join(_to_html(block) for block in blocks)), False
+    shown = (
+        _HTML[block.kind].format(term=html.escape(block.term), text=html.escape(block.text))
+        for block in blocks
+    )
+    return Markup("\n".join(shown)), False
 
 
 def _to_rest(block: TextBlock) -> str:
+    if block.kind == "heading":
+        title = _escape_rest(block.text)
+        return f"{title}\n{'-' * (len(title) + 1)}"
+    if block.kind == "code":
+        return "::\n\n" + "\n".join(f"    {line}" for line in block.text.splitlines())
     text = block.source or _escape_rest(block.text)
-    match block.kind:
-        case "heading":
-            title = _escape_rest(block.text)
-            return f"{title}\n{'-' * (len(title) + 1)}"
-        case "item":
-            return f"- {text}"
-        case "definition":
-            return f"{_escape_rest(block.term)}\n    {text}"
-        case "code":
-            return "::\n\n" + "\n".join(f"    {line}" for line in block.text.splitlines())
-    return text
+    return _REST.get(block.kind, "{text}").format(term=_escape_rest(block.term), text=text)
 
 
 def _escape_rest(text: str) -> str:
     return re.sub(r"([\\*`|_:.+#-])", r"\\\1", text)
-
-
-def _to_html(block: TextBlock) -> str:
-    text = html.escape(block.text)
-    match block.kind:
-        case "heading":
-            return f"<h2>{text}</h2>"
-        case "item":
-            return f"<ul><li>{text}</li></ul>"
-        case "definition":
-            return f"<dl><dt>{html.escape(block.term)}</dt><dd>{text}</dd></dl>"
-        case "code":
-            return f"<pre>{text}</pre>"
-    return f"<p>{text}</p>"

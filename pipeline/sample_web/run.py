@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.sample_web.articles import Article, make_articles
-from pipeline.sample_web.chance import chance
+from pipeline.sample_web.chance import Thing, chance
 from pipeline.sample_web.evaluation.files import choose_planted, make_eval_files
 from pipeline.sample_web.garbage import seldom_collected
 from pipeline.sample_web.links import write_links
+from pipeline.sample_web.manifest import write_manifest
 from pipeline.sample_web.oddities import OddPage, make_oddities
 from pipeline.sample_web.pages import TRUTH_FILE, TRUTH_SCHEMA, SitePage, Truth
 from pipeline.sample_web.plan import plan_pages
 from pipeline.sample_web.reading import read_sources
 from pipeline.sample_web.rendering import Neighbour, render_pages
 from pipeline.sample_web.sources import find_sources, unlike_pinned, versions
-from pipeline.shared.files import open_atomic, remove_path, sha256_file, write_json
+from pipeline.shared.files import open_atomic, remove_path
 from pipeline.shared.running.executor import map_shards
-from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.web.server import SITE_FILE, SITE_SCHEMA
 
@@ -42,9 +42,10 @@ _EMPTY = "empty: sample_web.enabled is false in this profile"
 def run(stage: Stage) -> dict[str, Any]:
     """Write site/, links/ and eval/; see `python -m pipeline.sample_web --help`."""
     params, seed = stage.params.sample_web, stage.params.seeds.corpus
+    site, dumps, asked = (_fresh(stage.staging / name) for name in ("site", "links", "eval"))
     if not params.enabled:
-        for name in ("site", "links", "eval"):
-            write_json(_fresh(stage.staging / name) / MANIFEST, {"statement": _EMPTY, "files": []})
+        for folder in (site, dumps, asked):
+            write_manifest(folder, statement=_EMPTY)
         return {"enabled": False}
     found = versions()
     for difference in unlike_pinned(found, stage.inputs["constraints"]):
@@ -53,22 +54,24 @@ def run(stage: Stage) -> dict[str, Any]:
     held_out = [a for a in articles if chance(seed, "held out", a.key) < params.held_out_fraction]
     hidden = {article.name for article in held_out}
     evaluation = make_eval_files(held_out, articles, seed)
-    evaluation.write(_fresh(stage.staging / "eval"))
+    evaluation.write(asked)
     planted = choose_planted(evaluation.passages, params.planted_fraction, seed)
     pages = plan_pages([a for a in articles if a.name not in hidden], planted, seed)
     titles = {page.url: page.article.title for page in pages}
     rows, truths, num_docutils = _make_rows(stage, pages)
-    links, foreign = write_links(_fresh(stage.staging / "links"), truths, titles, seed)
-    _write_manifest(stage.staging / "links")
-    _write_site(_fresh(stage.staging / "site"), rows, sorted([*truths, *foreign]))
+    links, foreign = write_links(dumps, truths, titles, seed)
+    write_manifest(dumps)
+    _write_table(site / SITE_FILE, SITE_SCHEMA, rows)
+    _write_table(site / TRUTH_FILE, TRUTH_SCHEMA, [*truths, *foreign])
+    write_manifest(site)
     return {
         "enabled": True,
         "urls_by_kind": _sorted(truth.kind for truth in truths),
         "pages_by_docutils": num_docutils,
-        "page_text_bytes": sum(len(page.article.text.encode()) for page in pages),
+        "page_text_bytes": _text_bytes(page.article for page in pages),
         "site_bytes": sum(len(row.body) for row in rows),
         "held_out_articles": len(held_out),
-        "held_out_text_bytes": sum(len(article.text.encode()) for article in held_out),
+        "held_out_text_bytes": _text_bytes(held_out),
         "articles_by_package": dict(Counter(article.package for article in articles)),
         "links_by_kind": dict(sorted(links.items())),
         "evaluation_examples": dict(sorted(evaluation.examples.items())),
@@ -78,8 +81,12 @@ def run(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _sorted(names: Any) -> dict[str, int]:
+def _sorted(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
+
+
+def _text_bytes(articles: Iterable[Article]) -> int:
+    return sum(len(article.text.encode()) for article in articles)
 
 
 def _read_articles(stage: Stage, found: dict[str, str]) -> tuple[list[Article], dict[str, int]]:
@@ -91,8 +98,7 @@ def _read_articles(stage: Stage, found: dict[str, str]) -> tuple[list[Article], 
             return state["articles"], state["left_out"]
         stage.log.warning("installed versions changed since the last attempt; starting afresh")
     params = stage.params.sample_web
-    sources = find_sources()
-    chunks = [sources[i : i + _FILES_A_CHUNK] for i in range(0, len(sources), _FILES_A_CHUNK)]
+    chunks = _chunks(find_sources(), _FILES_A_CHUNK)
     left_out: Counter[str] = Counter()
     with stage.progress("documentation", total=params.max_text_bytes, unit="B") as progress:
         articles = make_articles(
@@ -108,13 +114,16 @@ def _read_articles(stage: Stage, found: dict[str, str]) -> tuple[list[Article], 
     return articles, state["left_out"]
 
 
+def _chunks(items: list[Thing], size: int) -> list[list[Thing]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
 def _make_rows(stage: Stage, pages: Sequence[SitePage]) -> tuple[list[OddPage], list[Truth], int]:
     """Every URL of the web with its answer, the truth about it, and how many docutils made."""
-    jobs = _with_neighbours(pages)
-    chunks = [jobs[i : i + _PAGES_A_CHUNK] for i in range(0, len(jobs), _PAGES_A_CHUNK)]
+    chunks = _chunks(_with_neighbours(pages), _PAGES_A_CHUNK)
     rows: list[OddPage] = []
     num_docutils = 0
-    with stage.progress("pages", total=len(jobs), unit="pages") as progress:
+    with stage.progress("pages", total=len(pages), unit="pages") as progress:
         rendered = map_shards(render_pages, chunks, compute=stage.params.compute)
         for chunk, bodies in zip(chunks, rendered, strict=True):
             for (page, _), (body, used_docutils) in zip(chunk, bodies, strict=True):
@@ -124,26 +133,25 @@ def _make_rows(stage: Stage, pages: Sequence[SitePage]) -> tuple[list[OddPage], 
             progress.update(len(chunk))
     truths = [page.truth() for page in pages]
     ordinary = [page for page in pages if page.kind == "original" and not page.link]
-    hosts = {page.host for page in pages}
     text = escape(" ".join(ordinary[0].article.text.split()))
-    for oddity in make_oddities(sorted(hosts), [page.url for page in ordinary], text):
+    hosts = sorted({page.host for page in pages})
+    for oddity in make_oddities(hosts, [page.url for page in ordinary], text):
         rows.append(oddity.row)
         truths += [oddity.truth] if oddity.truth else []
     return rows, truths, num_docutils
 
 
 def _with_neighbours(pages: Sequence[SitePage]) -> list[tuple[SitePage, list[Neighbour]]]:
-    """Each page with the pages of its host that its navigation links to."""
+    """Each page with the pages of its host that its navigation links to: those that follow it."""
     of_host: dict[str, list[Neighbour]] = defaultdict(list)
-    places = []
     for page in pages:
-        places.append(len(of_host[page.host]))
         of_host[page.host].append(Neighbour(page.article.title, page.path))
     jobs = []
-    for page, place in zip(pages, places, strict=True):
-        others = of_host[page.host]
-        after = [*others[place + 1 :], *others[:place]][:_NEIGHBOURS]
-        jobs.append((page, after))
+    places: Counter[str] = Counter()
+    for page in pages:
+        others, place = of_host[page.host], places[page.host]
+        places[page.host] += 1
+        jobs.append((page, [*others[place + 1 :], *others[:place]][:_NEIGHBOURS]))
     return jobs
 
 
@@ -154,22 +162,7 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _write_site(folder: Path, rows: list[OddPage], truths: list[Truth]) -> None:
-    for name, schema, lines in (
-        (SITE_FILE, SITE_SCHEMA, sorted(rows)),
-        (TRUTH_FILE, TRUTH_SCHEMA, truths),
-    ):
-        table = pa.Table.from_pylist([line._asdict() for line in lines], schema=schema)
-        with open_atomic(folder / name) as file:
-            pq.write_table(table, file, compression="zstd")
-    _write_manifest(folder)
-
-
-def _write_manifest(folder: Path) -> None:
-    """List the files of a folder with their hashes."""
-    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
-    listed = [
-        {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
-        for path in files
-    ]
-    write_json(folder / MANIFEST, {"files": listed})
+def _write_table(path: Path, schema: pa.Schema, lines: Iterable[OddPage | Truth]) -> None:
+    table = pa.Table.from_pylist([line._asdict() for line in sorted(lines)], schema=schema)
+    with open_atomic(path) as file:
+        pq.write_table(table, file, compression="zstd")

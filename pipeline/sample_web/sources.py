@@ -9,31 +9,19 @@ from __future__ import annotations
 import platform
 import re
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.sample_web.material import read_data
 from pipeline.shared.errors import UserError
 
 STANDARD_LIBRARY = "python"
 
-# Those with much prose, in the order in which their pages are taken until the bound on text is
-# reached. A test checks that each is a dependency of figure4 itself.
-DISTRIBUTIONS = (
-    *("sqlalchemy", "pandas", "networkx", "nltk", "mlflow", "prefect", "numpy", "scikit-learn"),
-    *("matplotlib", "torchmetrics", "lightning", "pydantic", "jinja2", "docutils", "redis"),
-    *("asyncssh", "aiohttp", "celery", "kombu", "beartype", "werkzeug", "flask", "click"),
-    *("websockets", "requests", "urllib3", "rich", "prompt-toolkit", "fsspec", "torch", "scipy"),
-    "sympy",
-)
-_SKIPPED_PARTS = frozenset({
-    *("test", "tests", "testing", "_testing", "idlelib", "lib2to3", "turtledemo", "pydoc_data"),
-    *("site-packages", "dist-packages", "_vendor", "vendor", "_vendored_packages", "externals"),
-    # torch's internals: half of its bytes, little prose
-    *("_inductor", "_dynamo", "_export", "_functorch", "_refs", "_prims", "_decomp", "_numpy"),
-    *("_higher_order_ops", "_subclasses", "_library", "fx", "ao", "onnx"),
-})  # fmt: skip
+DISTRIBUTIONS: list[str] = read_data("sources")["distributions"]
+"""In the order in which their pages are taken until the bound on text is reached."""
+_SKIPPED = frozenset(read_data("sources")["skipped"])
 _TOPICS = "pydoc_data/topics.py"  # the language reference as `help()` shows it
 
 
@@ -85,37 +73,30 @@ def unlike_pinned(found: Mapping[str, str], constraints: Path) -> list[str]:
 
 def find_sources() -> list[PackageSource]:
     """Every file with documentation: standard library first, then `DISTRIBUTIONS`, by path."""
-    sources = _standard_library()
-    for name in DISTRIBUTIONS:
-        sources += _distribution_sources(name)
-    return sources
+    others = (source for name in DISTRIBUTIONS for source in _distribution_sources(name))
+    return [*_standard_library(), *others]
 
 
-def _standard_library() -> list[PackageSource]:
+def _standard_library() -> Iterator[PackageSource]:
     root = Path(sysconfig.get_paths()["stdlib"])
-    paths = sorted(path.relative_to(root) for path in root.rglob("*.py"))
-    wanted = [path for path in paths if _is_wanted(path) or path.as_posix() == _TOPICS]
-    return [PackageSource(STANDARD_LIBRARY, _module_name(path), root / path) for path in wanted]
+    for path in sorted(path.relative_to(root) for path in root.rglob("*.py")):
+        if _is_wanted(path) or path.as_posix() == _TOPICS:
+            yield PackageSource(STANDARD_LIBRARY, _module_name(path), root / path)
 
 
-def _distribution_sources(name: str) -> list[PackageSource]:
+def _distribution_sources(name: str) -> Iterator[PackageSource]:
+    """The long description first, then the modules."""
     found = find_distribution(name)
     files = sorted(Path(str(file)) for file in found.files or [])
-    sources = [
-        PackageSource(name, _module_name(file), Path(str(found.locate_file(str(file)))))
-        for file in files
-        if file.suffix == ".py" and _is_wanted(file)
-    ]
-    metadata = [file for file in files if file.match("*.dist-info/METADATA")]
-    return [
-        *(PackageSource(name, name, Path(str(found.locate_file(str(file))))) for file in metadata),
-        *sources,
-    ]
+    modules = [file for file in files if file.suffix == ".py" and _is_wanted(file)]
+    for file in [*(file for file in files if file.match("*.dist-info/METADATA")), *modules]:
+        module = _module_name(file) if file.suffix else name
+        yield PackageSource(name, module, Path(str(found.locate_file(str(file)))))
 
 
 def _is_wanted(path: Path) -> bool:
     folders = set(path.parts[:-1])
-    return not folders & _SKIPPED_PARTS and not re.match(r"test_|conftest|\.\.", str(path.name))
+    return not folders & _SKIPPED and not re.match(r"test_|conftest|\.\.", str(path.name))
 
 
 def _module_name(path: Path) -> str:

@@ -12,17 +12,14 @@ from typing import NamedTuple
 from pipeline.sample_web.articles import Article
 from pipeline.sample_web.chance import generator
 from pipeline.sample_web.evaluation.sentences import article_sentences, is_word, tokenise
+from pipeline.sample_web.material import word_list
 
 _LAMBADA_WORDS = 45  # at least, before the last sentence; the published mean is 75
 _LAMBADA_LAST = re.compile(r"^(.*\s)([A-Za-z]{4,})[.!?]$", re.DOTALL)
 _CBT_CONTEXT = 20
 _CBT_CANDIDATES = 10
-_DETERMINERS = frozenset({"the", "a", "an", "this", "each", "every", "its", "any", "no", "another"})
-_NOT_NOUNS = frozenset({
-    *("same", "other", "first", "second", "last", "following", "given", "new", "current", "only"),
-    *("specified", "default", "next", "more", "most", "two", "single", "particular", "above"),
-    *("single", "number", "used", "longer", "such", "one", "few", "least", "previous", "possible"),
-})  # fmt: skip
+_DETERMINERS = frozenset(word_list("determiners"))
+_NOT_NOUNS = frozenset(word_list("not_nouns"))
 
 
 class Cloze(NamedTuple):

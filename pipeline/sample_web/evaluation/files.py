@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from pipeline.sample_web.chance import chance, shuffled
 from pipeline.sample_web.evaluation import running_text as running
 from pipeline.sample_web.evaluation import winograd
 from pipeline.sample_web.evaluation.cloze import Cloze, childrens_books, lambada
-from pipeline.sample_web.evaluation.questions import as_jsonl, conversations, open_questions
+from pipeline.sample_web.evaluation.questions import conversations, open_questions
 from pipeline.sample_web.evaluation.sentences import article_sentences
 from pipeline.sample_web.evaluation.summaries import summaries
 from pipeline.sample_web.evaluation.translations import columns, sentence_pairs
+from pipeline.sample_web.manifest import write_manifest
 from pipeline.sample_web.pages import PagePart
-from pipeline.shared.files import open_atomic, write_json
-from pipeline.shared.running.listing import MANIFEST
+from pipeline.shared.files import open_atomic
 
 STATEMENT = (
     "Samples made from the documentation of installed packages in the published formats. They are "
@@ -41,7 +42,7 @@ _SHARES = {
 _MOST_QUESTIONS = 400  # of a set; evaluation takes fewer still
 _PAIRS = {"newstest2014": 200, "newstest2013": 100}
 _WORDS_WIKITEXT2, _WORDS_WIKITEXT103, _WORDS_PTB = 12_000, 30_000, 8_000
-_PASSAGE_SENTENCES = 5
+_PASSAGE_SENTENCES, _LEAD_WORDS = 5, 120  # of what is planted
 _CBT_PLANTED_EVERY = 10  # their windows of 21 sentences move by one
 
 
@@ -60,21 +61,28 @@ class EvalFiles:
         self.files[path] = content.encode() if isinstance(content, str) else content
         self.examples[path] = examples
 
+    def add_lines(self, path: str, content: str) -> None:
+        """Add one file with an example a line."""
+        self.add(path, content, content.count("\n"))
+
+    def add_rows(self, path: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Add one file with an object of JSON a line."""
+        self.add_lines(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def may_plant(self, set_: str, passages: Iterable[str], every: int = 1) -> None:
+        """The texts behind a set's examples, in their order; of an empty one nothing is planted."""
+        self.passages += [
+            PagePart(set_, number, text)
+            for number, text in enumerate(passages)
+            if text and number % every == 0
+        ]
+
     def write(self, folder: Path) -> None:
         """Write all files and, last, their list with a plain statement of what they are."""
         for path, content in self.files.items():
             with open_atomic(folder / path) as file:
                 file.write(content)
-        listed = [
-            {
-                "name": path,
-                "bytes": len(content),
-                "examples": self.examples[path],
-                "sha256": hashlib.sha256(content).hexdigest(),
-            }
-            for path, content in sorted(self.files.items())
-        ]
-        write_json(folder / MANIFEST, {"statement": STATEMENT, "files": listed})
+        write_manifest(folder, statement=STATEMENT, examples=self.examples)
 
 
 def make_eval_files(held_out: Sequence[Article], corpus: Sequence[Article], seed: int) -> EvalFiles:
@@ -87,24 +95,9 @@ def make_eval_files(held_out: Sequence[Article], corpus: Sequence[Article], seed
     """
     result = EvalFiles()
     groups = _share_out(held_out, seed)
-    counts = running.count_words(corpus)
-    _add_wiki(result, groups, running.vocabulary(counts, _WORDS_WIKITEXT2), "wikitext2", half=True)
-    _add_wiki(result, groups, running.vocabulary(counts, _WORDS_WIKITEXT103), "wikitext103")
-    whole = [*groups["wiki_train"], *groups["wiki_test"]]
-    result.add("enwik8/enwik8", running.wikipedia_dump(whole), len(whole))
-    result.add("text8/text8", running.text8(whole), 1)
-    words = running.vocabulary(counts, _WORDS_PTB, lower=True)
-    for part in ("train", "test"):
-        text = running.penn_treebank(groups[f"ptb_{part}"], words)
-        result.add(f"ptb/ptb.{part}.txt", text, text.count("\n"))
-    for part, name in (
-        ("train", "news.en-00001-of-00100"),
-        ("test", "news.en.heldout-00000-of-00050"),
-    ):
-        text = running.billion_words(groups[f"1bw_{part}"], seed)
-        result.add(f"1bw/{name}", text, text.count("\n"))
+    _add_texts(result, groups, running.count_words(corpus), seed)
     for set_, group in (("wikitext2", "wiki"), ("ptb", "ptb"), ("one_billion_word", "1bw")):
-        result.passages += _text_passages(set_, groups[f"{group}_test"])
+        result.may_plant(set_, map(_beginning, groups[f"{group}_test"]))
     _add_cloze(result, "lambada", "lambada/lambada_test.jsonl", lambada(groups["lambada"]))
     for kind in ("CN", "NE"):
         questions = childrens_books(groups["cbt"], kind, seed)
@@ -140,66 +133,61 @@ def _share_out(held_out: Sequence[Article], seed: int) -> dict[str, list[Article
     return groups
 
 
-def _add_wiki(
-    result: EvalFiles,
-    groups: dict[str, list[Article]],
-    words: frozenset[str],
-    name: str,
-    *,
-    half: bool = False,
+def _add_texts(
+    result: EvalFiles, groups: Mapping[str, list[Article]], counts: Counter[str], seed: int
 ) -> None:
     """Both WikiTexts share their test articles, and differ in `<unk>` and in training text."""
-    train = groups["wiki_train"]
-    for part, articles in (("train", train[: len(train) // 2] if half else train),
-                           ("test", groups["wiki_test"])):  # fmt: skip
-        text = running.wikitext(articles, words)
-        result.add(f"{name}/wiki.{part}.tokens", text, len(articles))
+    train, test = groups["wiki_train"], groups["wiki_test"]
+    for name, size, trained in (
+        ("wikitext2", _WORDS_WIKITEXT2, train[: len(train) // 2]),
+        ("wikitext103", _WORDS_WIKITEXT103, train),
+    ):
+        words = running.most_frequent(counts, size)
+        for part, articles in (("train", trained), ("test", test)):
+            text = running.wikitext(articles, words)
+            result.add(f"{name}/wiki.{part}.tokens", text, len(articles))
+    result.add("enwik8/enwik8", running.wikipedia_dump([*train, *test]), len(train) + len(test))
+    result.add("text8/text8", running.text8([*train, *test]), 1)
+    words = running.most_frequent(counts, _WORDS_PTB, lower=True)
+    for part, shard in (("train", "-00001-of-00100"), ("test", ".heldout-00000-of-00050")):
+        text = running.penn_treebank(groups[f"ptb_{part}"], words)
+        result.add_lines(f"ptb/ptb.{part}.txt", text)
+        text = running.billion_words(groups[f"1bw_{part}"], seed)
+        result.add_lines(f"1bw/news.en{shard}", text)
 
 
-def _text_passages(set_: str, articles: Iterable[Article]) -> list[PagePart]:
-    passages = []
-    for number, article in enumerate(articles):
-        sentences = article_sentences(article)
-        if len(sentences) >= _PASSAGE_SENTENCES:
-            text = " ".join(sentences[:_PASSAGE_SENTENCES])
-            passages.append(PagePart(set_, number, text))
-    return passages
+def _beginning(article: Article) -> str:
+    """Its first sentences; empty where it has too few."""
+    sentences = article_sentences(article)[:_PASSAGE_SENTENCES]
+    return " ".join(sentences) if len(sentences) == _PASSAGE_SENTENCES else ""
 
 
 def _add_cloze(
     result: EvalFiles, set_: str, path: str, questions: Iterable[Cloze], planted_every: int = 1
 ) -> None:
     """`planted_every`: questions that share sentences are not all worth planting."""
-    taken = [question for _, question in zip(range(_MOST_QUESTIONS), questions, strict=False)]
+    taken = list(islice(questions, _MOST_QUESTIONS))
     result.add(path, "".join(question.published for question in taken), len(taken))
-    result.passages += [
-        PagePart(set_, number, question.passage)
-        for number, question in enumerate(taken)
-        if number % planted_every == 0
-    ]
+    result.may_plant(set_, (question.passage for question in taken), planted_every)
 
 
 def _add_questions(result: EvalFiles, articles: list[Article], more: list[Article]) -> None:
     stories = list(conversations(articles))
     data = {"version": "1.0", "statement": STATEMENT, "data": stories}
     result.add("coqa/coqa-dev-v1.0.json", json.dumps(data), len(stories))
-    result.passages += [PagePart("coqa", n, row["story"]) for n, row in enumerate(stories)]
+    result.may_plant("coqa", (row["story"] for row in stories))
     items = list(summaries(articles))
-    result.add("cnndm/cnn_dailymail_test.jsonl", as_jsonl(items), len(items))
-    result.passages += [PagePart("cnn_dm", n, _lead(row)) for n, row in enumerate(items)]
-    asked: list[dict[str, Any]] = list(open_questions([*articles, *more]))[:_MOST_QUESTIONS]
-    result.add("nq_open/NQ-open.dev.jsonl", as_jsonl(asked), len(asked))
-
-
-def _lead(row: dict[str, Any]) -> str:
-    return " ".join(str(row["article"]).split()[:120])
+    result.add_rows("cnndm/cnn_dailymail_test.jsonl", items)
+    result.may_plant("cnn_dm", (" ".join(row["article"].split()[:_LEAD_WORDS]) for row in items))
+    asked = islice(open_questions([*articles, *more]), _MOST_QUESTIONS)
+    result.add_rows("nq_open/NQ-open.dev.jsonl", asked)
 
 
 def _add_made_up(result: EvalFiles, seed: int) -> None:
     """The sets that no documentation holds: pronoun schemas and translations."""
     items = winograd.schemas()
     result.add("wsc273/wsc273.txt", winograd.masked_form(items), len(items))
-    result.add("wsc273/winograd_wsc_partial.jsonl", winograd.partial_form(items), len(items))
+    result.add_rows("wsc273/winograd_wsc_partial.jsonl", winograd.partial_form(items))
     result.add("wsc273/WSCollection.xml", winograd.collection_form(items), len(items))
     for year, count in _PAIRS.items():
         for language, text in columns(sentence_pairs(count, seed, year)):

@@ -6,12 +6,11 @@ version something exists, of what type a parameter is, what a function does.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pipeline.sample_web.articles import Article, block_text
+from pipeline.sample_web.articles import Article
 from pipeline.sample_web.evaluation.sentences import prose_blocks, split_sentences
 from pipeline.sample_web.prose import TextBlock
 
@@ -34,7 +33,7 @@ class AskedQuestion(NamedTuple):
 def article_questions(name: str, blocks: Iterable[TextBlock]) -> Iterator[AskedQuestion]:
     """The questions that a thing's documentation answers in a set phrase."""
     for block in blocks:
-        text = block_text(block)
+        text = block.running_text
         if found := _RAISES.search(text):
             yield AskedQuestion(f"Which exception does {name} raise?", [found[1], f"a {found[1]}"])
         if found := _VERSION.search(text):
@@ -109,7 +108,7 @@ def _conversation(
         "source": article.package,
         "id": f"sample{number:06d}",
         "filename": article.name,
-        "story": "\n".join(block_text(block) for block in blocks),
+        "story": "\n".join(block.running_text for block in blocks),
         "questions": [
             {"input_text": asked.question, "turn_id": turn}
             for turn, asked in enumerate(turns, start=1)
@@ -135,8 +134,3 @@ def open_questions(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
                     continue
                 answers = list(dict.fromkeys(asked.answers))
                 yield {"question": asked.question.rstrip("?").lower(), "answer": answers}
-
-
-def as_jsonl(rows: Iterable[dict[str, Any]]) -> str:
-    """One object a line."""
-    return "".join(json.dumps(row) + "\n" for row in rows)

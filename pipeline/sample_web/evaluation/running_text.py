@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pipeline.sample_web.articles import Article, block_text
+from markupsafe import Markup
+
+from pipeline.sample_web.articles import Article
 from pipeline.sample_web.chance import shuffled
 from pipeline.sample_web.evaluation.sentences import (
     article_sentences,
@@ -15,10 +17,11 @@ from pipeline.sample_web.evaluation.sentences import (
     prose_blocks,
     tokenise,
 )
+from pipeline.sample_web.material import render, word_list
+from pipeline.sample_web.prose import TextBlock
 
 _VOCABULARY_SAMPLE = 3  # of the articles, one in so many is counted
-_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_SPELL = {str(number): f" {word} " for number, word in enumerate(_DIGITS)}
+_SPELL = {str(number): f" {word} " for number, word in enumerate(word_list("digits"))}
 
 
 def count_words(articles: Sequence[Article]) -> Counter[str]:
@@ -29,7 +32,7 @@ def count_words(articles: Sequence[Article]) -> Counter[str]:
     return counts
 
 
-def vocabulary(counts: Counter[str], size: int, *, lower: bool = False) -> frozenset[str]:
+def most_frequent(counts: Counter[str], size: int, *, lower: bool = False) -> frozenset[str]:
     """The most frequent words; ties in alphabetical order."""
     if lower:
         folded: Counter[str] = Counter()
@@ -40,22 +43,19 @@ def vocabulary(counts: Counter[str], size: int, *, lower: bool = False) -> froze
     return frozenset(word for word, _ in ranked[:size])
 
 
-def wikitext(articles: Iterable[Article], words: frozenset[str]) -> str:
+def wikitext(articles: Iterable[Article], vocabulary: frozenset[str]) -> str:
     """`wiki.*.tokens`: ` = Title = `, a paragraph a line, `@-@` inside words, `<unk>`."""
     lines: list[str] = []
     for article in articles:
-        lines += ["", _wikitext_line(f"= {article.title} =", words), ""]
+        lines += ["", _wikitext_line(f"= {article.title} =", vocabulary), ""]
         for section in article.sections:
             if section.name and section.name != article.title:
-                lines += [_wikitext_line(f"= = {section.name} = =", words), ""]
-            paragraphs = [
-                block for block in section.blocks if block.kind not in {"heading", "code"}
-            ]
-            lines += [_wikitext_line(block_text(block), words) for block in paragraphs]
+                lines += [_wikitext_line(f"= = {section.name} = =", vocabulary), ""]
+            lines += [_wikitext_line(block.running_text, vocabulary) for block in section.prose]
     return "".join(f" {line} \n" if line else " \n" for line in lines)
 
 
-def _wikitext_line(text: str, words: frozenset[str]) -> str:
+def _wikitext_line(text: str, vocabulary: frozenset[str]) -> str:
     split = re.sub(r"(?<=\w)-(?=\w)", " @-@ ", text)
     split = re.sub(r"(?<=\d),(?=\d)", " @,@ ", split)
     split = re.sub(r"(?<=\d)\.(?=\d)", " @.@ ", split)
@@ -64,10 +64,10 @@ def _wikitext_line(text: str, words: frozenset[str]) -> str:
         for piece in split.split()
         for token in ([piece] if piece.startswith("@") and piece.endswith("@") else tokenise(piece))
     ]
-    return " ".join(known(tokens, words))
+    return " ".join(known(tokens, vocabulary))
 
 
-def penn_treebank(articles: Iterable[Article], words: frozenset[str]) -> str:
+def penn_treebank(articles: Iterable[Article], vocabulary: frozenset[str]) -> str:
     """`ptb.*.txt`: a sentence a line, lower case, no punctuation, numbers as `N`, `<unk>`."""
     lines = []
     for article in articles:
@@ -75,7 +75,7 @@ def penn_treebank(articles: Iterable[Article], words: frozenset[str]) -> str:
             tokens = [token.lower() for token in tokenise(sentence)]
             spoken = [token for token in tokens if re.search(r"[a-z0-9]", token)]
             shown = ["N" if re.fullmatch(r"[\d.,]+", token) else token for token in spoken]
-            lines.append(" ".join("N" if t == "N" else next(known([t], words)) for t in shown))
+            lines.append(" ".join("N" if t == "N" else next(known([t], vocabulary)) for t in shown))
     return "".join(f" {line} \n" for line in lines)
 
 
@@ -86,55 +86,38 @@ def billion_words(articles: Iterable[Article], seed: int) -> str:
     return "".join(f"{' '.join(tokenise(sentence))}\n" for _, sentence in numbered)
 
 
-_DUMP_HEAD = """\
-<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.3/" version="0.3" xml:lang="en">
-  <siteinfo>
-    <sitename>Sample</sitename>
-    <base>http://sample.test/wiki/Main_Page</base>
-    <generator>figure4 sample_web</generator>
-    <case>first-letter</case>
-  </siteinfo>
-"""
-
-
 def wikipedia_dump(articles: Iterable[Article]) -> bytes:
     """`enwik8`: the bytes of a MediaWiki export; like the original it ends without its root."""
-    pages = [_dump_page(number, article) for number, article in enumerate(articles, start=1)]
-    return (_DUMP_HEAD + "".join(pages)).encode()
+    pages = [
+        {
+            "title": Markup(escape(article.title)),
+            "markup": Markup(escape(_wiki_page(article), quote=False).replace('"', "&quot;")),
+        }
+        for article in articles
+    ]
+    return render("enwik8.xml", pages=pages).encode()
 
 
-def _dump_page(number: int, article: Article) -> str:
-    markup = [f"'''{article.title}''' is documented in [[{article.package}]]."]
+def _wiki_page(article: Article) -> str:
+    parts = [f"'''{article.title}''' is documented in [[{article.package}]]."]
     for section in article.sections:
         if section.name and section.name != article.title:
-            markup.append(f"== {section.name} ==")
-        markup += [_wiki_markup(block.kind, block.term, block.text) for block in section.blocks]
-    text = escape("\n\n".join(markup), quote=False).replace('"', "&quot;")
-    return (
-        f"  <page>\n    <title>{escape(article.title)}</title>\n    <id>{number}</id>\n"
-        f"    <revision>\n      <id>{1000 + number}</id>\n"
-        f"      <timestamp>2006-03-03T{number // 60 % 24:02d}:{number % 60:02d}:00Z</timestamp>\n"
-        f"      <contributor>\n        <username>Sample</username>\n        <id>1</id>\n"
-        f'      </contributor>\n      <text xml:space="preserve">{text}</text>\n'
-        f"    </revision>\n  </page>\n"
-    )
+            parts.append(f"== {section.name} ==")
+        parts += [_wiki_markup(block) for block in section.blocks]
+    return "\n\n".join(parts)
 
 
-def _wiki_markup(kind: str, term: str, text: str) -> str:
-    match kind:
-        case "heading":
-            return f"=== {text} ==="
-        case "item":
-            return f"*{text}"
-        case "definition":
-            return f";{term}\n:{text}"
-        case "code":
-            return "\n".join(f" {line}" for line in text.splitlines())
-    return text
+_WIKI = {"heading": "=== {text} ===", "item": "*{text}", "definition": ";{term}\n:{text}"}
+
+
+def _wiki_markup(block: TextBlock) -> str:
+    if block.kind == "code":
+        return "\n".join(f" {line}" for line in block.text.splitlines())
+    return _WIKI.get(block.kind, "{text}").format(term=block.term, text=block.text)
 
 
 def text8(articles: Iterable[Article]) -> str:
     """`text8`: one line of the letters a to z and single spaces, digits spelled out."""
-    texts = [block_text(block) for article in articles for block in prose_blocks(article)]
+    texts = [block.running_text for article in articles for block in prose_blocks(article)]
     spelled = re.sub(r"\d", lambda match: _SPELL[match[0]], " ".join(texts).lower())
     return " " + " ".join(re.sub(r"[^a-z]+", " ", spelled).split())

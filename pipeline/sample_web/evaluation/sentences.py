@@ -39,7 +39,7 @@ def split_sentences(text: str) -> list[str]:
 
 def prose_blocks(article: Article) -> Iterator[TextBlock]:
     """Its paragraphs, items and definitions."""
-    return (block for block in article.blocks() if block.kind not in {"heading", "code"})
+    return (block for block in article.blocks() if block.is_text)
 
 
 def article_sentences(article: Article) -> list[str]:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline.sample_web.articles import Article, block_text
+from pipeline.sample_web.articles import Article
 from pipeline.sample_web.evaluation.sentences import split_sentences
 
 _HIGHLIGHTS = 3
@@ -24,7 +24,7 @@ def summaries(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
         highlights: list[str] = []
         rest: list[str] = []
         for section in article.sections:
-            prose = [block for block in section.blocks if block.kind not in {"heading", "code"}]
+            prose = section.prose
             lead = prose[0].text if prose else ""
             is_summary = (
                 len(highlights) < _HIGHLIGHTS
@@ -33,7 +33,7 @@ def summaries(articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
             )
             if is_summary:
                 highlights.append(lead)
-            rest += [block_text(block) for block in prose[is_summary:]]
+            rest += [block.running_text for block in prose[is_summary:]]
         text = " ".join(rest)
         if len(highlights) >= _LEAST_HIGHLIGHTS and len(text.split()) >= _LEAST_ARTICLE_WORDS:
             digest = hashlib.sha1(article.name.encode(), usedforsecurity=False).hexdigest()
