@@ -90,7 +90,7 @@ class EncodeShard:
                 batch = texts[start : start + _BATCH_DOCUMENTS].to_pylist()
                 parts = [part_text(text) for text in batch]
                 parted += [times for _, times in parts]
-                num_parts = [len(own) for own, _ in parts]
+                num_parts = np.array([len(own) for own, _ in parts])
                 flat = list(chain.from_iterable(own for own, _ in parts))
                 encoded = self._encode(flat, np.repeat(keys[start : start + len(batch)], num_parts))
                 firsts = np.cumsum(num_parts) - num_parts
