@@ -17,7 +17,7 @@ from pipeline.plan.rungs import plan_rungs
 from pipeline.plan.speed import measure_speeds, recorded_speeds
 from pipeline.plan.stages import StageCost, plan_stages
 from pipeline.shared.params.file import load_params
-from pipeline.shared.running.stage import read_metrics
+from pipeline.shared.study.folder import StudyFolder
 
 
 class Compared(NamedTuple):
@@ -75,7 +75,7 @@ def compare(cost: StageCost, study: Path) -> Compared:
     files = [path.stat() for place in places for path in place.rglob("*") if path.is_file()]
     size = sum({found.st_ino: found.st_size for found in files}.values())  # links once
     name = f"{cost.name}@{cost.size}" if cost.size else cost.name
-    seconds = read_metrics(folder)["seconds"]
+    seconds = StudyFolder(study).metrics(cost.name, cost.size)["seconds"]
     return Compared(name, cost.seconds or 0.0, seconds, cost.disk_bytes, size)
 
 

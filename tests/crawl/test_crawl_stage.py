@@ -20,11 +20,12 @@ from stage_runs import StageRuns
 from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.crawl.run import archive_of
+from pipeline.shared.files import read_json
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import list_row_shards, read_row_shard, write_row_manifest
 from pipeline.shared.params.file import load_params
 from pipeline.shared.running.shard_memory import Memory
-from pipeline.shared.running.stage import Stage, read_metrics
+from pipeline.shared.running.stage import Stage
 
 pytestmark = pytest.mark.long
 
@@ -106,7 +107,7 @@ def test_every_link_gets_its_state_in_the_order_of_the_links(site: Site) -> None
 
 
 def test_metrics_count_every_link(site: Site) -> None:
-    fetch = read_metrics(site.out)["fetch"]
+    fetch = read_json(site.out / "metrics.json")["fetch"]
     num = len(site.states)
     assert fetch["by_state"] == Counter(site.states.values())
     assert (fetch["pages"], fetch["had_before"]) == (num, 0)
@@ -152,7 +153,7 @@ def test_killed_anywhere_again_and_again_the_same_command_gives_the_same_pages(
     out = runs.run()
     assert same_fates(out) == same_fates(site.out)
     assert responses(out) == responses(site.out)  # none fetched into WARC twice, none lost
-    assert read_metrics(out)["attempts"] > 3
+    assert read_json(out / "metrics.json")["attempts"] > 3
 
 
 @pytest.mark.long

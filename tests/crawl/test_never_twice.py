@@ -28,6 +28,7 @@ from pipeline.crawl import run
 from pipeline.crawl.archive import opened
 from pipeline.crawl.crawlers import recover
 from pipeline.shared.errors import EXIT_RETRY, EXIT_TERMINATED
+from pipeline.shared.files import read_json
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.links import Link
 from pipeline.shared.formats.row_shards import (
@@ -36,7 +37,6 @@ from pipeline.shared.formats.row_shards import (
     write_row_manifest,
     write_row_shard,
 )
-from pipeline.shared.running.stage import read_metrics
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 
@@ -164,7 +164,7 @@ def test_a_second_month_asks_for_its_new_links_alone_and_fewer_links_for_none(
     assert list(crawl.fates()) == [*first, *second]
     assert crawl.responses() == Counter([*first, *second])
     assert published.read_bytes() == before  # what a study holds is never written again
-    metrics = read_metrics(crawl.folder / "out")["fetch"]
+    metrics = read_json(crawl.folder / "out" / "metrics.json")["fetch"]
     assert (metrics["pages"], metrics["had_before"], metrics["attempts"]) == (80, 60, 80)
     crawl.want(second)
     assert crawl.end() == Counter()

@@ -14,6 +14,7 @@ import pytest
 from small_site import make_site
 from stage_runs import StageRuns, read_bytes
 
+from pipeline.shared.files import read_json
 from pipeline.shared.formats.documents import Removed, read_documents
 from pipeline.shared.formats.fates import Fate
 from pipeline.shared.formats.row_shards import (
@@ -22,7 +23,6 @@ from pipeline.shared.formats.row_shards import (
     write_row_manifest,
     write_row_shard,
 )
-from pipeline.shared.running.stage import read_metrics
 
 pytestmark = pytest.mark.long
 
@@ -81,7 +81,7 @@ def test_documents_stand_in_the_order_of_their_links_with_where_they_came_from(s
 
 
 def test_metrics_count_every_page_by_what_became_of_it(site: Site) -> None:
-    counts = read_metrics(site.out)["extract"]
+    counts = read_json(site.out / "metrics.json")["extract"]
     assert counts["by_reason"] == Counter(site.fates.values())
     assert counts["documents"] == Counter(site.fates.values())["document"]
 

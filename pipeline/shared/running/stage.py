@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.shared.errors import UserError
-from pipeline.shared.files import read_json, remove_path, replace_path, sha256_file, write_json
+from pipeline.shared.files import remove_path, replace_path, sha256_file, write_json
 from pipeline.shared.params.file import ActiveStudy, check_size, load_params
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.command import run_command
@@ -307,9 +307,3 @@ def peak_memory_mib() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     return max(own, children) / unit
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """The metrics.json of a published stage folder."""
-    metrics: dict[str, Any] = read_json(folder / METRICS)
-    return metrics

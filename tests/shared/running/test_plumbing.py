@@ -32,7 +32,7 @@ DOORS = {
     "pipeline.shared.running.executor": {"end_with_parent", "map_shards"},
     "pipeline.shared.running.progress": {"BYTES", "Progress", "format_seconds"},
     "pipeline.shared.running.shard_memory": {"Memory", "Remembered"},
-    "pipeline.shared.running.stage": {"Definition", "Stage", "main", "read_metrics"},
+    "pipeline.shared.running.stage": {"Definition", "Stage", "main"},
     "pipeline.shared.running.storage": {"is_url", "parse_place"},
     "pipeline.shared.tracking.record": {"open_run"},
     "pipeline.shared.tracking.finished": {"record_study"},
