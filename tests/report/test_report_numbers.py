@@ -15,7 +15,6 @@ from pipeline.report.figure4 import find, read_figure4
 from pipeline.report.study import Study, read_study
 from pipeline.report.style import nice_ticks
 from pipeline.shared.files import read_json, write_json
-from pipeline.shared.scores.results import read_scores
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def test_sizes_are_compared_on_the_same_documents_so_that_steps_are_sharp(study:
     generator = np.random.default_rng(5)
     logs = []  # of perplexity, on draws of documents made for each size by itself
     for size in ("small", "medium"):
-        scores = read_scores(study.folder / "evaluate" / size, "webtext_train")
+        scores = study.artefacts.scores(size, "webtext_train")
         draws = generator.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), 2000)
         logs.append((draws @ scores["loss_nats"]) / (draws @ scores["num_units"]))
     low, high = np.percentile(np.exp(logs[0] - logs[1]), [2.5, 97.5])
