@@ -91,7 +91,7 @@ def _bodies(page: bytes) -> dict[str, bytes]:
         "bomb": gzip.compress(b"<p>" + b" " * _BOMB_BYTES, mtime=0),
         "bad_gzip": b"\x1f\x8b\x08\x00 this is no gzip data",
         "unclosed": page.replace(b"<p>", b"<table><td><div><p><b><i>").replace(b"</p>", b"<p><"),
-        "large": page + b"<!-- " + b"filler " * (_LARGE_BYTES // 7) + b" -->",
+        "too_large": page + b"<!-- " + b"filler " * (_LARGE_BYTES // 7) + b" -->",
         "pdf": (FOLDER / "paper.pdf").read_bytes(),
         "png": (FOLDER / "pixel.png").read_bytes(),
         "json": b'{"a": 1}',
