@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+from flows import untold
 from flows.artifacts import ArtifactPage
 from flows.chain import Told
 from flows.deployment import FLOW, deployment_id, set_state
@@ -44,6 +45,8 @@ class RunPage:
         self._warn = warn
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._tasks: dict[str, str] = {}
+        self._ends: dict[str, Told] = {}  # the last state of each task, by its id
+        self._end: Told | None = None
         self._lines: list[dict[str, Any]] = []
         self._thinned = Thinned()
         self._lock = threading.Lock()
@@ -73,6 +76,8 @@ class RunPage:
         if self._thread.is_alive():
             if not self._given_up.is_set():
                 self._warn("Prefect's page has not the end of this run: the server does not answer")
+                if self.run_id and self._end:
+                    untold.keep(self.run_id, untold.Ends(self._end, self._ends))
             self._given_up.set()
             self._thread.join(_RETRY_S)
         self._stack.close()
@@ -116,6 +121,7 @@ class RunPage:
 
     def end(self, told: Told) -> None:
         """The run's last state; its message is the last line of the log too, which opens first."""
+        self._end = told
         self._add("the run", told.message)
 
         def event(api: Api) -> None:
@@ -132,6 +138,7 @@ class RunPage:
         with self._lock:
             known = name in self._tasks
             task = self._tasks.setdefault(name, str(uuid.uuid4()))
+            self._ends[task] = told
             reads = [{"input_type": "task_run", "id": self._tasks[one]} for one in after]
 
         def event(api: Api) -> None:
