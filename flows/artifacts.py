@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import yaml
 from PIL import Image
 
-METRICS = "metrics.json"
+_METRICS = "metrics.json"
 _FIGURE = "figure4.png"
-TABLE = "figure4.csv"
+_TABLE = "figure4.csv"
 _PAGE = "index.html"
 # What CommonMark and its extensions may take for markup; a colon and an at sign make addresses.
 _MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~&:@]")
@@ -39,7 +39,7 @@ def pages(root: Path, stage: str, *, linked: bool) -> Iterator[ArtifactPage]:
     """The pages about a finished stage; `linked` where their server shows the report too."""
     key = stage.replace("@", "-").replace("_", "-").lower()
     for path in outputs(root, stage):
-        metrics, figure = find_file(path, METRICS), find_file(path, _FIGURE)
+        metrics, figure = find_file(path, _METRICS), find_file(path, _FIGURE)
         if metrics:
             yield ArtifactPage(key, f"Metrics of {stage}", metrics_markdown(stage, metrics))
         if figure:
@@ -100,12 +100,12 @@ def figure4_markdown(folder: Path, *, linked: bool) -> str:
     """Figure 4 as an inline picture over its table, and where the whole report is."""
     image = base64.b64encode(small_png(folder / _FIGURE)).decode()
     lines = ["# Figure 4", "", f"![Figure 4](data:image/png;base64,{image})", ""]
-    if (folder / TABLE).is_file():
+    if (folder / _TABLE).is_file():
         try:
-            with (folder / TABLE).open(newline="", encoding="utf-8") as file:
+            with (folder / _TABLE).open(newline="", encoding="utf-8") as file:
                 lines += figure4_table(list(csv.DictReader(file)))
         except (ValueError, KeyError, TypeError):  # the stage is done, and has said what it had to
-            lines += [f"{TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
+            lines += [f"{_TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
     whole = "The whole report, with every table and figure,"
     if linked:  # flows.prefect_server
         whole = f"[{whole}](/report/{folder.parent.name}/{_PAGE})"

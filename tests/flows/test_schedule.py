@@ -10,14 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from made_checkout import Pages, environment, free_port
+from made_checkout import Pages, environment, free_port, served
 from waiting import until
 
 from flows.doctor import check_schedules
@@ -25,17 +23,6 @@ from flows.schedule import main
 from flows.servers import answers
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
-
-
-@contextmanager
-def served(pages: Pages, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A `flows.schedule` at work; its runs end with it."""
-    process = pages.command("schedule", *arguments)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=120)
 
 
 def wait(process: subprocess.Popen[str], pages: Pages, path: str, **question: Any) -> list[Any]:

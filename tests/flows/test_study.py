@@ -11,7 +11,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from made_checkout import MAKE_FIGURE4, Pages, dvc, environment, free_port
@@ -138,14 +137,9 @@ def test_the_whole_study_runs_sizes_side_by_side_and_retries_what_is_worth_it(
     assert tasks["sample_web"]["state_name"] == "Unchanged"
     assert tasks["train@small"]["state_name"] == "Completed"
     assert tasks["report"]["run_count"] == 2
-    keys = {page["key"] for page in artifacts(pages, run)}
+    keys = set(pages.artifacts(run))
     assert {"train-small", "figure-4", "drift"} <= keys
     assert "sample-web" not in keys
-
-
-def artifacts(pages: Pages, run: Any) -> list[Any]:
-    only = {"id": {"any_": [run["id"]]}}
-    return list(pages.ask("artifacts/filter", flow_runs=only, limit=200))
 
 
 def dvc_stages(root: Path) -> set[str]:
@@ -166,7 +160,7 @@ def test_a_run_that_changes_nothing_says_so_and_leaves_nothing(pages: Pages) -> 
     run = pages.last_run()
     assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "Nothing new")
     assert pages.tasks(run) == {}
-    assert artifacts(pages, run) == []
+    assert pages.artifacts(run) == {}
 
 
 def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
@@ -184,7 +178,7 @@ def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
     flow = pages.command("study", "--max-parallel", "2")
     until(there.exists, 600)
     run = pages.last_run()
-    kill_server(pages)
+    pages.kill_prefect()
     assert flow.stdout is not None
     said = ""
     while "its page waits" not in said:
@@ -202,17 +196,6 @@ def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
     run = pages.ask("flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})[0]
     assert run["state"]["message"].startswith("21 ran; test xl 30.8")
     assert pages.tasks(run)["report"]["state_type"] == "COMPLETED"
-
-
-def kill_server(pages: Pages) -> None:
-    """Kill -9 of the Prefect server that `make ui` has started."""
-    port = pages.prefect.rpartition(":")[2]
-    (server,) = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if (process.info["cmdline"] or [])[1:] == ["-m", "flows.prefect_server", "--port", port]
-    ]
-    server.kill()
 
 
 def test_figure_4_and_every_stages_metrics_are_pages(pages: Pages) -> None:
