@@ -72,7 +72,8 @@ def test_git_is_given_the_history_with_dvc_lock(study: Path, setting: str, seen:
     git = ["git", "-C", str(study)]
     subprocess.run([*git, "init", "--quiet"], check=True)
     (study / ".dvc").mkdir()
-    (study / ".dvc" / "config").write_text(f"[core]\n    autostage = {setting}\n")
+    config = f"[core]\n    autostage = {setting}\n    analytics = false\n"
+    (study / ".dvc" / "config").write_text(config)
     note(study, "tiny")
     told = subprocess.run(
         [*git, "status", "--porcelain", "--untracked-files=all", "history"],

@@ -15,7 +15,6 @@ from flows.history import note, path_of
 from pipeline.report.earlier_runs import EarlierRuns, earlier_runs, found, history_file
 from pipeline.report.figure4 import read_figure4
 from pipeline.report.page import render
-from pipeline.report.run import draw_all
 from pipeline.report.study import read_study
 from pipeline.report.tables import all_tables
 from pipeline.shared.files import write_json
@@ -110,17 +109,16 @@ def test_what_a_run_found_is_what_the_stages_counted(made: MadeStudy) -> None:
 
 
 def test_the_page_shows_the_runs_before_it_and_says_nothing_without_any(
-    made: MadeStudy, folder: Path
+    made: MadeStudy, out: Path, folder: Path
 ) -> None:
     study = read_study("tiny", made.params, made.folder)
     figure4 = read_figure4(study)
-    draw_all(study, figure4, folder)
     now = found(study, figure4)
     labels = {size: study.label(size) for size in study.sizes}
     tables: dict[str, pd.DataFrame] = {"figure4": figure4.table, **all_tables(study)}
 
     def page() -> str:
-        return render(study, tables, figure4, folder, earlier=earlier_runs("tiny", now, labels))
+        return render(study, tables, figure4, out, earlier=earlier_runs("tiny", now, labels))
 
     assert "Earlier runs" not in page()
     # A run by the flow, which notes what the report's file says; then the numbers change.
