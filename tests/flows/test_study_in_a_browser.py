@@ -190,15 +190,10 @@ def test_in_a_narrow_window_each_of_mlflows_views_has_charts_that_can_be_read(
     monkeypatch.chdir(pages.root)
     record(pages, project, losses=LOSSES)
     browser.set_window_size(800, 1100)
-    for view, first in (
-        ("sizes", "Figure 4 (2)"), ("studies", "Studies (3)"), ("replicates", "Means over seeds (3)"),
-    ):  # fmt: skip
-        see(
-            browser,
-            experiment_page(pages.mlflow, "tiny", view),
-            f"{view.capitalize()}, narrow",
-            first,
-        )
+    headings = {"sizes": "Figure 4 (2)", "studies": "Studies (3)", "replicates": "Means over seeds"}
+    for view, first in headings.items():
+        address = experiment_page(pages.mlflow, "tiny", view)
+        see(browser, address, f"{view.capitalize()}, narrow", first)
         until(lambda: browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"), _WAIT_S)
         charts = browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")
         # The list of runs or a second chart in the row would leave it half of this.
