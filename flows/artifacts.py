@@ -10,7 +10,9 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ _TABLE = "figure4.csv"
 _PAGE = "index.html"
 # What CommonMark and its extensions may take for markup; a colon and an at sign make addresses.
 _MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~&:@]")
+_WHOLE_WITHIN_S = 5.0  # while it is written; one that a kill has torn stays so
 _MAX_PNG_BYTES = 75_000  # 100 kB as base64: artifacts lie in Prefect's database
 
 
@@ -50,11 +53,23 @@ def pages(root: Path, stage: str, *, linked: bool) -> Iterator[ArtifactPage]:
 
 def outputs(root: Path, stage: str) -> list[Path]:
     """The files and folders a stage made, by dvc.lock."""
-    lock = root / "dvc.lock"
-    if not lock.is_file():
-        return []
-    stages: dict[str, Any] = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
-    return [root / out["path"] for out in stages.get(stage, {}).get("outs", [])]
+    recorded = _recorded(root / "dvc.lock").get(stage, {})
+    return [root / out["path"] for out in recorded.get("outs", [])]
+
+
+def _recorded(lock: Path) -> dict[str, Any]:
+    """The stages in dvc.lock, which DVC writes in place whenever a stage beside this one ends."""
+    ends_s = time.monotonic() + _WHOLE_WITHIN_S
+    while lock.is_file():
+        with suppress(yaml.YAMLError):
+            content: Any = yaml.safe_load(lock.read_text())
+            stages = content.get("stages") if isinstance(content, dict) else None
+            if isinstance(stages, dict):
+                return stages
+        if time.monotonic() > ends_s:
+            break
+        time.sleep(0.1)
+    return {}
 
 
 def find_file(path: Path, name: str) -> Path | None:

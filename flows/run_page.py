@@ -46,7 +46,7 @@ class RunPage:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._tasks: dict[str, str] = {}
         self._ends: dict[str, Told] = {}  # the last state of each task, by its id
-        self._end: Told | None = None
+        self._end: Told | None = None  # until it has been told
         self._lines: list[dict[str, Any]] = []
         self._thinned = Thinned()
         self._lock = threading.Lock()
@@ -76,10 +76,10 @@ class RunPage:
         if self._thread.is_alive():
             if not self._given_up.is_set():
                 self._warn("Prefect's page has not the end of this run: the server does not answer")
-                if self.run_id and self._end:
-                    untold.keep(self.run_id, untold.Ends(self._end, self._ends))
             self._given_up.set()
             self._thread.join(_RETRY_S)
+            if self.run_id and self._end:  # still to be told
+                untold.keep(self.run_id, untold.Ends(self._end, self._ends))
         self._stack.close()
 
     def do(self, event: Event) -> None:
@@ -128,6 +128,7 @@ class RunPage:
             self._send_lines(api)
             if self.run_id:
                 set_state(api, f"flow_runs/{self.run_id}", told)
+            self._end = None
 
         self.do(event)
 

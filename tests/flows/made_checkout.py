@@ -10,9 +10,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,8 @@ class Pages:
     mlflow: str
     said: str
     """What `make ui` printed."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of this user's own."""
 
     def act(self, stage: str, code: str) -> None:
         """Have a stage do something before its work."""
@@ -147,7 +149,7 @@ class Pages:
         return subprocess.Popen(
             [sys.executable, "-m", f"flows.{module}", *arguments],
             cwd=self.root,
-            env=environment(),
+            env=environment() | self.settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -205,12 +207,13 @@ class Pages:
 
 
 @contextmanager
-def opened_pages(root: Path) -> Iterator[Pages]:
+def opened_pages(root: Path, **settings: str) -> Iterator[Pages]:
     """`make ui` in a checkout, on free ports, until the block ends."""
     prefect, mlflow = free_port(), free_port()
     ports = [f"--prefect-port={prefect}", f"--mlflow-port={mlflow}"]
     address = f"http://127.0.0.1:{prefect}", f"http://127.0.0.1:{mlflow}"
-    process = Pages(root, *address, said="").command("ui", *ports)
+    pages = Pages(root, *address, said="", settings=settings)
+    process = pages.command("ui", *ports)
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
@@ -219,7 +222,7 @@ def opened_pages(root: Path) -> Iterator[Pages]:
             break
     assert "Ctrl-C" in said, said
     try:
-        yield Pages(root, *address, said=said)
+        yield replace(pages, said=said)
     finally:
         process.terminate()
         process.communicate(timeout=60)

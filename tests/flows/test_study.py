@@ -245,7 +245,9 @@ def test_a_named_server_that_does_not_answer_is_one_line(checkout: Path) -> None
     assert not (checkout / "data").exists()
 
 
-def test_a_server_that_is_gone_for_good_costs_two_lines_and_no_stage(checkout: Path) -> None:
+def test_a_server_that_is_gone_costs_two_lines_and_no_stage_and_learns_the_end_when_it_is_back(
+    checkout: Path,
+) -> None:
     dvc(checkout, "repro", "overlap")
     (checkout / "do").mkdir()
     (checkout / "do" / "report").write_text(
@@ -253,20 +255,10 @@ def test_a_server_that_is_gone_for_good_costs_two_lines_and_no_stage(checkout: P
         "while not pathlib.Path('release').exists(): time.sleep(0.05)",
     )
     port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "flows.prefect_server", "--port", str(port)],
-        cwd=checkout,
-        env=environment() | {"PREFECT_HOME": str(checkout / "home")},
-    )
-    until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 300)
-    flow = subprocess.Popen(
-        [sys.executable, "-m", "flows.study"],
-        cwd=checkout,
-        env=environment() | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    named = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    pages = Pages(checkout, f"http://127.0.0.1:{port}", mlflow="", said="", settings=named)
+    server = start_prefect(checkout, port)
+    flow = pages.command("study")
     until((checkout / "there").exists, 300)
     server.kill()
     server.wait()
@@ -279,6 +271,28 @@ def test_a_server_that_is_gone_for_good_costs_two_lines_and_no_stage(checkout: P
     assert "the study goes on, its page waits" in lost[0]
     assert "has not the end of this run" in lost[1]
     assert "Traceback" not in said
+    server = start_prefect(checkout, port)
+    try:
+        assert "Nothing new" in pages.study()[1]
+        first, second = pages.ask("flow_runs/filter", sort="START_TIME_ASC")
+        assert first["state_type"] == "COMPLETED"  # though nobody was there to be told
+        assert first["state"]["message"].startswith("1 ran, 14 unchanged")
+        assert pages.tasks(first)["report"]["state_name"] == "Completed"
+        assert second["state_name"] == "Nothing new"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def start_prefect(checkout: Path, port: int) -> subprocess.Popen[bytes]:
+    """Prefect's server over a database in the checkout."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flows.prefect_server", "--port", str(port)],
+        cwd=checkout,
+        env=environment() | {"PREFECT_HOME": str(checkout / "home")},
+    )
+    until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 300)
+    return server
 
 
 def test_ctrl_c_without_a_server_is_a_line(checkout: Path, project: Path) -> None:
