@@ -61,9 +61,11 @@ def main() -> None:
 def _prepare_stage(folder: Path) -> list[str]:
     """Write the tiny profile for two steps and the stage's inputs; returns its command."""
     params = yaml.safe_load((_ROOT / "params.yaml").read_text())
-    train = params["profiles"]["tiny"]["train"]
+    tiny = params["profiles"]["tiny"]
+    train = tiny["train"]
     train["tokens"] = 2 * train["batch_tokens"]
     train["warmup_tokens"] = 0
+    tiny["tune"]["compare_at"] = [0.5, 1.0]
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     tokenizer = Tokenizer("trained", {bytes([byte]): byte for byte in range(256)})
     tokenizer.save(folder / "tokens" / "tokenizer")

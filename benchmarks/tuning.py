@@ -60,9 +60,10 @@ def main() -> None:
         check_size(size, params.sizes, Path("params.yaml"))
     grid = params.tune.learning_rates
     rates = options.rates or [rate_beyond(grid, "low"), *grid, rate_beyond(grid, "high")]
+    parts = (1.0,) if options.no_short else (1.0, SHORT)
     tasks = [
         Task(size=size, seed=seed, rate=rate, part=part)
-        for part in (1.0, SHORT)
+        for part in parts
         for size in reversed(options.sizes)  # the longest first
         for seed in options.seeds
         for rate in rates
@@ -78,7 +79,7 @@ def main() -> None:
             seed,
             *(
                 {r: outcomes[Task(size=size, seed=seed, rate=r, part=part)] for r in rates}
-                for part in (1.0, SHORT)
+                for part in parts
             ),
         )
         for size in options.sizes
@@ -119,6 +120,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", help="default: all")
     parser.add_argument(
         "--rates", type=float, nargs="+", help="default: the profile's, and one beyond either end"
+    )
+    parser.add_argument(
+        "--no-short", action="store_true", help="leave out the rivals that train for themselves"
     )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("work/tuning"), help="of what is done")

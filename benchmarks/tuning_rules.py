@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.shared.params.profile import ProfileParams
@@ -37,8 +38,8 @@ class Case(NamedTuple):
     seed: int
     full: Mapping[float, Outcome]
     """By rate: trainings of the whole budget."""
-    short: Mapping[float, Outcome]
-    """By rate: complete trainings of `SHORT` of it."""
+    short: Mapping[float, Outcome] = MappingProxyType({})
+    """By rate: complete trainings of `SHORT` of it, if there are any."""
 
     @property
     def best_perplexity(self) -> float:
@@ -80,7 +81,7 @@ def halve(params: ProfileParams, comparisons: Sequence[Comparison], case: Case) 
 
 def stop_at(case: Case, part: float) -> Choice:
     """All rates up to a part of the training; the best goes on."""
-    points = sorted(max((outcome.curve for outcome in case.full.values()), key=len))
+    points = sorted({tokens for outcome in case.full.values() for tokens in outcome.curve})
     tokens = min(points, key=lambda point: abs(point - part * points[-1]))
     best = min(case.full, key=lambda rate: (case.full[rate].loss_at(tokens), rate))
     return Choice(best, (len(case.full) - 1) * tokens / points[-1])
@@ -111,13 +112,16 @@ def table_of_rules(
             ]
             for part in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
         },
-        f"{len(grid)} complete trainings of {SHORT:.0%}": [
-            short_trainings(case, corrected=False) for case in cases
-        ],
-        f"the same, rate times {SHORT**_HORIZON:.2f} for the longer horizon": [
-            short_trainings(case, corrected=True) for case in cases
-        ],
     }
+    if all(case.short for case in cases):
+        rules |= {
+            f"{len(grid)} complete trainings of {SHORT:.0%}": [
+                short_trainings(case, corrected=False) for case in cases
+            ],
+            f"the same, rate times {SHORT**_HORIZON:.2f} for the longer horizon": [
+                short_trainings(case, corrected=True) for case in cases
+            ],
+        }
     lines = ["| rule | cost, trainings | worst excess | mean excess |", "|---|---|---|---|"]
     for name, choices in rules.items():
         excess = [

@@ -7,6 +7,7 @@ Prefect flow. A plain `dvc repro` goes before, for the data, and after: it has t
 
 from __future__ import annotations
 
+import argparse
 import logging
 import signal
 import subprocess
@@ -30,6 +31,11 @@ _TERMINATED = 143
 
 def main() -> int:
     """Run the active study of params.yaml; returns the exit code of what failed, or 0."""
+    argparse.ArgumentParser(
+        prog="python -m flows.side_by_side",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -1,1 +1,5 @@
-"""The stages of the study: a folder is a stage, a file is shared by several."""
+"""The stages of the study and its commands: a folder each; `shared` holds what several need."""
+
+from pipeline.shared.running.faults import explain_while_loading
+
+explain_while_loading()

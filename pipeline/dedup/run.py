@@ -31,7 +31,6 @@ from pipeline.dedup.write import (
 )
 from pipeline.shared.files import sha256_file
 from pipeline.shared.formats.documents import Shard, list_shards, write_manifest
-from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.stage import Stage
 
 Item = TypeVar("Item")
@@ -105,9 +104,7 @@ def _map(
 ) -> list[Result]:
     """Map over what `documents`, an attribute of each item, says has so many documents."""
     weigh: Callable[[Item], int] = attrgetter(documents)
-    with stage.progress(name, total=sum(map(weigh, items)), unit="documents") as progress:
-        compute = stage.params.compute
-        return list(map_shards(function, items, compute=compute, progress=progress, weigh=weigh))
+    return list(stage.map_shards(name, function, items, unit="documents", weigh=weigh))
 
 
 def _features_of(stage: Stage) -> ComputeFeatures:

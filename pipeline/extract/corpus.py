@@ -26,7 +26,6 @@ from pipeline.extract.warc_pages import NoPage, WebPage, read_pages
 from pipeline.extract.warc_records import Damage
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Document, Removed, document_id
-from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.progress import BYTES
 from pipeline.shared.running.shard_memory import Memory, Remembered
 from pipeline.shared.running.stage import Stage
@@ -102,17 +101,10 @@ def _location(stage: Stage) -> Path:
 def _read_files(stage: Stage, task: _Task, files: list[Path]) -> list[Remembered]:
     parts: list[Remembered] = []
     limit = stage.params.extract.max_dropped_fraction
-    total = sum(map(_size, files))
-    with stage.progress("read", total=total, unit=BYTES) as progress:
-        for part in map_shards(
-            partial(_read_file, task),
-            files,
-            compute=stage.params.compute,
-            progress=progress,
-            weigh=_size,
-        ):
-            parts.append(part)
-            _require_documents(task, files, parts, limit)
+    read = partial(_read_file, task)
+    for part in stage.map_shards("read", read, files, unit=BYTES, weigh=_size):
+        parts.append(part)
+        _require_documents(task, files, parts, limit)
     return parts
 
 

@@ -19,7 +19,6 @@ from pipeline.extract.warc_response import read_response
 from pipeline.shared.formats.documents import Document, Removed, document_id
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import RowShard, list_row_shards, read_row_shard
-from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.origin import archive_folder
 from pipeline.shared.running.shard_memory import Memory, Remembered
 from pipeline.shared.running.stage import Stage
@@ -39,17 +38,8 @@ def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
     shards = list_row_shards(stage.inputs["pages"])
     archive = archive_folder(stage.params.crawl.archive, stage.profile)
     task = PagesTask(archive, stage.memory, caps)
-    total, extract = sum(shard.rows for shard in shards), partial(_extract, task)
-    with stage.progress("extract", total=total, unit="pages") as progress:
-        parts = list(
-            map_shards(
-                extract,
-                shards,
-                compute=stage.params.compute,
-                progress=progress,
-                weigh=attrgetter("rows"),
-            )
-        )
+    extract, pages_of = partial(_extract, task), attrgetter("rows")
+    parts = list(stage.map_shards("extract", extract, shards, unit="pages", weigh=pages_of))
     totals = publish_parts(stage.staging, parts)
     stage.memory.keep([shard.sha256 for shard in shards])
     return {

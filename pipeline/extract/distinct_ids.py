@@ -24,7 +24,6 @@ from pipeline.shared.formats.documents import (
     write_manifest,
     write_table,
 )
-from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.text.words import Hashes, hash_words
 
@@ -62,17 +61,10 @@ def make_ids_distinct(stage: Stage) -> int:
 def _rewrite(stage: Stage, items: list[_Item]) -> list[dict[str, Any]]:
     folder = stage.work / _REWRITTEN
     remove_path(folder)  # of an earlier attempt
-    total = sum(item.shard.documents for item in items)
-    with stage.progress("distinct ids", total=total, unit="documents") as progress:
-        return list(
-            map_shards(
-                _Rewrite(folder),
-                items,
-                compute=stage.params.compute,
-                progress=progress,
-                weigh=attrgetter("shard.documents"),
-            )
-        )
+    rewrite, documents_of = _Rewrite(folder), attrgetter("shard.documents")
+    return list(
+        stage.map_shards("distinct ids", rewrite, items, unit="documents", weigh=documents_of)
+    )
 
 
 def _read_ids(shard: Shard) -> list[str]:

@@ -38,7 +38,6 @@ from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.files import open_atomic
 from pipeline.shared.formats.documents import list_shards
 from pipeline.shared.formats.training_documents import read_training_documents
-from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.scores.bootstrap import Draws
 
@@ -100,17 +99,10 @@ def _read_training_side(stage: Stage, side: SeenIndex, sought: SoughtTexts) -> l
         folder=stage.work / "train_ngrams", train_ids=train_ids, index=index, sought=spans
     )
     todo = list_shards(stage.inputs["documents"])
-    total = sum(shard.documents for shard in todo)
-    with stage.progress("training text", total=total, unit="documents") as progress:
-        shards = list(
-            map_shards(
-                read,
-                todo,
-                compute=stage.params.compute,
-                progress=progress,
-                weigh=attrgetter("documents"),
-            )
-        )
+    documents_of = attrgetter("documents")
+    shards = list(
+        stage.map_shards("training text", read, todo, unit="documents", weigh=documents_of)
+    )
     for shard in shards:
         side.seen[np.load(shard.places)] = True
     return shards

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from pipeline.overlap.bloom import random_ngrams, shape_filter
 from pipeline.overlap.ngram_index import AskFilter, MergeRange, count_ranges, finish_index
 from pipeline.overlap.training_side import TrainingShard, save_array
-from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.text.ngrams import ExactIndex
 
@@ -36,10 +35,7 @@ def merge_shards(stage: Stage, shards: Sequence[TrainingShard], folder: Path) ->
     merge = MergeRange(
         shards=shards, num_ranges=num_ranges, out=folder, notes=stage.work / "ranges"
     )
-    with stage.progress("index of n-grams", total=num_ranges, unit="ranges") as progress:
-        ranges = list(
-            map_shards(merge, range(num_ranges), compute=stage.params.compute, progress=progress)
-        )
+    ranges = list(stage.map_shards("index of n-grams", merge, range(num_ranges), unit="ranges"))
     num_words = stage.params.overlap.ngram_words
     finish_index(folder, shards, num_words=num_words, num_ranges=num_ranges)
     ngrams, distinct = (sum(numbers) for numbers in zip(*ranges, strict=True))
@@ -69,9 +65,7 @@ def ask_filter(stage: Stage, asked: ExactIndex, merged: Merged) -> Filtered:
     save_array(ask.asked, asked.hashes)
     seed = stage.params.seeds.sampling
     save_array(ask.random, random_ngrams(_RANDOM_STRINGS, params.ngram_words, seed=seed))
-    with stage.progress("Bloom filter", total=shape.num_parts, unit="parts") as progress:
-        parts = range(shape.num_parts)
-        found = list(map_shards(ask, parts, compute=stage.params.compute, progress=progress))
+    found = list(stage.map_shards("Bloom filter", ask, range(shape.num_parts), unit="parts"))
     rate = float(np.mean([part["false_positive_rate"] for part in found]))
     assert rate <= shape.bound, (rate, shape)
     return Filtered(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from pipeline.shared.formats.long_texts import part_text
 from pipeline.shared.formats.token_shards import DTYPE, TokenDocument
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize.encoders import (
-    Ids,
+    Encoded,
     cached_tokenizer,
     encode_by_gigatoken,
     encode_by_tiktoken,
@@ -83,23 +83,23 @@ class EncodeShard:
         And how often a piece of it had to be parted, being too long for any tokenizer.
         """
         tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
-        end = np.array([tokenizer.end_of_text], DTYPE).tobytes()
-        lengths: list[int] = []
+        lengths: list[npt.NDArray[np.int64]] = []
         parted: list[int] = []
         with path.open("wb") as file:
             for start in range(0, len(texts), _BATCH_DOCUMENTS):
                 batch = texts[start : start + _BATCH_DOCUMENTS].to_pylist()
                 parts = [part_text(text) for text in batch]
                 parted += [times for _, times in parts]
+                num_parts = np.array([len(own) for own, _ in parts])
                 flat = list(chain.from_iterable(own for own, _ in parts))
-                owners = np.repeat(keys[start : start + len(batch)], [len(own) for own, _ in parts])
-                ids = iter(self._encode(flat, owners))
-                for own, _ in parts:
-                    lengths.append(1 + sum(_write_ids(file, next(ids)) for _ in own))
-                    file.write(end)
-        return np.array(lengths, np.int64), parted
+                encoded = self._encode(flat, np.repeat(keys[start : start + len(batch)], num_parts))
+                firsts = np.cumsum(num_parts) - num_parts
+                of_documents = np.add.reduceat(encoded.lengths, firsts)
+                file.write(_close_documents(encoded.ids, of_documents, tokenizer.end_of_text).data)
+                lengths.append(of_documents + 1)
+        return np.concatenate([np.empty(0, np.int64), *lengths]), parted
 
-    def _encode(self, texts: list[str], keys: Keys) -> list[Ids]:
+    def _encode(self, texts: list[str], keys: Keys) -> Encoded:
         """The ids of each text or part of one; `keys` are those of their documents."""
         tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
         if self.encoder == "tiktoken":
@@ -109,8 +109,8 @@ class EncodeShard:
         )
         chosen = np.flatnonzero(self._is_checked(keys)).tolist()
         right = encode_by_tiktoken(tokenizer, [texts[n] for n in chosen], num_threads=1)
-        for number, ids in zip(chosen, right, strict=True):
-            if not np.array_equal(found[number], ids):
+        for place, number in enumerate(chosen):
+            if not np.array_equal(found.of(number), right.of(place)):
                 raise UserError(
                     f"gigatoken and tiktoken disagree on a text that begins "
                     f"{texts[number][:80]!r}; set tokenize.encoder = tiktoken in params.yaml"
@@ -124,9 +124,15 @@ class EncodeShard:
         return (keys & np.uint64(2**32 - 1)) < np.uint64(round(CHECKED_SHARE * 2**32))
 
 
-def _write_ids(file: BinaryIO, ids: Ids) -> int:
-    file.write(ids.astype(DTYPE).data)
-    return len(ids)
+def _close_documents(
+    ids: npt.NDArray[np.uint32], lengths: npt.NDArray[np.int64], end_of_text: int
+) -> npt.NDArray[np.uint16]:
+    """The ids of documents of these lengths, <|endoftext|> behind each."""
+    closed = np.full(len(ids) + len(lengths), end_of_text, DTYPE)
+    is_text = np.ones(len(closed), np.bool_)
+    is_text[np.cumsum(lengths + 1) - 1] = False
+    closed[is_text] = ids
+    return closed
 
 
 class EncodedCorpus:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,18 @@ import numpy.typing as npt
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
 
-Ids = npt.NDArray[np.uint32]
+
+class Encoded(NamedTuple):
+    """The ids of several texts, one after the other."""
+
+    ids: npt.NDArray[np.uint32]
+    lengths: npt.NDArray[np.int64]
+    """How many are each text's."""
+
+    def of(self, number: int) -> npt.NDArray[np.uint32]:
+        """The ids of one text."""
+        start = int(self.lengths[:number].sum())
+        return self.ids[start : start + self.lengths[number]]
 
 
 @functools.lru_cache(maxsize=1)
@@ -29,28 +40,29 @@ def cached_tokenizer(folder: Path, sha256: str) -> Tokenizer:
     return tokenizer
 
 
-def encode_by_tiktoken(
-    tokenizer: Tokenizer, texts: Sequence[str], *, num_threads: int
-) -> list[Ids]:
-    """The ids of each text; <|endoftext|> written in it is text like any other."""
+def encode_by_tiktoken(tokenizer: Tokenizer, texts: Sequence[str], *, num_threads: int) -> Encoded:
+    """The ids of the texts; <|endoftext|> written in one is text like any other."""
     encode = functools.partial(tokenizer.encoding.encode_to_numpy, disallowed_special=())
     if num_threads == 1:
-        return [encode(text) for text in texts]
-    with ThreadPoolExecutor(num_threads) as threads:
-        return list(threads.map(encode, texts))
+        found = [encode(text) for text in texts]
+    else:
+        with ThreadPoolExecutor(num_threads) as threads:
+            found = list(threads.map(encode, texts))
+    lengths = np.fromiter(map(len, found), np.int64, len(found))
+    return Encoded(np.concatenate(found) if found else np.empty(0, np.uint32), lengths)
 
 
 def encode_by_gigatoken(
     folder: Path, sha256: str, texts: Sequence[str], *, num_threads: int
-) -> list[Ids]:
+) -> Encoded:
     """The same by gigatoken, for the tokenizer in `folder`.
 
     Raises:
         UserError: gigatoken is not installed.
     """
     layout = _gigatoken(folder, sha256).encode_batch(list(texts), parallel=num_threads > 1).layout
-    ids, ends = np.asarray(layout.content.data), np.asarray(layout.offsets.data)
-    return np.split(ids[: ends[-1]], ends[1:-1]) if texts else []
+    ends = np.asarray(layout.offsets.data).astype(np.int64)
+    return Encoded(np.asarray(layout.content.data)[: ends[-1]], np.diff(ends))
 
 
 @functools.lru_cache(maxsize=1)

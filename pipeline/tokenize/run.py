@@ -16,7 +16,6 @@ from pipeline.shared.formats.long_texts import part_text
 from pipeline.shared.formats.token_shards import write_token_shards
 from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
 from pipeline.shared.params.text import TokenizeParams
-from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.progress import BYTES
 from pipeline.shared.running.stage import Stage
@@ -105,17 +104,8 @@ def _encode(stage: Stage, shards: list[Shard], tokenizer_sha256: str) -> Encoded
         num_threads=max(1, workers // len(shards)),
         encoder=stage.params.tokenize.encoder,
     )
-    total = sum(shard.text_bytes for shard in shards)
-    with stage.progress("encode", total=total, unit=BYTES) as progress:
-        indexes = list(
-            map_shards(
-                encode,
-                shards,
-                compute=stage.params.compute,
-                progress=progress,
-                weigh=attrgetter("text_bytes"),
-            )
-        )
+    bytes_of = attrgetter("text_bytes")
+    indexes = list(stage.map_shards("encode", encode, shards, unit=BYTES, weigh=bytes_of))
     stage.memory.keep(list(map(encode.key, shards)))
     return EncodedCorpus(indexes)
 

@@ -17,6 +17,9 @@ from pipeline.crawl.fetch import Fetcher, Policy
 from pipeline.crawl.politeness import HostGates
 from pipeline.shared.formats.links import Link
 
+PATIENCE_S = 10.0
+"""For an answer that will come: enough on a machine that is busy with other things."""
+
 AGENT = "testbot/1.0 (+mailto:test@example.org)"
 
 
@@ -27,7 +30,7 @@ def fetch_all(
     at_once: bool = False,
     delay_s: float = 0.0,
     max_wait_s: float = 5.0,
-    timeout_s: float = 0.6,
+    timeout_s: float = PATIENCE_S,
     max_body_bytes: int = 2_000_000,
 ) -> list[Answer | str]:
     """The answer to each URL, or the reason why there is none."""

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from crawling import AGENT, links_to, never, want
+from crawling import AGENT, PATIENCE_S, links_to, never, want
 from hostile_server import HostileServer, answer, silence
 
 from pipeline.crawl import crawler
@@ -38,7 +38,7 @@ def crawl_all(
     folder: Path,
     urls: list[str],
     *,
-    timeout_s: float = 1.0,
+    timeout_s: float = PATIENCE_S,
     attempts: int = 2,
     wanted: str = "",
 ) -> dict[str, tuple[str, int]]:
@@ -111,7 +111,7 @@ def test_a_host_that_never_answers_is_given_up(
     urls = [f"http://dead.test/{n}" for n in range(20)]
     for n in range(20):
         server.special["dead.test", f"/{n}"] = silence
-    states = crawl_all(server, tmp_path, [*urls, "http://a.test/page"], timeout_s=0.3, attempts=1)
+    states = crawl_all(server, tmp_path, [*urls, "http://a.test/page"], timeout_s=1.0, attempts=1)
     reasons = [states[url][0] for url in urls]
     assert reasons == ["timeout"] * 3 + ["host_down"] * 17
     assert states["http://a.test/page"] == ("fetched", 1)

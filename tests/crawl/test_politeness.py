@@ -129,8 +129,8 @@ def test_one_connection_and_a_pause_between_requests_to_a_host(server: HostileSe
 def test_hosts_do_not_wait_for_one_another(server: HostileServer) -> None:
     began_s = time.monotonic()
     urls = [f"http://host{n}.test/page" for n in range(8)]
-    fetch_all(server, urls, at_once=True, delay_s=0.3)
-    assert time.monotonic() - began_s < 1.2  # one after another: 2.4 s
+    fetch_all(server, urls, at_once=True, delay_s=1.0)
+    assert time.monotonic() - began_s < 6  # one after another: 8 s
 
 
 @pytest.mark.parametrize(("asked_s", "cap_s", "kept_s"), [(0.3, 5.0, 0.3), (60.0, 0.3, 0.3)])

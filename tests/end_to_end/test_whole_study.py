@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -113,6 +114,19 @@ def test_every_stage_leaves_its_costs_in_metrics_json(study: Checkout) -> None:
 
 def test_a_second_repro_runs_nothing(study: Checkout) -> None:
     assert study.repro() == ["watch"]
+
+
+def test_a_copy_in_another_place_has_nothing_to_run_and_leaves_the_first_alone(
+    study: Checkout, tmp_path: Path
+) -> None:
+    database = (study.folder / "mlflow.db").read_bytes()
+    copy = Checkout(Path(shutil.copytree(study.folder, tmp_path / "copy", symlinks=True)))
+    assert copy.repro() == ["watch"]
+    copy.set_params({"report": {"title": "of the copy"}})
+    assert copy.repro() == ["watch", "report"]
+    assert "of the copy" in (copy.folder / "data/tiny/report/index.html").read_text()
+    assert "of the copy" not in _data(study, "report", "index.html").read_text()
+    assert (study.folder / "mlflow.db").read_bytes() == database
 
 
 def test_a_change_of_one_width_reruns_that_size_overlap_and_report_only(study: Checkout) -> None:

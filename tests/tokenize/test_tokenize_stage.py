@@ -18,6 +18,7 @@ from pipeline.shared.formats.token_shards import open_split
 from pipeline.shared.formats.tokenizer import END_OF_TEXT, load_tokenizer
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize import encode
+from pipeline.tokenize.encoders import Encoded
 from pipeline.tokenize.split import SPLITS
 
 DOCUMENTS = [
@@ -179,8 +180,9 @@ def test_an_id_of_gigatokens_that_is_not_tiktokens_is_an_error(
 ) -> None:
     right = encode.encode_by_gigatoken
 
-    def swapped(*arguments: Any, **options: Any) -> list[Any]:
-        return [ids[::-1] for ids in right(*arguments, **options)]
+    def swapped(*arguments: Any, **options: Any) -> Encoded:
+        ids, lengths = right(*arguments, **options)
+        return Encoded(ids[::-1], lengths)
 
     monkeypatch.setattr(encode, "encode_by_gigatoken", swapped)
     monkeypatch.setattr(encode, "CHECKED_SHARE", 1.0)

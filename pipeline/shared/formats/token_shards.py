@@ -33,6 +33,7 @@ Tokens = npt.NDArray[np.uint16]
 DTYPE = np.dtype("<u2")
 HEAD = "_head.json"
 _SHARD_TOKENS = 100_000_000  # 200 MB a shard
+_BATCH_TOKENS = 1_000_000
 
 
 class TokenDocument(NamedTuple):
@@ -69,14 +70,13 @@ def _write_pair(
     if first is None and number:
         return None
     with open_atomic(path) as file:
-        for document in chain([first] if first else [], documents):
-            content = np.ascontiguousarray(document.tokens, DTYPE).data
+        for batch in _of_one_shard(chain([first] if first else [], documents)):
+            content = np.concatenate([document.tokens for document in batch], dtype=DTYPE).data
             file.write(content)
             digest.update(content)
-            ids.append(document.id)
-            ends.append(ends[-1] + len(document.tokens))
-            if ends[-1] >= _SHARD_TOKENS:
-                break
+            for document in batch:
+                ids.append(document.id)
+                ends.append(ends[-1] + len(document.tokens))
     index = folder / f"{number:05d}.documents.parquet"
     _write_index(index, ids, np.array(ends, np.int64))
     return {
@@ -86,6 +86,23 @@ def _write_pair(
         "sha256": digest.hexdigest(),
         "index_sha256": sha256_file(index),
     }
+
+
+def _of_one_shard(documents: Iterable[TokenDocument]) -> Iterator[list[TokenDocument]]:
+    """Documents until a shard is full, many at a time: writing each alone costs more than it."""
+    batch: list[TokenDocument] = []
+    in_shard = in_batch = 0
+    for document in documents:
+        batch.append(document)
+        in_batch += len(document.tokens)
+        full = in_shard + in_batch >= _SHARD_TOKENS
+        if full or in_batch >= _BATCH_TOKENS:
+            yield batch
+            in_shard, in_batch, batch = in_shard + in_batch, 0, []
+        if full:
+            return
+    if batch:
+        yield batch
 
 
 def _write_index(path: Path, ids: list[str], ends: npt.NDArray[np.int64]) -> None:

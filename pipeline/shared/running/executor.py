@@ -16,7 +16,6 @@ from typing import TypeVar
 
 from pipeline.shared.errors import EXIT_TERMINATED, UserError
 from pipeline.shared.params.profile import ComputeParams
-from pipeline.shared.running.progress import Progress
 
 _LOG = logging.getLogger("figure4")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -31,15 +30,12 @@ def map_shards(
     items: Sequence[Item],
     *,
     compute: ComputeParams,
-    progress: Progress | None = None,
-    weigh: Callable[[Item], int] | None = None,
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in the order of `items`.
 
     `function` must be importable (a module's top level, or a partial of one). With one worker it
     runs in this process. An exception of one item stops the rest and is raised here. The items of
-    a worker that was killed are begun again, a few times: `function` must bear that. `weigh` says
-    how many of the progress's units an item is (one, unless said).
+    a worker that was killed are begun again, a few times: `function` must bear that.
 
     Raises:
         UserError: workers are killed again and again, or the cluster cannot be used.
@@ -55,10 +51,7 @@ def map_shards(
     else:
         results = _map_in_processes(function, items, compute.workers)
     with closing(results):
-        for item, result in zip(items, results, strict=True):
-            if progress:
-                progress.update(weigh(item) if weigh else 1)
-            yield result
+        yield from results
 
 
 def _map_in_processes(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _EXPECTED = {
@@ -27,6 +29,27 @@ _MEMORY_WORDS = re.compile(
 )
 _NO_TEMPORARY = "No usable temporary directory"
 _NO_HOME = "home directory"
+
+
+def explain_while_loading() -> None:
+    """Tell such faults in one line while `python -m` still imports what a command needs.
+
+    torch alone wants a gigabyte of address space. Once a command runs, it tells its own faults.
+    """
+    if sys.argv[:1] == ["-m"]:  # what Python calls a program whose module it looks for
+        sys.excepthook = _tell_fault
+
+
+def _tell_fault(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    # OpenBLAS interrupts the process itself where it can start no thread, and says why.
+    interrupted = isinstance(error, KeyboardInterrupt)
+    said = "interrupted while it was loading" if interrupted else explain_fault(error)
+    if said is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(said, file=sys.stderr)
 
 
 def explain_fault(error: BaseException, places: Sequence[Path] = ()) -> str | None:

@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import getitem
@@ -26,6 +26,7 @@ from pipeline.shared.params.file import ActiveStudy, check_size, load_params
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.running.command import run_command
 from pipeline.shared.running.deciders import deciders
+from pipeline.shared.running.executor import Item, Result, map_shards
 from pipeline.shared.running.listing import (
     COMPLETE,
     LISTED,
@@ -65,6 +66,23 @@ class Stage:
     def progress(self, name: str, *, total: int | None, unit: str, done: int = 0) -> Progress:
         """A progress bar, or lines where there is no terminal."""
         return Progress(name, total=total, unit=unit, log=self.log, done=done)
+
+    def map_shards(
+        self,
+        name: str,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        unit: str,
+        weigh: Callable[[Item], int] = lambda item: 1,
+    ) -> Iterator[Result]:
+        """`executor.map_shards` with a progress bar, of which each item is `weigh` units."""
+        weights = list(map(weigh, items))
+        with self.progress(name, total=sum(weights), unit=unit) as progress:
+            results = map_shards(function, items, compute=self.params.compute)
+            for weight, result in zip(weights, results, strict=True):
+                progress.update(weight)
+                yield result
 
     @property
     def title(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +24,7 @@ from pipeline.shared.running.command import make_plain
 from pipeline.shared.running.faults import explain_fault
 
 FULL = Path("/dev/full")
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # whose stacks are memory, too
 
 
 WRITERS: dict[str, Callable[[IO[bytes]], object]] = {
@@ -119,3 +122,24 @@ def test_a_message_is_of_a_length_that_is_read_and_steers_no_terminal() -> None:
     assert len(said) < 4100
     assert said.startswith("begin") and said.endswith(" end") and "characters ...]" in said
     assert make_plain("a\x1b]0;title\x07\r\u202eb\tc\nd") == "a\\x1b]0;title\\x07\\r\\u202eb\tc\nd"
+
+
+@pytest.mark.parametrize("module", ["pipeline.train", "pipeline.tokenize"])
+def test_a_want_of_memory_while_a_command_loads_is_one_line(project: Path, module: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -v 150000; exec {sys.executable} -m {module} --help"],
+        cwd=project, capture_output=True, text=True, check=False, env=os.environ | ONE_THREAD,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("memory is used up (") and "ulimit -v" in line
+
+
+def test_a_defect_while_a_command_loads_keeps_its_traceback_and_an_import_changes_nothing() -> None:
+    loading = "import sys; sys.argv = ['-m']; import pipeline; import no_such_module"
+    done = subprocess.run(
+        [sys.executable, "-c", loading], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" in done.stderr and "no_such_module" in done.stderr
+    imported = "import sys; import pipeline; assert sys.excepthook is sys.__excepthook__"
+    subprocess.run([sys.executable, "-c", imported], check=True)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pipeline.shared.params.file import load_params
-from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running import stage
 from pipeline.shared.running.progress import BYTES, Progress
+from pipeline.shared.running.shard_memory import Memory
+from pipeline.shared.running.stage import Stage
 
 
 def test_a_progress_line_tells_rate_and_time_left() -> None:
@@ -19,23 +25,43 @@ def test_a_progress_line_tells_rate_and_time_left() -> None:
     assert line.endswith(" left; loss 3.2")
 
 
-def test_a_progress_counts_what_an_item_holds_and_not_the_items(project: Path) -> None:
+def test_a_progress_counts_what_an_item_holds_and_not_the_items(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = load_params(project / "params.yaml", "tiny").params
+    alone = params.compute.model_copy(update={"workers": 1})
+    attempt = Stage(
+        name="extract",
+        profile="tiny",
+        size=None,
+        params=params.model_copy(update={"compute": alone}),
+        inputs={},
+        work=tmp_path,
+        staging=tmp_path,
+        fingerprint="",
+        memory=Memory(tmp_path, ""),
+        log=logging.getLogger(),
+    )
+    bars: list[Progress] = []
+    monkeypatch.setattr(stage, "Progress", partial(kept, bars))
     lines: list[str] = []
-    progress = Progress("read", total=6_000_000, unit=BYTES, log=logging.getLogger())
 
     def double(size: int) -> int:
-        lines.append(progress.line())
+        lines.append(bars[0].line())
         return 2 * size
 
-    compute = load_params(project / "params.yaml", "tiny").params.compute
-    alone = compute.model_copy(update={"workers": 1})
     sizes = [1_000_000, 2_000_000, 3_000_000]
-    found = map_shards(double, sizes, compute=alone, progress=progress, weigh=int)
+    found = attempt.map_shards("read", double, sizes, unit=BYTES, weigh=int)
     assert list(found) == [2_000_000, 4_000_000, 6_000_000]
-    assert [line.split(",")[0] for line in [*lines, progress.line()]] == [
+    assert [line.split(",")[0] for line in [*lines, bars[0].line()]] == [
         f"read: {done} of 6.0 MB" for done in ("0.0", "1.0", "3.0", "6.0")
     ]
-    assert "B/s" in progress.line() and " left" in progress.line()
+    assert "B/s" in bars[0].line() and " left" in bars[0].line()
+
+
+def kept(bars: list[Progress], *arguments: Any, **options: Any) -> Progress:
+    bars.append(Progress(*arguments, **options))
+    return bars[-1]
 
 
 def test_slow_units_tell_how_long_one_takes() -> None:
