@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -136,7 +136,7 @@ class Pages:
     mlflow: str
     said: str
     """What `make ui` printed."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     """Environment variables of this user's own."""
 
     def act(self, stage: str, code: str) -> None:

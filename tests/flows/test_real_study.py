@@ -20,7 +20,7 @@ from flows.servers import answers
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 
 # A training of several minutes, which saves its state each second.
-ENDLESS = {
+ENDLESS: dict[str, dict[str, Any]] = {
     "compute": {"checkpoint_every_s": 1.0},
     "train": {"tokens": 20_000_000, "warmup_tokens": 2_000_000, "eval_every_tokens": 2_000_000},
 }

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def wait(process: subprocess.Popen[str], pages: Pages, path: str, **question: An
         assert time.monotonic() < deadline_s, pages.ask("flow_runs/filter")
         time.sleep(0.5)
     return list(found)
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid)
 
 
 SERVED = {"name": {"any_": ["study"]}}
@@ -97,7 +102,7 @@ def test_a_run_of_the_page_is_cancelled_there_and_one_that_was_killed_is_closed(
             (ended,) = wait(process, pages, "flow_runs/filter", flow_runs=only | ENDED)
             assert ended["state_type"] == ends
             stage = int(there.read_text())
-            until(lambda stage=stage: not psutil.pid_exists(stage))
+            until(partial(is_gone, stage))
     assert process.returncode == 143
 
 

@@ -45,7 +45,7 @@ def main() -> None:
         served(pages, "--cron", "* * * * *") as process,
     ):
         known: set[str] = set()
-        happened = []
+        happened: list[dict[str, Any]] = []
         for added in (None, None, MONTHS[1]):
             asked.clear()
             if added:
