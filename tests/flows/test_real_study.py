@@ -123,6 +123,7 @@ def test_a_server_killed_under_a_deployments_run_costs_no_stage_and_tells_the_tr
     with served(real) as schedule:
         run_id = start(real, overrides=SHORT)
         until(lambda: "pipeline.tune" in stages_at_work(real), 400)
+        until(lambda: "tune@small" in real.tasks({"id": run_id}), 120)
         with nobody_mends(real):
             real.kill_prefect()
             until(lambda: "report" in recorded(real), 600)
