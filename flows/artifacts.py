@@ -10,19 +10,22 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from PIL import Image
 
-METRICS = "metrics.json"
+_METRICS = "metrics.json"
 _FIGURE = "figure4.png"
-TABLE = "figure4.csv"
+_TABLE = "figure4.csv"
 _PAGE = "index.html"
 # What CommonMark and its extensions may take for markup; a colon and an at sign make addresses.
 _MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~&:@]")
+_WHOLE_WITHIN_S = 5.0  # while it is written; one that a kill has torn stays so
 _MAX_PNG_BYTES = 75_000  # 100 kB as base64: artifacts lie in Prefect's database
 
 
@@ -39,7 +42,7 @@ def pages(root: Path, stage: str, *, linked: bool) -> Iterator[ArtifactPage]:
     """The pages about a finished stage; `linked` where their server shows the report too."""
     key = stage.replace("@", "-").replace("_", "-").lower()
     for path in outputs(root, stage):
-        metrics, figure = find_file(path, METRICS), find_file(path, _FIGURE)
+        metrics, figure = find_file(path, _METRICS), find_file(path, _FIGURE)
         if metrics:
             yield ArtifactPage(key, f"Metrics of {stage}", metrics_markdown(stage, metrics))
         if figure:
@@ -50,11 +53,23 @@ def pages(root: Path, stage: str, *, linked: bool) -> Iterator[ArtifactPage]:
 
 def outputs(root: Path, stage: str) -> list[Path]:
     """The files and folders a stage made, by dvc.lock."""
-    lock = root / "dvc.lock"
-    if not lock.is_file():
-        return []
-    stages: dict[str, Any] = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
-    return [root / out["path"] for out in stages.get(stage, {}).get("outs", [])]
+    recorded = _recorded(root / "dvc.lock").get(stage, {})
+    return [root / out["path"] for out in recorded.get("outs", [])]
+
+
+def _recorded(lock: Path) -> dict[str, Any]:
+    """The stages in dvc.lock, which DVC writes in place whenever a stage beside this one ends."""
+    ends_s = time.monotonic() + _WHOLE_WITHIN_S
+    while lock.is_file():
+        with suppress(yaml.YAMLError):
+            content: Any = yaml.safe_load(lock.read_text())
+            stages = content.get("stages") if isinstance(content, dict) else None
+            if isinstance(stages, dict):
+                return stages
+        if time.monotonic() > ends_s:
+            break
+        time.sleep(0.1)
+    return {}
 
 
 def find_file(path: Path, name: str) -> Path | None:
@@ -100,12 +115,12 @@ def figure4_markdown(folder: Path, *, linked: bool) -> str:
     """Figure 4 as an inline picture over its table, and where the whole report is."""
     image = base64.b64encode(small_png(folder / _FIGURE)).decode()
     lines = ["# Figure 4", "", f"![Figure 4](data:image/png;base64,{image})", ""]
-    if (folder / TABLE).is_file():
+    if (folder / _TABLE).is_file():
         try:
-            with (folder / TABLE).open(newline="", encoding="utf-8") as file:
+            with (folder / _TABLE).open(newline="", encoding="utf-8") as file:
                 lines += figure4_table(list(csv.DictReader(file)))
         except (ValueError, KeyError, TypeError):  # the stage is done, and has said what it had to
-            lines += [f"{TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
+            lines += [f"{_TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
     whole = "The whole report, with every table and figure,"
     if linked:  # flows.prefect_server
         whole = f"[{whole}](/report/{folder.parent.name}/{_PAGE})"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flows import untold
 from flows.chain import Told
 from flows.prefect_api import Api, RefusedError
 
@@ -22,6 +23,7 @@ The whole study in its checkout; stages that are up to date are not run again.
 run in order, also one that `make flow` began.
 """
 _ALIVE = {"RUNNING", "CANCELLING"}
+_CRASHED = ("CRASHED", "Crashed")
 _PENDING_S = 600.0  # longer than a process takes to start
 
 
@@ -82,15 +84,17 @@ def end_dead_runs(api: Api, root: Path, *, but: str | None = None) -> int:
             flow_runs={"id": {"any_": [run["id"]]}},
             task_runs={"state": {"type": {"any_": [*_ALIVE, "PENDING", "SCHEDULED"]}}},
         )
-        cancelled = run["state_type"] == "CANCELLING"
-        told = Told(
-            *(("CANCELLED", "Cancelled") if cancelled else ("CRASHED", "Crashed")),
-            "Its process ended without a word, as by a kill; seen at the next start",
-        )
+        ends = untold.known(root, run["id"]) or untold.Ends(_of_a_killed(run), {})
         for task in (task for task in tasks if task["state_name"] != "NotReady"):
-            set_state(api, f"task_runs/{task['id']}", told)
-        set_state(api, f"flow_runs/{run['id']}", told)
+            set_state(api, f"task_runs/{task['id']}", ends.tasks.get(task["id"], ends.run))
+        set_state(api, f"flow_runs/{run['id']}", ends.run)
+        untold.forget(root, run["id"])
     return len(dead)
+
+
+def _of_a_killed(run: Any) -> Told:
+    state = ("CANCELLED", "Cancelled") if run["state_type"] == "CANCELLING" else _CRASHED
+    return Told(*state, "Its process ended without a word, as by a kill; seen at the next start")
 
 
 def _is_dead(api: Api, root: Path, run: Any) -> bool:

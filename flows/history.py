@@ -1,24 +1,26 @@
 """What each run of a study found, a line a run, and a page that sets the last beside the others.
 
-`history/<profile>.jsonl` lies beside dvc.lock, outside what DVC or `make clean` removes; commit it
-with dvc.lock, or leave it: it is read by nothing that makes a result.
+`history/<profile>.jsonl` lies beside dvc.lock and belongs to it: Git has both, and a clone both. It
+is staged where DVC stages its lock. No result depends on it; the report shows it.
 """
 
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.artifacts import METRICS, TABLE, ArtifactPage, as_text, find_file, outputs
+from flows.artifacts import ArtifactPage, as_text, find_file, outputs
 
 Row = dict[str, Any]
 """`at`, then numbers by name, nested: `removed` by reason, `test_perplexity` by size."""
+_FOUND = "found.json"  # the report's, of these numbers
 _SHOWN_RUNS = 24
 
 
@@ -41,7 +43,19 @@ def note(root: Path, profile: str) -> list[Row]:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         rows.append(row)
+        _stage(root, path)
     return rows
+
+
+def _stage(root: Path, path: Path) -> None:
+    """Have Git take the file along with dvc.lock, which DVC stages by this setting."""
+    if not (root / ".git").exists():
+        return
+    asked = [sys.executable, "-m", "dvc", "config", "core.autostage"]
+    told = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False)
+    if told.stdout.strip() == "true":
+        # Best effort: while Git is at work there, the file stays untracked.
+        subprocess.run(["git", "add", "--", str(path)], cwd=root, capture_output=True, check=False)
 
 
 def read(root: Path, profile: str) -> list[Row]:
@@ -66,37 +80,23 @@ def _without_time(row: Row) -> Row:
 
 
 def found(root: Path, profile: str) -> Row:
-    """What the stages of a profile left: documents, what was removed, overlap, Figure 4's test."""
-    dedup, overlap = (_metrics(root, profile, stage) for stage in ("dedup", "overlap"))
-    row: Row = {}
-    if "removed_by_reason" in dedup:
-        row |= {"documents": dedup["documents"], "kept": dedup["kept"]["documents"]}
-        row["removed"] = dedup["removed_by_reason"]
-    if overlap.get("asked_ngrams"):
-        percent = 100 * overlap["asked_ngrams_found"] / overlap["asked_ngrams"]
-        row["overlap_percent"] = round(percent, 4)
-    if perplexities := perplexities_on_test(root, profile):
-        row["test_perplexity"] = perplexities
-    return row
+    """What the study's report found: documents, what was removed, overlap, Figure 4's test.
+
+    Empty before the first report of this profile.
+    """
+    for path in _files(root, profile, "report", _FOUND):
+        try:
+            row = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return row if isinstance(row, dict) else {}
+    return {}
 
 
 def perplexities_on_test(root: Path, profile: str) -> dict[str, float]:
     """Figure 4's test perplexities by size, smallest first; empty before the first report."""
-    for table in _files(root, profile, "report", TABLE):
-        try:
-            with table.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            return {row["size"]: round(float(row["test_perplexity"]), 4) for row in rows}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-    return {}
-
-
-def _metrics(root: Path, profile: str, stage: str) -> Mapping[str, Any]:
-    for path in _files(root, profile, stage, METRICS):
-        values: dict[str, Any] = json.loads(path.read_bytes())
-        return values
-    return {}
+    perplexities: dict[str, float] = found(root, profile).get("test_perplexity", {})
+    return perplexities
 
 
 def _files(root: Path, profile: str, stage: str, name: str) -> Iterator[Path]:

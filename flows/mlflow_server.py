@@ -34,11 +34,13 @@ const query = new URLSearchParams({experiment_name: `figure4-${profile}`});
 fetch(`/ajax-api/2.0/mlflow/experiments/get-by-name?${query}`)
   .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))
   .then(({experiment}) => {
+    const saved = (key) => experiment.tags.some((tag) => tag.key.endsWith(`.${key}`));
+    const narrow = innerWidth < 1000 && saved(`${view}-narrow`);
     const shown = new URLSearchParams({
-      workflowType: "machine_learning", viewStateShareKey: view,
+      workflowType: "machine_learning", viewStateShareKey: narrow ? `${view}-narrow` : view,
     });
-    // Charts need room beside the list of runs; studies are read row by row.
-    if (view !== "studies" && innerWidth >= 1000) shown.set("compareRunsMode", "CHART");
+    // Studies are read row by row, where a row has room beside its name.
+    if (view !== "studies" || narrow) shown.set("compareRunsMode", "CHART");
     location.replace(`/#/experiments/${experiment.experiment_id}/runs?${shown}`);
   })
   .catch(() => location.replace("/"));  // no study of this profile yet

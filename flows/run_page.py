@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+from flows import untold
 from flows.artifacts import ArtifactPage
 from flows.chain import Told
 from flows.deployment import FLOW, deployment_id, set_state
@@ -44,6 +45,8 @@ class RunPage:
         self._warn = warn
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._tasks: dict[str, str] = {}
+        self._ends: dict[str, Told] = {}  # the last state of each task, by its id
+        self._end: Told | None = None  # until it has been told
         self._lines: list[dict[str, Any]] = []
         self._thinned = Thinned()
         self._lock = threading.Lock()
@@ -75,6 +78,8 @@ class RunPage:
                 self._warn("Prefect's page has not the end of this run: the server does not answer")
             self._given_up.set()
             self._thread.join(_RETRY_S)
+            if self.run_id and self._end:  # still to be told
+                untold.keep(self.run_id, untold.Ends(self._end, self._ends))
         self._stack.close()
 
     def do(self, event: Event) -> None:
@@ -116,12 +121,14 @@ class RunPage:
 
     def end(self, told: Told) -> None:
         """The run's last state; its message is the last line of the log too, which opens first."""
+        self._end = told
         self._add("the run", told.message)
 
         def event(api: Api) -> None:
             self._send_lines(api)
             if self.run_id:
                 set_state(api, f"flow_runs/{self.run_id}", told)
+            self._end = None
 
         self.do(event)
 
@@ -132,6 +139,7 @@ class RunPage:
         with self._lock:
             known = name in self._tasks
             task = self._tasks.setdefault(name, str(uuid.uuid4()))
+            self._ends[task] = told
             reads = [{"input_type": "task_run", "id": self._tasks[one]} for one in after]
 
         def event(api: Api) -> None:

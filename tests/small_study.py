@@ -85,6 +85,14 @@ class Checkout:
             content["profiles"]["tiny"].setdefault(section, {}).update(values)
         yaml.dump(content, path)
 
+    def keep_sizes(self, count: int) -> None:
+        """Leave the study its smallest rungs."""
+        path = self.folder / "params.yaml"
+        yaml = YAML()
+        content = yaml.load(path)
+        del content["sizes"][count:]
+        yaml.dump(content, path)
+
 
 def small_checkout(project: Path, folder: Path) -> Checkout:
     """A copy of the project in an empty folder, its numbers smaller; nothing has run yet."""

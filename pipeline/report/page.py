@@ -15,6 +15,7 @@ from pipeline.report import markup, memory, provenance
 from pipeline.report.beside_the_paper import PAPER_TABLE6, table6_comparison
 from pipeline.report.chain import costs, funnel, splits
 from pipeline.report.describe import describe_figures
+from pipeline.report.earlier_runs import EarlierRuns
 from pipeline.report.excerpts import answer_sets, samples
 from pipeline.report.figure4 import Figure4
 from pipeline.report.scale_law import limits
@@ -30,6 +31,8 @@ def render(
     tables: dict[str, pd.DataFrame],
     figure4: Figure4,
     folder: Path,
+    *,
+    earlier: EarlierRuns | None = None,
 ) -> str:
     """The HTML of the report; reads the figures that stand in `folder` as SVG."""
     spent = costs(study)
@@ -76,6 +79,8 @@ def render(
         total_seconds=sum(cost.seconds for cost in spent),
         peak_memory_mib=max(cost.peak_memory_mib for cost in spent),
         overlap=study.stages["overlap"],
+        earlier=earlier,
+        profile=study.profile,
         hashes=provenance.hashes(study),
         commit=provenance.commit(),
         commit_date=provenance.commit_date(),

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.report.beside_the_paper import comparison
 from pipeline.report.calibration_figure import draw_calibration
 from pipeline.report.dvc_metrics import scores_to_compare
+from pipeline.report.earlier_runs import FOUND, earlier_runs, found
 from pipeline.report.figure4 import Figure4, as_text, read_figure4
 from pipeline.report.figure4_plot import draw_figure4
 from pipeline.report.figure5 import draw_figure5
@@ -40,7 +41,10 @@ def run(stage: Stage) -> dict[str, Any]:
         write_json(stage.staging / "sizes" / f"{size}.json", scores)
     stage.log.info("drawing the figures")
     draw_all(study, figure4, stage.staging)
-    page = render(study, tables, figure4, stage.staging)
+    now = found(study, figure4)
+    write_json(stage.staging / FOUND, now)
+    earlier = earlier_runs(stage.profile, now, {size: study.label(size) for size in study.sizes})
+    page = render(study, tables, figure4, stage.staging, earlier=earlier)
     with open_atomic(stage.staging / "index.html", "w") as file:
         file.write(page)
     words = (as_text(figure4.table), figure4.finding.sentence, figure4.verdict.sentence)

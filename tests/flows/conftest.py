@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from made_checkout import Act, Pages, free_port, write_checkout, write_figure4
+from made_checkout import Act, Pages, opened_pages, write_checkout, write_figure4
 
 
 @pytest.fixture(scope="session")
@@ -44,19 +44,5 @@ def pages(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[P
     write_checkout(root, (project / "params.yaml").read_text())
     write_figure4(root)
     shutil.copy(project / "pyproject.toml", root)
-    prefect, mlflow = free_port(), free_port()
-    ports = [f"--prefect-port={prefect}", f"--mlflow-port={mlflow}"]
-    address = f"http://127.0.0.1:{prefect}", f"http://127.0.0.1:{mlflow}"
-    process = Pages(root, *address, said="").command("ui", *ports)
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if "Ctrl-C" in line:
-            break
-    assert "Ctrl-C" in said, said
-    try:
-        yield Pages(root, *address, said=said)
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    with opened_pages(root) as opened:
+        yield opened

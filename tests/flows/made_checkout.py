@@ -10,12 +10,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from PIL import Image
 
@@ -62,7 +64,7 @@ xl,1557611200,20.5,30.75,19,21,29,31
 MAKE_FIGURE4 = """
 import shutil
 out.mkdir(parents=True, exist_ok=True)
-for name in ("figure4.png", "figure4.csv"): shutil.copy(name, out)
+for name in ("figure4.png", "figure4.csv", "found.json"): shutil.copy(name, out)
 """
 
 
@@ -119,6 +121,8 @@ def write_figure4(root: Path) -> None:
     Image.frombytes("RGB", (400, 300), os.urandom(400 * 300 * 3)).save(root / "figure4.png")
     assert (root / "figure4.png").stat().st_size > 100_000
     (root / "figure4.csv").write_text(FIGURE4)
+    found = {"documents": 3000, "kept": 2900, "test_perplexity": {"small": 40.25, "xl": 30.75}}
+    (root / "found.json").write_text(json.dumps(found))
     (root / "do").mkdir()
     (root / "do" / "report").write_text(MAKE_FIGURE4)
 
@@ -132,6 +136,8 @@ class Pages:
     mlflow: str
     said: str
     """What `make ui` printed."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Environment variables of this user's own."""
 
     def act(self, stage: str, code: str) -> None:
         """Have a stage do something before its work."""
@@ -143,7 +149,7 @@ class Pages:
         return subprocess.Popen(
             [sys.executable, "-m", f"flows.{module}", *arguments],
             cwd=self.root,
-            env=environment(),
+            env=environment() | self.settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -182,6 +188,55 @@ class Pages:
         only = {"id": {"any_": [run["id"]]}}
         found = self.ask("task_runs/filter", flow_runs=only, limit=200)
         return {task["name"]: task for task in found}
+
+    def kill_prefect(self) -> None:
+        """`kill -9` of the Prefect server that `make ui` has started."""
+        port = self.prefect.rpartition(":")[2]
+        (server,) = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if (process.info["cmdline"] or [])[1:] == ["-m", "flows.prefect_server", "--port", port]
+        ]
+        server.kill()
+
+    def artifacts(self, run: Any) -> dict[str, str]:
+        """The Markdown of a flow run's artifacts, by key."""
+        only = {"id": {"any_": [run["id"]]}}
+        found = self.ask("artifacts/filter", flow_runs=only, limit=200)
+        return {artifact["key"]: artifact["data"] for artifact in found}
+
+
+@contextmanager
+def opened_pages(root: Path, **settings: str) -> Iterator[Pages]:
+    """`make ui` in a checkout, on free ports, until the block ends."""
+    prefect, mlflow = free_port(), free_port()
+    ports = [f"--prefect-port={prefect}", f"--mlflow-port={mlflow}"]
+    address = f"http://127.0.0.1:{prefect}", f"http://127.0.0.1:{mlflow}"
+    pages = Pages(root, *address, said="", settings=settings)
+    process = pages.command("ui", *ports)
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Ctrl-C" in line:
+            break
+    assert "Ctrl-C" in said, said
+    try:
+        yield replace(pages, said=said)
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@contextmanager
+def served(pages: Pages, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A `flows.schedule` at work; its runs end with it."""
+    process = pages.command("schedule", *arguments)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=120)
 
 
 def environment() -> dict[str, str]:

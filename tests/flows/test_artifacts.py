@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from made_checkout import FIGURE4
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from flows.artifacts import figure4_markdown, metrics_markdown, pages, small_png
+from flows import artifacts
+from flows.artifacts import figure4_markdown, metrics_markdown, outputs, pages, small_png
 
 
 def write_png(path: Path, side: int) -> None:
@@ -71,6 +73,27 @@ def test_a_stages_pages_are_found_by_dvc_lock(tmp_path: Path) -> None:
     (page,) = pages(tmp_path, "evaluate@xl", linked=True)
     assert page.key == "evaluate-xl"
     assert list(pages(tmp_path, "other", linked=True)) == []
+
+
+@pytest.mark.parametrize("torn", ["", "stages:\n  train@x", "stages: {"])
+def test_a_lock_file_that_dvc_is_writing_is_read_once_it_is_whole(
+    tmp_path: Path, torn: str
+) -> None:
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(torn)
+    whole = yaml.safe_dump({"stages": {"dedup": {"outs": [{"path": "data/tiny/dedup"}]}}})
+    writer = threading.Timer(0.15, lock.write_text, [whole])
+    writer.start()
+    assert outputs(tmp_path, "dedup") == [tmp_path / "data" / "tiny" / "dedup"]
+    writer.join()
+
+
+def test_a_lock_file_that_stays_torn_costs_the_pages_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "_WHOLE_WITHIN_S", 0.0)
+    (tmp_path / "dvc.lock").write_text("stages: {")
+    assert list(pages(tmp_path, "dedup", linked=False)) == []
 
 
 def test_a_stage_without_metrics_has_no_page(tmp_path: Path) -> None:

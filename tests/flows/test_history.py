@@ -6,8 +6,8 @@ import base64
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -19,29 +19,23 @@ from flows.history import drift_page, note, path_of, perplexities_on_test, read
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """A checkout with what the stages leave, of the profile `tiny`."""
-    outs = {
-        "dedup": "data/tiny/dedup", "overlap": "data/tiny/overlap", "report": "data/tiny/report",
-    }  # fmt: skip
-    stages = {stage: {"cmd": "x", "outs": [{"path": path}]} for stage, path in outs.items()}
-    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
-    for path in outs.values():
-        (tmp_path / path).mkdir(parents=True)
+    report = {"cmd": "x", "outs": [{"path": "data/tiny/report"}]}
+    lock = {"schema": "2.0", "stages": {"report": report}}
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    (tmp_path / "data/tiny/report").mkdir(parents=True)
     write(tmp_path, wikipedia=32, xl=90.84)
     return tmp_path
 
 
 def write(root: Path, *, wikipedia: int, xl: float) -> None:
-    metrics: dict[str, dict[str, Any]] = {
-        "dedup": {
-            "documents": 3123, "kept": {"documents": 3000 - wikipedia},
-            "removed_by_reason": {"wikipedia": wikipedia, "near_duplicate": 120},
-        },
-        "overlap": {"asked_ngrams": 1000, "asked_ngrams_found": 25},
-    }  # fmt: skip
-    for stage, values in metrics.items():
-        (root / "data" / "tiny" / stage / "metrics.json").write_text(json.dumps(values))
-    table = f"size,parameters,test_perplexity\nsmall,10,120.5\nxl,100,{xl}\n"
-    (root / "data" / "tiny" / "report" / "figure4.csv").write_text(table)
+    found = {
+        "documents": 3123,
+        "kept": 3000 - wikipedia,
+        "removed": {"wikipedia": wikipedia, "near_duplicate": 120},
+        "overlap_percent": 2.5,
+        "test_perplexity": {"small": 120.5, "xl": xl},
+    }
+    (root / "data/tiny/report/found.json").write_text(json.dumps(found))
 
 
 def test_a_run_is_noted_once_and_only_where_something_changed(study: Path) -> None:
@@ -64,6 +58,28 @@ def test_what_another_profile_left_is_not_taken_for_this_ones(study: Path) -> No
     assert not path_of(study, "laptop").exists()
     assert perplexities_on_test(study, "laptop") == {}
     assert list(perplexities_on_test(study, "tiny")) == ["small", "xl"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_a_damaged_file_of_the_report_is_no_run(study: Path, content: str) -> None:
+    (study / "data/tiny/report/found.json").write_text(content)
+    assert note(study, "tiny") == []
+    assert perplexities_on_test(study, "tiny") == {}
+
+
+@pytest.mark.parametrize(("setting", "seen"), [("true", "A "), ("false", "??")])
+def test_git_is_given_the_history_with_dvc_lock(study: Path, setting: str, seen: str) -> None:
+    git = ["git", "-C", str(study)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    (study / ".dvc").mkdir()
+    config = f"[core]\n    autostage = {setting}\n    analytics = false\n"
+    (study / ".dvc" / "config").write_text(config)
+    note(study, "tiny")
+    told = subprocess.run(
+        [*git, "status", "--porcelain", "--untracked-files=all", "history"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.stdout == f"{seen} history/tiny.jsonl\n"
 
 
 def test_a_line_that_a_kill_has_torn_costs_that_line(study: Path) -> None:
@@ -96,6 +112,7 @@ def test_a_first_run_has_no_run_before(study: Path) -> None:
 
 def test_a_size_that_is_new_has_no_change(study: Path) -> None:
     note(study, "tiny")
-    (study / "data/tiny/report/figure4.csv").write_text("size,test_perplexity\nhuge,20\n")
+    huge = json.dumps({"test_perplexity": {"huge": 20.0}})
+    (study / "data/tiny/report/found.json").write_text(huge)
     text = drift_page("tiny", note(study, "tiny")).markdown
     assert "| test perplexity huge |  | 20.00 |  |" in text

@@ -6,7 +6,9 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +16,10 @@ from made_checkout import free_port
 from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 from waiting import until
 
-from flows import run_page
+from flows import run_page, untold
 from flows.artifacts import ArtifactPage
 from flows.chain import Told
+from flows.deployment import end_dead_runs
 from flows.prefect_api import Api, NoAnswerError, RefusedError, _headers
 from flows.run_page import RunPage
 
@@ -31,6 +34,8 @@ class MadePrefect:
         self.asked: list[tuple[str, Any]] = []
         self.state = "RUNNING"
         self.refuses = ""
+        self.answers: dict[str, Any] = {}
+        """To questions that are asked for more than an id and a state."""
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -52,7 +57,7 @@ class MadePrefect:
                 self.send_response(409 if made.refuses and made.refuses in path else 200)
                 self.end_headers()
                 told = {"id": "id-of-run", "state_type": made.state}
-                self.wfile.write(json.dumps(told).encode())
+                self.wfile.write(json.dumps(made.answers.get(path, told)).encode())
 
             do_GET = do_POST = do_PATCH = answer
 
@@ -159,6 +164,48 @@ def test_a_server_that_never_comes_back_costs_a_line_and_no_wait(
     page.close()
     assert len(said) == 2
     assert "has not the end of this run" in said[1]
+
+
+def test_how_a_run_ended_is_kept_for_the_next_start_where_its_server_is_gone(
+    prefect: MadePrefect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_page, "_LOST_CLOSE_S", 0.2)
+    prefect.start()
+    page, said = begin(prefect)
+    page.stage("crawl", RUNNING, after=[])
+    until(lambda: len(prefect.states()) == 2)
+    (task,) = (body["id"] for path, body in prefect.asked if path == "task_runs/")
+    prefect.stop()
+    page.stage("crawl", DONE, after=[])
+    page.end(Told("FAILED", "Failed", "report failed"))
+    until(lambda: said)
+    page.close()
+    prefect.start()
+    now = datetime.now(UTC).isoformat()
+    run = {"id": "id-of-run", "state_type": "RUNNING", "state": {"timestamp": now}}
+    tasks = [{"id": task, "state_name": "Running"}, {"id": "other", "state_name": "Running"}]
+    prefect.answers = {"flow_runs/filter": [run], "task_runs/filter": tasks}
+    assert end_dead_runs(prefect.api._replace(own=True), tmp_path) == 1
+    assert prefect.states()[-3:] == [
+        f"task_runs/{task}/set_state Completed",
+        "task_runs/other/set_state Failed",
+        "flow_runs/id-of-run/set_state Failed",
+    ]
+    # Of one that was killed nothing is kept; nor of this one any more.
+    assert end_dead_runs(prefect.api._replace(own=True), tmp_path) == 1
+    assert prefect.states()[-1] == "flow_runs/id-of-run/set_state Crashed"
+
+
+def test_a_torn_note_of_a_runs_end_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ends = untold.Ends(DONE, {"task": DONE})
+    untold.keep("one", ends)
+    assert untold.known(tmp_path, "one") == ends
+    (file,) = (tmp_path / ".prefect" / "untold").iterdir()
+    for torn in ("", "[1]", '[["COMPLETED"], {}]', "[[], 1]", file.read_text()[:-3]):
+        file.write_text(torn)
+        assert untold.known(tmp_path, "one") is None
 
 
 def test_what_the_server_refuses_is_said_once_and_the_rest_is_told(prefect: MadePrefect) -> None:

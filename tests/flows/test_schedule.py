@@ -10,14 +10,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from made_checkout import Pages, environment, free_port
+from made_checkout import Pages, environment, free_port, served
 from waiting import until
 
 from flows.doctor import check_schedules
@@ -25,17 +24,6 @@ from flows.schedule import main
 from flows.servers import answers
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
-
-
-@contextmanager
-def served(pages: Pages, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A `flows.schedule` at work; its runs end with it."""
-    process = pages.command("schedule", *arguments)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=120)
 
 
 def wait(process: subprocess.Popen[str], pages: Pages, path: str, **question: Any) -> list[Any]:
@@ -46,6 +34,10 @@ def wait(process: subprocess.Popen[str], pages: Pages, path: str, **question: An
         assert time.monotonic() < deadline_s, pages.ask("flow_runs/filter")
         time.sleep(0.5)
     return list(found)
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid)
 
 
 SERVED = {"name": {"any_": ["study"]}}
@@ -110,7 +102,7 @@ def test_a_run_of_the_page_is_cancelled_there_and_one_that_was_killed_is_closed(
             (ended,) = wait(process, pages, "flow_runs/filter", flow_runs=only | ENDED)
             assert ended["state_type"] == ends
             stage = int(there.read_text())
-            until(lambda stage=stage: not psutil.pid_exists(stage))
+            until(partial(is_gone, stage))
     assert process.returncode == 143
 
 

@@ -11,7 +11,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from made_checkout import MAKE_FIGURE4, Pages, dvc, environment, free_port
@@ -138,14 +137,9 @@ def test_the_whole_study_runs_sizes_side_by_side_and_retries_what_is_worth_it(
     assert tasks["sample_web"]["state_name"] == "Unchanged"
     assert tasks["train@small"]["state_name"] == "Completed"
     assert tasks["report"]["run_count"] == 2
-    keys = {page["key"] for page in artifacts(pages, run)}
+    keys = set(pages.artifacts(run))
     assert {"train-small", "figure-4", "drift"} <= keys
     assert "sample-web" not in keys
-
-
-def artifacts(pages: Pages, run: Any) -> list[Any]:
-    only = {"id": {"any_": [run["id"]]}}
-    return list(pages.ask("artifacts/filter", flow_runs=only, limit=200))
 
 
 def dvc_stages(root: Path) -> set[str]:
@@ -166,7 +160,7 @@ def test_a_run_that_changes_nothing_says_so_and_leaves_nothing(pages: Pages) -> 
     run = pages.last_run()
     assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "Nothing new")
     assert pages.tasks(run) == {}
-    assert artifacts(pages, run) == []
+    assert pages.artifacts(run) == {}
 
 
 def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
@@ -184,7 +178,7 @@ def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
     flow = pages.command("study", "--max-parallel", "2")
     until(there.exists, 600)
     run = pages.last_run()
-    kill_server(pages)
+    pages.kill_prefect()
     assert flow.stdout is not None
     said = ""
     while "its page waits" not in said:
@@ -202,17 +196,6 @@ def test_a_run_goes_on_while_its_server_is_killed_and_the_page_is_told_later(
     run = pages.ask("flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})[0]
     assert run["state"]["message"].startswith("21 ran; test xl 30.8")
     assert pages.tasks(run)["report"]["state_type"] == "COMPLETED"
-
-
-def kill_server(pages: Pages) -> None:
-    """Kill -9 of the Prefect server that `make ui` has started."""
-    port = pages.prefect.rpartition(":")[2]
-    (server,) = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if (process.info["cmdline"] or [])[1:] == ["-m", "flows.prefect_server", "--port", port]
-    ]
-    server.kill()
 
 
 def test_figure_4_and_every_stages_metrics_are_pages(pages: Pages) -> None:
@@ -262,7 +245,9 @@ def test_a_named_server_that_does_not_answer_is_one_line(checkout: Path) -> None
     assert not (checkout / "data").exists()
 
 
-def test_a_server_that_is_gone_for_good_costs_two_lines_and_no_stage(checkout: Path) -> None:
+def test_a_server_that_is_gone_costs_two_lines_and_no_stage_and_learns_the_end_when_it_is_back(
+    checkout: Path,
+) -> None:
     dvc(checkout, "repro", "overlap")
     (checkout / "do").mkdir()
     (checkout / "do" / "report").write_text(
@@ -270,32 +255,44 @@ def test_a_server_that_is_gone_for_good_costs_two_lines_and_no_stage(checkout: P
         "while not pathlib.Path('release').exists(): time.sleep(0.05)",
     )
     port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "flows.prefect_server", "--port", str(port)],
-        cwd=checkout,
-        env=environment() | {"PREFECT_HOME": str(checkout / "home")},
-    )
-    until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 300)
-    flow = subprocess.Popen(
-        [sys.executable, "-m", "flows.study"],
-        cwd=checkout,
-        env=environment() | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    named = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    pages = Pages(checkout, f"http://127.0.0.1:{port}", mlflow="", said="", settings=named)
+    server = start_prefect(checkout, port)
+    flow = pages.command("study")
     until((checkout / "there").exists, 300)
+    until(lambda: "report" in pages.tasks(pages.last_run()), 300)
     server.kill()
     server.wait()
     (checkout / "release").touch()
     said = flow.communicate(timeout=300)[0]
     assert "1 ran, 14 unchanged" in said
-    assert "report" in yaml.safe_load((checkout / "dvc.lock").read_text())["stages"]
     lost = [line for line in said.splitlines() if line.startswith("Prefect")]
     assert len(lost) == 2, lost
     assert "the study goes on, its page waits" in lost[0]
     assert "has not the end of this run" in lost[1]
     assert "Traceback" not in said
+    server = start_prefect(checkout, port)
+    try:
+        assert "Nothing new" in pages.study()[1]
+        first, second = pages.ask("flow_runs/filter", sort="START_TIME_ASC")
+        assert first["state_type"] == "COMPLETED"  # though nobody was there to be told
+        assert first["state"]["message"].startswith("1 ran, 14 unchanged")
+        assert pages.tasks(first)["report"]["state_name"] == "Completed"
+        assert second["state_name"] == "Nothing new"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def start_prefect(checkout: Path, port: int) -> subprocess.Popen[bytes]:
+    own = {"PREFECT_HOME": str(checkout / "home"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flows.prefect_server", "--port", str(port)],
+        cwd=checkout,
+        env=environment() | own,
+    )
+    until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 300)
+    return server
 
 
 def test_ctrl_c_without_a_server_is_a_line(checkout: Path, project: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from made_checkout import Pages
 from real_browser import chromium
 from tracked_artefacts import LOSSES, write_study
+from waiting import until
 
 from flows.history import drift_page
 from flows.ui import experiment_page
@@ -179,6 +180,26 @@ def test_mlflows_page_shows_studies_row_by_row(
     page = experiment_page(pages.mlflow, "tiny", "studies")
     columns = ("test_exponent", "largest_test_perplexity", "-0.1", "540", "270")
     see(browser, page, "2 matching runs", "tiny-1 · 350K", "tiny-2 · 350K", "Studies", *columns)
+
+
+def test_in_a_narrow_window_each_of_mlflows_views_has_charts_that_can_be_read(
+    browser: Any, pages: Pages, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from selenium.webdriver.common.by import By
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.chdir(pages.root)
+    record(pages, project, losses=LOSSES)
+    browser.set_window_size(800, 1100)
+    headings = {"sizes": "Figure 4 (2)", "studies": "Studies (3)", "replicates": "Means over seeds"}
+    for view, first in headings.items():
+        address = experiment_page(pages.mlflow, "tiny", view)
+        see(browser, address, f"{view.capitalize()}, narrow", first)
+        until(lambda: browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"), _WAIT_S)
+        charts = browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")
+        # The list of runs or a second chart in the row would leave it half of this.
+        assert all(chart.size["width"] > 450 for chart in charts), view
+        assert all(chart.location["x"] + chart.size["width"] <= 800 for chart in charts), view
 
 
 def record(pages: Pages, project: Path, *, losses: dict[str, float]) -> None:

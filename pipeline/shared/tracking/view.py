@@ -1,5 +1,8 @@
 """The views of a profile's runs that MLflow's page offers: Sizes, Studies, Replicates.
 
+Each is there a second time for narrow windows, where MLflow's navigation and list of runs would
+leave no room for a number: without the list, and with one chart a row.
+
 MLflow keeps a saved view as JSON in a tag of the experiment, in the format of its own page. That
 format is not documented; tests/flows/test_study_in_a_browser.py sees that MLflow understands it.
 """
@@ -10,6 +13,7 @@ import json
 from typing import Any
 
 _TAG = "mlflow.sharedViewState."  # and the key, which is the `viewStateShareKey` of a link
+_NARROW = "-narrow"  # flows/mlflow_server.py opens it
 # A killed attempt that was never gone on with would stand between the sizes, as would a rate's that
 # diverged.
 _TRAININGS = (
@@ -39,15 +43,21 @@ def saved_views(latest: str | None) -> dict[str, str]:
     """Tags of an experiment, one a view; `latest` is the run of the study that *Sizes* shows."""
     of_latest = f" and tags.`mlflow.parentRunId` = '{latest}'" if latest else ""
     views = {"sizes": _sizes(of_latest), "studies": _studies(), "replicates": _replicates()}
+    views |= {f"{key}{_NARROW}": _narrow(state) for key, state in views.items()}
     # The page lists the newest first; a time of each view's own would be another tag each time.
     return {
         f"{_TAG}{key}": json.dumps({
-            "name": key.capitalize(),
+            "name": key.capitalize().replace("-", ", "),
             "createdAt": len(views) - number,
             "state": json.dumps(state),
         })
         for number, (key, state) in enumerate(views.items())
     }
+
+
+def _narrow(state: dict[str, Any]) -> dict[str, Any]:
+    sections = [section | {"columns": 1} for section in state["compareRunSections"]]
+    return state | {"compareRunSections": sections, "runListHidden": True}
 
 
 def _sizes(of_latest: str) -> dict[str, Any]:

@@ -417,7 +417,10 @@ def test_studies_of_one_profile_are_told_apart_and_grouped(
     assert first.data.tags["design"] == replicate.data.tags["design"]
     tags = client().get_experiment_by_name("figure4-tiny").tags
     views = {key.rpartition(".")[2]: json.loads(tags[key]) for key in tags if "ViewState" in key}
-    assert {view["name"] for view in views.values()} == {"Sizes", "Studies", "Replicates"}
+    assert {view["name"] for view in views.values()} == {
+        *("Sizes", "Studies", "Replicates"),
+        *("Sizes, narrow", "Studies, narrow", "Replicates, narrow"),
+    }
     shown = json.loads(views["sizes"]["state"])["searchFilter"]
     assert {run.data.tags["study_name"] for run in runs(shown)} == {"fuzzy-cat"}
     assert len(runs(shown)) == 4
