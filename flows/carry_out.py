@@ -14,17 +14,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flows.artifacts import ArtifactPage, pages
-from flows.chain import WATCH, Chain, Told, explain, read_by, stale_stages
-from flows.checkout import Checkout, HeldError, prepare, read_params
-from flows.deployment import end_dead_runs
-from flows.dvc_stage import StageEnd, StageRunner
-from flows.history import drift_page, note, perplexities_on_test
-from flows.leavings import CheckoutError
-from flows.log_lines import as_said
-from flows.prefect_api import Api
-from flows.run_page import RunPage
-from flows.supervisor import GRACE_S
+from flows.chain.chain import WATCH, Chain, Told, explain, read_by, stale_stages
+from flows.chain.dvc_stage import StageEnd, StageRunner
+from flows.chain.supervisor import GRACE_S
+from flows.checkout.checkout import Checkout, HeldError, prepare, read_params
+from flows.checkout.leavings import CheckoutError
+from flows.page.artifacts import ArtifactPage, pages
+from flows.page.deployment import end_dead_runs
+from flows.page.history import drift_page, note, perplexities_on_test
+from flows.page.log_lines import as_said
+from flows.page.prefect_api import Api
+from flows.page.run_page import RunPage
 
 CANCELLED = Told("CANCELLED", "Cancelled", "Cancelled; the stages saved their state, and the next "
                  "run goes on from there")  # fmt: skip

@@ -16,11 +16,11 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.carry_out import Wishes, carry_out, run_name
-from flows.checkout import read_params
-from flows.deployment import ACTIVE, chosen, labels_of
-from flows.leavings import CheckoutError
-from flows.prefect_api import find_api
-from flows.run_page import RunPage
+from flows.checkout.checkout import read_params
+from flows.checkout.leavings import CheckoutError
+from flows.page.deployment import ACTIVE, chosen, labels_of
+from flows.page.prefect_api import find_api
+from flows.page.run_page import RunPage
 
 
 def _profiles() -> list[str]:

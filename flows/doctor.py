@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from flows.leavings import CheckoutError, read_lock_file, refuse_gits_lock
-from flows.prefect_api import Api
-from flows.servers import LOOPBACK, port_is_free, read_state, running_prefect_api
-from flows.ui import MLFLOW_PORT, PREFECT_PORT
+from flows.checkout.leavings import CheckoutError, read_lock_file, refuse_gits_lock
+from flows.page.prefect_api import Api
+from flows.servers.addresses import LOOPBACK, port_is_free, read_state, running_prefect_api
+from flows.servers.pages import MLFLOW_PORT, PREFECT_PORT
 
 
 def check_servers() -> Iterator[tuple[str, str]]:

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from flows.checkout import held
-from flows.leavings import CheckoutError, read_lock_file
+from flows.checkout.checkout import held
+from flows.checkout.leavings import CheckoutError, read_lock_file
 
 _DIGITS = 32  # of an MD5
 

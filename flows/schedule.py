@@ -21,11 +21,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from flows.checkout import HeldError, held
-from flows.deployment import ACTIVE, FLOW, chosen, end_dead_runs, register
-from flows.leavings import CheckoutError
-from flows.prefect_api import Api, NoAnswerError, RefusedError, find_api
-from flows.supervisor import GRACE_S
+from flows.chain.supervisor import GRACE_S
+from flows.checkout.checkout import HeldError, held
+from flows.checkout.leavings import CheckoutError
+from flows.page.deployment import ACTIVE, FLOW, chosen, end_dead_runs, register
+from flows.page.prefect_api import Api, NoAnswerError, RefusedError, find_api
 
 _POLL_S = 5.0
 _RUN_POLL_S = 0.5
@@ -128,7 +128,7 @@ def _run(run: Any, api: Api, deployment: str) -> None:
     options += [f"--max-parallel={given['max_parallel']}"] if "max_parallel" in given else []
     options += [f"--overrides={json.dumps(given['overrides'])}"] if "overrides" in given else []
     study = [sys.executable, "-m", "flows.study", "--run", run["id"], *options]
-    supervisor = [sys.executable, "-m", "flows.supervisor", "--grace", str(2 * GRACE_S), "--"]
+    supervisor = [sys.executable, "-m", "flows.chain.supervisor", "--grace", str(2 * GRACE_S), "--"]
     print(f"{run['name']}: begins", flush=True)
     process = subprocess.Popen([*supervisor, *study], stdin=subprocess.PIPE)
     assert process.stdin is not None

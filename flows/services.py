@@ -19,12 +19,20 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flows.bucket import make_bucket
-from flows.checkout import read_params
-from flows.leavings import CheckoutError
-from flows.servers import LOOPBACK, port_is_free
-from flows.serving import Server, UiError, keep_up, serving
-from flows.storage_servers import (
+from flows.checkout.checkout import read_params
+from flows.checkout.leavings import CheckoutError
+from flows.servers.addresses import LOOPBACK, port_is_free
+from flows.servers.bucket import make_bucket
+from flows.servers.pages import (
+    MLFLOW_PORT,
+    PREFECT_PORT,
+    announce,
+    mlflow_server,
+    noted,
+    prefect_server,
+)
+from flows.servers.serving import Server, UiError, interrupt, keep_up, serving
+from flows.servers.storage_servers import (
     POSTGRES_PORT,
     S3_PORT,
     USER,
@@ -32,15 +40,6 @@ from flows.storage_servers import (
     postgres,
     s3_program,
     supervised,
-)
-from flows.ui import (
-    MLFLOW_PORT,
-    PREFECT_PORT,
-    announce,
-    interrupt,
-    mlflow_server,
-    noted,
-    prefect_server,
 )
 
 _FOLDER = Path(".services")

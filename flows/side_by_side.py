@@ -13,18 +13,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from flows.chain import read_by
-from flows.checkout import Checkout, prepare
-from flows.dvc_stage import StageRunner
-from flows.history import note
-from flows.leavings import CheckoutError
-from flows.supervisor import GRACE_S
+from flows.chain.chain import Chain, Told, read_by
+from flows.chain.dvc_stage import StageRunner
+from flows.chain.supervisor import GRACE_S
+from flows.checkout.checkout import Checkout, prepare
+from flows.checkout.leavings import CheckoutError
+from flows.page.history import note
 
 _TERMINATED = 143
 
@@ -83,38 +81,35 @@ def _before_sizes(stages: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _run_sizes(checkout: Checkout, stages: Mapping[str, Sequence[str]]) -> int:
-    """Run what belongs to each size, several at a time; a lone slot leaves it to `dvc repro`.
+    """Run what belongs to the sizes, several at a time; a lone slot leaves it to `dvc repro`.
 
     A size that fails does not end the others. What was run before has looked at the code by now,
     without which DVC does not see that it has changed.
     """
-    at_a_time = len(checkout.devices)
-    of_a_size = {
-        size: [name for name in stages if name.endswith(f"@{size}")] for size in checkout.sizes
+    sized = {
+        name: [other for other in reads if "@" in other]
+        for name, reads in stages.items()
+        if "@" in name
     }
-    if at_a_time == 1 or _dvc("status", "--quiet", *chain.from_iterable(of_a_size.values())) == 0:
+    if len(checkout.devices) == 1 or _dvc("status", "--quiet", *sized) == 0:
         return 0
     runner = StageRunner(checkout.root, devices=checkout.devices, grace_s=GRACE_S)
-    # The runner is left first: it ends the stages that the pool waits for.
-    with ThreadPoolExecutor(at_a_time) as pool, runner:
-        # The largest take longest: begun last, they would run alone at the end.
-        largest_first = list(reversed(checkout.sizes))
-        codes = list(pool.map(lambda size: _run_size(runner, of_a_size[size]), largest_first))
-    return next(filter(None, codes), 0)
+    ends = Chain(runner, _Terminal(), reads=sized, stale=None).run(lambda: False)
+    return next(filter(None, (end.code for end in ends.values())), 0)
 
 
-def _run_size(runner: StageRunner, stages: Sequence[str]) -> int:
-    for stage in stages:
-        if runner.stopping:
-            return _TERMINATED
-        code = runner.run(stage, _say).code
-        if code:
-            return code
-    return 0
+class _Terminal:
+    """Shows the lines of stages, and that one is tried again; the rest stands in the lines."""
 
+    def stage(self, name: str, told: Told, *, after: Sequence[str]) -> None:
+        if told.type == "SCHEDULED":
+            print(f"{name}: {told.message}", flush=True)
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+    def line(self, name: str, line: str) -> None:
+        print(line, flush=True)
+
+    def finished(self, name: str) -> None:
+        """What it left is shown at the end."""
 
 
 if __name__ == "__main__":

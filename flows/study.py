@@ -18,14 +18,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from flows.carry_out import Ended, Wishes, carry_out, run_name
-from flows.chain import Told
-from flows.deployment import labels_of
-from flows.leavings import CheckoutError
-from flows.prefect_api import Api, find_api
-from flows.run_page import RunPage
-from flows.servers import STATE, free_port, running_prefect_api
-from flows.serving import one_at_a_time, serving
-from flows.ui import prefect_server
+from flows.chain.chain import Told
+from flows.checkout.leavings import CheckoutError
+from flows.page.deployment import labels_of
+from flows.page.prefect_api import Api, find_api
+from flows.page.run_page import RunPage
+from flows.servers.addresses import STATE, free_port, running_prefect_api
+from flows.servers.pages import prefect_server
+from flows.servers.serving import one_at_a_time, serving
 
 _TERMINATED = 128 + signal.SIGTERM
 _INTERRUPTED = 128 + signal.SIGINT

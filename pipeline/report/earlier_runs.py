@@ -21,7 +21,7 @@ from pipeline.report.study import Study
 from pipeline.shared.running.origin import origin
 
 FOUND = "found.json"
-"""What `found` says of the study, for whoever keeps the history: flows/history.py."""
+"""What `found` says of the study, for whoever keeps the history: flows/page/history.py."""
 _SHOWN_RUNS = 12
 _WIDTH, _HEIGHT = 88, 20  # of a sparkline, in pixels
 

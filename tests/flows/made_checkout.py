@@ -195,7 +195,8 @@ class Pages:
         (server,) = [
             process
             for process in psutil.process_iter(["cmdline"])
-            if (process.info["cmdline"] or [])[1:] == ["-m", "flows.prefect_server", "--port", port]
+            if (process.info["cmdline"] or [])[1:]
+            == ["-m", "flows.servers.prefect_server", "--port", port]
         ]
         server.kill()
 

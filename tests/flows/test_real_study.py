@@ -15,7 +15,7 @@ from made_checkout import Pages, opened_pages, served
 from small_study import small_checkout
 from waiting import until
 
-from flows.servers import answers
+from flows.servers.addresses import answers
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 

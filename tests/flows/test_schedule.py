@@ -21,7 +21,7 @@ from waiting import until
 
 from flows.doctor import check_schedules
 from flows.schedule import main
-from flows.servers import answers
+from flows.servers.addresses import answers
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 

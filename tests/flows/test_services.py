@@ -15,15 +15,15 @@ import pytest
 import yaml
 from made_checkout import environment, free_port
 
-from flows.servers import answers
-from flows.services import Ports, pages, read_secrets, storage_access
-from flows.storage_servers import (
+from flows.servers.addresses import answers
+from flows.servers.storage_servers import (
     USER,
     ServiceError,
     postgres_command,
     postgres_program,
     s3_program,
 )
+from flows.services import Ports, pages, read_secrets, storage_access
 
 SECRETS = ("POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
 
@@ -103,7 +103,7 @@ def test_a_program_that_is_not_installed_is_named_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr("flows.storage_servers._DEBIAN", str(tmp_path))
+    monkeypatch.setattr("flows.servers.storage_servers._DEBIAN", str(tmp_path))
     with pytest.raises(ServiceError, match="apt install postgresql"):
         postgres_program("initdb")
     with pytest.raises(ServiceError, match=r"neither versitygw .* nor minio .* --s3 memory"):

@@ -16,7 +16,7 @@ import yaml
 from made_checkout import MAKE_FIGURE4, Pages, dvc, environment, free_port
 from waiting import until
 
-from flows.servers import answers
+from flows.servers.addresses import answers
 from flows.study import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
@@ -287,7 +287,7 @@ def test_a_server_that_is_gone_costs_two_lines_and_no_stage_and_learns_the_end_w
 def start_prefect(checkout: Path, port: int) -> subprocess.Popen[bytes]:
     own = {"PREFECT_HOME": str(checkout / "home"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     server = subprocess.Popen(
-        [sys.executable, "-m", "flows.prefect_server", "--port", str(port)],
+        [sys.executable, "-m", "flows.servers.prefect_server", "--port", str(port)],
         cwd=checkout,
         env=environment() | own,
     )

@@ -13,8 +13,8 @@ from real_browser import chromium
 from tracked_artefacts import LOSSES, write_study
 from waiting import until
 
-from flows.history import drift_page
-from flows.ui import experiment_page
+from flows.page.history import drift_page
+from flows.servers.pages import experiment_page
 from pipeline.shared.params.file import load_params
 from pipeline.shared.study.folder import StudyFolder
 from pipeline.shared.tracking.finished import record_study

@@ -17,9 +17,10 @@ import psutil
 import pytest
 from made_checkout import Pages, environment, free_port
 
-from flows.servers import Servers, read_state, running_prefect_api, write_state
-from flows.serving import UiError, serving
-from flows.ui import main, mlflow_server
+from flows.servers.addresses import Servers, read_state, running_prefect_api, write_state
+from flows.servers.pages import mlflow_server
+from flows.servers.serving import UiError, serving
+from flows.ui import main
 
 
 def processes_about(port: int) -> list[str]:
@@ -147,7 +148,7 @@ def test_the_servers_end_with_the_command_however_it_ends(checkout: Path, how: s
         text=True,
     )
     deadline_s = time.monotonic() + 60
-    while not any("-m flows.prefect_server" in line for line in processes_about(port)):
+    while not any("-m flows.servers.prefect_server" in line for line in processes_about(port)):
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
     getattr(process, how)()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from made_study import MadeStudy
 
-from flows.history import note, path_of
+from flows.page.history import note, path_of
 from pipeline.report.earlier_runs import EarlierRuns, earlier_runs, found, history_file
 from pipeline.report.figure4 import read_figure4
 from pipeline.report.page import render

@@ -13,7 +13,7 @@ import json
 from typing import Any
 
 _TAG = "mlflow.sharedViewState."  # and the key, which is the `viewStateShareKey` of a link
-_NARROW = "-narrow"  # flows/mlflow_server.py opens it
+_NARROW = "-narrow"  # flows/servers/mlflow_server.py opens it
 # A killed attempt that was never gone on with would stand between the sizes, as would a rate's that
 # diverged.
 _TRAININGS = (

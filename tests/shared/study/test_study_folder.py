@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import pytest
+import yaml
 
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.study import places
@@ -50,6 +51,14 @@ def test_who_reads_a_study_names_no_path_of_its_own(project: Path) -> None:
                 if " " not in text and PurePosixPath(text).name in _NAMED
             }
             assert named <= _OWN.get(name, set()), name
+
+
+def test_the_stages_are_those_of_the_chain_in_its_order(project: Path) -> None:
+    chain = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    sized = tuple(name for name, stage in chain.items() if "matrix" in stage)
+    ends = {"watch", "overlap", "report"}  # they are before, or after, all of these
+    assert sized == places.SIZED_STAGES
+    assert tuple(name for name in chain if name not in {*sized, *ends}) == places.STAGES
 
 
 def test_a_pattern_means_all_names_that_are_not_given() -> None:

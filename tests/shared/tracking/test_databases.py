@@ -13,7 +13,7 @@ import pytest
 from s3_server import s3_server
 from tracked_artefacts import LOSSES, write_study
 
-from flows.storage_servers import USER, ServiceError, postgres, postgres_program
+from flows.servers.storage_servers import USER, ServiceError, postgres, postgres_program
 from pipeline.shared.files import sha256_file, write_json
 from pipeline.shared.params.file import load_params
 from pipeline.shared.study.folder import StudyFolder

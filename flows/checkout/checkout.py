@@ -21,8 +21,14 @@ from typing import IO, Any, NamedTuple
 
 import yaml
 
-from flows.leavings import CheckoutError, Log, clear_dead_lock, mend_lock_file, refuse_gits_lock
-from flows.overrides import override
+from flows.checkout.leavings import (
+    CheckoutError,
+    Log,
+    clear_dead_lock,
+    mend_lock_file,
+    refuse_gits_lock,
+)
+from flows.checkout.overrides import override
 
 _RECONCILE_TIMEOUT_S = 60.0
 _HELD_WAIT_S = 3.0  # `make ui` holds a checkout while it closes dead runs

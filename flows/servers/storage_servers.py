@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.servers import LOOPBACK
+from flows.servers.addresses import LOOPBACK
 
 USER = "figure4"
 POSTGRES_PORT = 5433  # not 5432, where a system's own may listen
@@ -168,7 +168,7 @@ def supervised(
     command: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program that ends with this process, however that ends."""
-    guard = [sys.executable, "-m", "flows.supervisor", "--grace", str(_GRACE_S), "--"]
+    guard = [sys.executable, "-m", "flows.chain.supervisor", "--grace", str(_GRACE_S), "--"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*guard, *command],

@@ -6,14 +6,16 @@ message, and the one by which DVC says that nothing had to run, are read here an
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import os
-import queue
 import re
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +70,33 @@ class EndingError(RuntimeError):
     """No stage begins any more."""
 
 
+class _Devices:
+    """What stages wait for; of those that wait, the one of the lowest turn is next."""
+
+    def __init__(self, devices: Iterable[str | None]) -> None:
+        self._free = list(devices)
+        self._waiting: list[tuple[int, int]] = []
+        self._arrivals = itertools.count()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def one(self, turn: int) -> Iterator[str | None]:
+        """A device, as long as the context lasts; of equal turns, who came first."""
+        mine = (turn, next(self._arrivals))
+        with self._changed:
+            heapq.heappush(self._waiting, mine)
+            self._changed.wait_for(lambda: self._free and self._waiting[0] == mine)
+            heapq.heappop(self._waiting)
+            device = self._free.pop()
+            self._changed.notify_all()  # there may be another device, and a next in line
+        try:
+            yield device
+        finally:
+            with self._changed:
+                self._free.append(device)
+                self._changed.notify_all()
+
+
 class StageRunner:
     """Runs stages, as many at a time as there are devices; leaving it ends what still runs."""
 
@@ -78,9 +107,7 @@ class StageRunner:
         """
         self.root = root
         self._grace_s = grace_s
-        self._devices: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        for device in devices:
-            self._devices.put(device)
+        self._devices = _Devices(devices)
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -110,31 +137,33 @@ class StageRunner:
                 process.stdin.close()  # the supervisor's signal to end its stage
 
     def run(
-        self, stage: str, say: Callable[[str], None], *, begun: Callable[[], None] = lambda: None
+        self,
+        stage: str,
+        say: Callable[[str], None],
+        *,
+        turn: int = 0,
+        begun: Callable[[], None] = lambda: None,
     ) -> StageEnd:
         """Run `dvc repro --single-item STAGE`; each line of its output goes to `say`.
 
-        `begun` is called when the stage has its device.
+        `begun` is called when the stage has its device, for which the lowest `turn` waits least.
 
         Raises:
             EndingError: the stages were ended before this one began.
         """
-        device = self._devices.get()
-        try:
+        with self._devices.one(turn) as device:
             with self._start(stage, device) as process:
                 begun()
                 lines = list(_read_lines(process, say))
             with self._lock:
                 self._running.discard(process)
-        finally:
-            self._devices.put(device)
         return read_outcome(stage, lines, process.returncode)
 
     def _start(self, stage: str, device: str | None) -> subprocess.Popen[str]:
         # --wait-for-lock stands before the sub-command; without it a stage that ends while
         # another one is hashed fails after all its work.
         dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        supervisor = [sys.executable, "-m", "flows.supervisor", "--grace", str(self._grace_s)]
+        supervisor = [sys.executable, "-m", "flows.chain.supervisor", "--grace", str(self._grace_s)]
         with self._lock:
             if self.stopping:
                 raise EndingError(f"{stage}: not started, the flow is ending")
@@ -154,7 +183,7 @@ class StageRunner:
 
 
 def _environment(device: str | None) -> dict[str, str]:
-    packages = str(Path(__file__).parent.parent)
+    packages = str(Path(__file__).parents[2])
     own = {
         # `python -m pipeline...` in dvc.yaml is this environment's python.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.checkout import (
+from flows.checkout.checkout import (
     activate,
     device_slots,
     listed_gpus,
@@ -21,7 +21,7 @@ from flows.checkout import (
     read_params,
     visible_gpus,
 )
-from flows.leavings import CheckoutError, clear_dead_lock
+from flows.checkout.leavings import CheckoutError, clear_dead_lock
 
 LOG = logging.getLogger("test_checkout")
 

@@ -18,7 +18,7 @@ import uvicorn
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flows.servers import LOOPBACK
+from flows.servers.addresses import LOOPBACK
 
 PREFIX = "/figure4/"
 _PAGE = """<!doctype html>
@@ -92,7 +92,7 @@ def create_app(store: Store) -> ASGIApp:
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(
-        prog="python -m flows.mlflow_server",
+        prog="python -m flows.servers.mlflow_server",
         epilog="MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACTS_DESTINATION say where things go.",
     )
     parser.add_argument("--port", type=int, default=5000)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flows.leavings import CheckoutError
-from flows.overrides import override
+from flows.checkout.leavings import CheckoutError
+from flows.checkout.overrides import override
 
 LOG = logging.getLogger("test_overrides")
 

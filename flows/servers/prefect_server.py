@@ -19,7 +19,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flows.servers import LOOPBACK
+from flows.servers.addresses import LOOPBACK
 
 HOSTS = (LOOPBACK, "localhost")
 # No dots but one before the ending, and no folders: nothing outside a report is a file of it.
@@ -68,7 +68,9 @@ class OwnOrigins:
 
 def main() -> None:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m flows.prefect_server", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.servers.prefect_server", description=__doc__
+    )
     parser.add_argument("--port", type=int, default=4200)
     port = parser.parse_args().port
     served = Reports(create_app(final=True), Path("data").absolute())

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from made_checkout import Act
 
-from flows.chain import Chain, Told, read_by, stale_stages
-from flows.dvc_stage import StageEnd, StageRunner
+from flows.chain.chain import Chain, Told, read_by, stale_stages
+from flows.chain.dvc_stage import StageEnd, StageRunner
 
 
 def test_the_chain_is_dvc_yamls_with_every_size_after_all_that_it_reads(project: Path) -> None:

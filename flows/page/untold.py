@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.chain import Told
+from flows.chain.chain import Told
 
 _FOLDER = Path(".prefect") / "untold"
 

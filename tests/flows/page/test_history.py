@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from flows.history import drift_page, note, path_of, perplexities_on_test, read
+from flows.page.history import drift_page, note, path_of, perplexities_on_test, read
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.log_lines import Thinned, as_record
+from flows.page.log_lines import Thinned, as_record
 
 
 def test_a_stage_that_writes_without_end_costs_two_lines_a_minute() -> None:

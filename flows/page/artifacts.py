@@ -122,7 +122,7 @@ def figure4_markdown(folder: Path, *, linked: bool) -> str:
         except (ValueError, KeyError, TypeError):  # the stage is done, and has said what it had to
             lines += [f"{_TABLE} is damaged: run `python -m flows.repair`, then `dvc repro`"]
     whole = "The whole report, with every table and figure,"
-    if linked:  # flows.prefect_server
+    if linked:  # flows.servers.prefect_server
         whole = f"[{whole}](/report/{folder.parent.name}/{_PAGE})"
     return "\n".join([*lines, "", f"{whole} is the file", "", f"`{folder / _PAGE}`"])
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from prefect.settings import get_current_settings
 
-from flows.servers import LOOPBACK, running_prefect_api
+from flows.servers.addresses import LOOPBACK, running_prefect_api
 
 _TIMEOUT_S = 10.0  # a busy server takes seconds
 _FIRST_TIMEOUT_S = 3.0

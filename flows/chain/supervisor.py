@@ -1,6 +1,6 @@
 """The process between the flow and DVC, by which a cancel or a crash stops the training.
 
-    python -m flows.supervisor [--grace SECONDS] -- COMMAND...
+    python -m flows.chain.supervisor [--grace SECONDS] -- COMMAND...
 
 The flow holds the write end of our stdin. When that closes, however the flow ended, or at SIGTERM,
 COMMAND and all its descendants get SIGTERM, have the grace to write a checkpoint, and are killed.
@@ -33,7 +33,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command to its end or to ours; returns its exit code, 128 + n for signal n."""
-    parser = argparse.ArgumentParser(prog="python -m flows.supervisor", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m flows.chain.supervisor", description=__doc__)
     parser.add_argument("--grace", type=float, default=GRACE_S, metavar="SECONDS")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
-from flows.dvc_stage import EndingError, StageEnd, StageRunner
+from flows.chain.dvc_stage import EndingError, StageEnd, StageRunner
 
 WATCH = "watch"  # before all others, which go by what it has seen last
 _RETRY_DELAYS_S = (5.0, 30.0, 120.0)
@@ -85,6 +86,20 @@ def _holds(out: str, dep: str) -> bool:
     return f"{dep}/".startswith(f"{out}/") or f"{out}/".startswith(f"{dep}/")
 
 
+def turns(stages: Iterable[str]) -> dict[str, int]:
+    """In which order stages get a device that several wait for: 0 is the first.
+
+    The chain's order, since what has most of it still to come must not be begun last; of the sizes
+    the last of `sizes` first, which is the largest. Begun last, it would run alone at the end.
+
+    >>> turns(["tokenize", "tune@s", "tune@xl", "train@s", "train@xl"])
+    {'tokenize': 0, 'tune@xl': 1, 'tune@s': 2, 'train@xl': 3, 'train@s': 4}
+    """
+    kinds = itertools.groupby(stages, key=lambda name: name.partition("@")[0])
+    ordered = [name for _, names in kinds for name in reversed(list(names))]
+    return {name: turn for turn, name in enumerate(ordered)}
+
+
 def stale_stages(root: Path) -> set[str] | None:
     """The stages that DVC would run now, `watch` aside; None where DVC does not say."""
     done = subprocess.run(
@@ -111,7 +126,7 @@ class Chain:
     ) -> None:
         """What is not in `stale`, and reads nothing that is made anew, is not asked of DVC."""
         self._runner, self._shown = runner, shown
-        self._reads, self._stale = reads, stale
+        self._reads, self._stale, self._turns = reads, stale, turns(reads)
 
     def run(self, ended: Callable[[], bool]) -> dict[str, StageEnd]:
         """Run every stage; each that has ended, in the chain's order.
@@ -155,6 +170,7 @@ class Chain:
             end = self._runner.run(
                 name,
                 lambda line: self._shown.line(name, line),
+                turn=self._turns[name],
                 begun=lambda: self._shown.stage(
                     name, Told("RUNNING", "Running", ""), after=self._reads[name]
                 ),

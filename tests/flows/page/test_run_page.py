@@ -16,12 +16,12 @@ from made_checkout import free_port
 from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 from waiting import until
 
-from flows import run_page, untold
-from flows.artifacts import ArtifactPage
-from flows.chain import Told
-from flows.deployment import end_dead_runs
-from flows.prefect_api import Api, NoAnswerError, RefusedError, _headers
-from flows.run_page import RunPage
+from flows.chain.chain import Told
+from flows.page import run_page, untold
+from flows.page.artifacts import ArtifactPage
+from flows.page.deployment import end_dead_runs
+from flows.page.prefect_api import Api, NoAnswerError, RefusedError, _headers
+from flows.page.run_page import RunPage
 
 RUNNING, DONE = Told("RUNNING", "Running", ""), Told("COMPLETED", "Completed", "3 ran")
 

@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from flows import untold
-from flows.artifacts import ArtifactPage
-from flows.chain import Told
-from flows.deployment import FLOW, deployment_id, set_state
-from flows.log_lines import Thinned, as_record
-from flows.prefect_api import Api, NoAnswerError, RefusedError
-from flows.serving import UiError
+from flows.chain.chain import Told
+from flows.page import untold
+from flows.page.artifacts import ArtifactPage
+from flows.page.deployment import FLOW, deployment_id, set_state
+from flows.page.log_lines import Thinned, as_record
+from flows.page.prefect_api import Api, NoAnswerError, RefusedError
+from flows.servers.serving import UiError
 
 _LOOK_S = 3.0  # between two looks whether the run is to be cancelled
 _LINES_S = 2.0  # between two batches of lines

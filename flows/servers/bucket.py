@@ -1,6 +1,6 @@
 """Make a bucket of the object storage that the environment names, unless it is there.
 
-python -m flows.bucket NAME
+python -m flows.servers.bucket NAME
 """
 
 from __future__ import annotations

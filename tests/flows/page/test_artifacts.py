@@ -13,8 +13,8 @@ from made_checkout import FIGURE4
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from flows import artifacts
-from flows.artifacts import figure4_markdown, metrics_markdown, outputs, pages, small_png
+from flows.page import artifacts
+from flows.page.artifacts import figure4_markdown, metrics_markdown, outputs, pages, small_png
 
 
 def write_png(path: Path, side: int) -> None:

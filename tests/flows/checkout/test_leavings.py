@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import leavings
+from flows.checkout import leavings
+from flows.checkout.leavings import CheckoutError, mend_lock_file, read_lock_file, refuse_gits_lock
 from flows.doctor import check_leavings
-from flows.leavings import CheckoutError, mend_lock_file, read_lock_file, refuse_gits_lock
 
 LOG = logging.getLogger("test_leavings")
 LOCK = """schema: '2.0'

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from made_checkout import Act
 
-from flows.dvc_stage import EndingError, StageEnd, StageRunner, read_outcome
-from flows.log_lines import as_record
+from flows.chain.dvc_stage import EndingError, StageEnd, StageRunner, read_outcome
+from flows.page.log_lines import as_record
 
 pytestmark = pytest.mark.long
 
@@ -182,7 +182,7 @@ def test_sizes_side_by_side_each_have_a_device_of_their_own(checkout: Path, act:
 KILLED_FLOW = """
 import sys
 from pathlib import Path
-from flows.dvc_stage import StageRunner
+from flows.chain.dvc_stage import StageRunner
 StageRunner(Path.cwd(), devices=[None], grace_s=10.0).run("sample_web", print)
 """
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.artifacts import ArtifactPage, as_text, find_file, outputs
+from flows.page.artifacts import ArtifactPage, as_text, find_file, outputs
 
 Row = dict[str, Any]
 """`at`, then numbers by name, nested: `removed` by reason, `test_perplexity` by size."""

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flows import untold
-from flows.chain import Told
-from flows.prefect_api import Api, RefusedError
+from flows.chain.chain import Told
+from flows.page import untold
+from flows.page.prefect_api import Api, RefusedError
 
 FLOW = "figure4"
 ACTIVE = "(active)"  # no profile can be called that
+_ENTRYPOINT = "flows/deployed.py:study"  # in the checkout
 _DESCRIPTION = """\
 The whole study in its checkout; stages that are up to date are not run again.
 
@@ -48,13 +49,13 @@ def deployment_id(api: Api, flow: str) -> str:
 
 def register(api: Api, flow: str, **more: Any) -> Any:
     """Make this checkout's deployment, or change it by `more`."""
-    from prefect.utilities.callables import parameter_schema  # here: it takes a second
+    from prefect.flows import load_flow_from_entrypoint  # here: it takes a second
+    from prefect.utilities.callables import parameter_schema
 
-    from flows.deployed import study
-
+    study = load_flow_from_entrypoint(_ENTRYPOINT, use_placeholder_flow=False)
     return api.post(
         "deployments/", name=deployment_name(api), flow_id=flow, description=_DESCRIPTION,
-        entrypoint="flows/deployed.py:study", path=str(Path.cwd()), enforce_parameter_schema=True,
+        entrypoint=_ENTRYPOINT, path=str(Path.cwd()), enforce_parameter_schema=True,
         parameter_openapi_schema=parameter_schema(study).model_dump(), **more,
     )  # fmt: skip
 

@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from flows.servers import LOOPBACK, answers, port_is_free
+from flows.servers.addresses import LOOPBACK, answers, port_is_free
 
 _START_TIMEOUT_S = 300.0  # 15 s on a free machine; a busy one is no reason to give up
 _GRACE_S = 10.0
@@ -59,7 +60,14 @@ class Served:
         self._start()
 
     def _start(self) -> None:
-        supervisor = [sys.executable, "-m", "flows.supervisor", "--grace", str(_GRACE_S), "--"]
+        supervisor = [
+            sys.executable,
+            "-m",
+            "flows.chain.supervisor",
+            "--grace",
+            str(_GRACE_S),
+            "--",
+        ]
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*supervisor, sys.executable, *self.server.command],
@@ -152,3 +160,8 @@ def serving(servers: Sequence[Server], logs: Path) -> Iterator[list[Served]]:
         for served in started:
             served.wait_until_up(deadline_s)
         yield started
+
+
+def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """A handler that ends as Ctrl-C does."""
+    raise KeyboardInterrupt

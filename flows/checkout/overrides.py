@@ -15,7 +15,7 @@ from typing import Any
 
 from dvc.utils.serialize import modify_yaml
 
-from flows.leavings import CheckoutError, Log
+from flows.checkout.leavings import CheckoutError, Log
 
 _TOP = ("profiles", "defaults", "sizes")
 
@@ -65,7 +65,7 @@ def _set(data: Any, keys: list[str], value: Any) -> str | None:
 def _check(wished: Path, path: Path, profile: str) -> None:
     """Have the parameters' own types look at the file."""
     command = [sys.executable, "-m", "pipeline.shared.params", str(wished), "--profile", profile]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]),
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]),
                                 os.environ.get("PYTHONPATH", "")])}  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, cwd=path.parent
