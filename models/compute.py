@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.gpt2 import GPT2, GPT2Config
+from models.no_initialisation import NoInitialisation
 
 FLOPS_CONVENTION = (
     "per trained token: 6 x parameters that multiply (all but biases, norms and positions; the "
@@ -22,7 +23,7 @@ def num_parameters(config: GPT2Config) -> int:
     >>> num_parameters(GPT2Config(50257, 1024, 768, 12, 12))
     124439808
     """
-    with torch.device("meta"):
+    with torch.device("meta"), NoInitialisation():
         return sum(parameter.numel() for parameter in GPT2(config).parameters())
 
 

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from models.head_loss import mean_loss, token_losses
 from models.kv_cache import Branches, CacheShape, KVCache, Reading, begin_reading
+from models.no_initialisation import NoInitialisation
 
 ResidualInit = Literal["layers", "twice_layers", "none"]
 Activation = Literal["gelu_tanh", "gelu", "relu", "silu"]
@@ -270,8 +271,6 @@ class GPT2(nn.Module):
 
 
 def empty_model(config: GPT2Config, device: torch.device | str = "cpu") -> GPT2:
-    """A model whose weights are memory not yet written: building 1.5 B twice takes time."""
-    with torch.device("meta"):
-        model = GPT2(config)
-    model.to_empty(device=device)
-    return model
+    """A model whose weights are memory not yet written."""
+    with torch.device(device), NoInitialisation():
+        return GPT2(config)

@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from models.adamw import AdamW
 from models.gpt2 import GPT2
 from models.loss_spikes import SpikeDetector
 from models.recipe import Recipe
@@ -57,9 +58,7 @@ class LanguageModelling(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, in its fused form, which reads and writes each tensor once."""
         groups = parameter_groups(self.model, self.recipe.weight_decay)
-        return torch.optim.AdamW(
-            groups, lr=self.recipe.learning_rate, betas=self.recipe.adam_betas, fused=True
-        )
+        return AdamW(groups, lr=self.recipe.learning_rate, betas=self.recipe.adam_betas, fused=True)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the step's learning rate: a function of its number alone."""
@@ -82,7 +81,7 @@ class LanguageModelling(pl.LightningModule):
     ) -> None:
         """Clip the global norm, and remember the first step whose norm is no number."""
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip_norm)
-        if isinstance(norm, torch.distributed.tensor.DTensor):
+        if hasattr(norm, "full_tensor"):  # of parameters split over devices
             norm = norm.full_tensor()
         fresh = (self.bad_step < 0) & ~torch.isfinite(norm)
         self.bad_step.copy_(torch.where(fresh, self.step, self.bad_step))

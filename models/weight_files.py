@@ -24,6 +24,7 @@ from torch import Tensor
 from models.errors import CheckpointError
 from models.gpt2 import GPT2, GPT2Config
 from models.hugging_face_config import CONFIG, read_config
+from models.no_initialisation import NoInitialisation
 from models.weights_note import WEIGHTS, read_note
 
 INDEX = f"{WEIGHTS}.index.json"
@@ -160,7 +161,7 @@ def turned(name: str, tensor: Tensor) -> Tensor:
 
 
 def _shapes(config: GPT2Config) -> dict[str, torch.Size]:
-    with torch.device("meta"):
+    with torch.device("meta"), NoInitialisation():
         return {name: tensor.shape for name, tensor in GPT2(config).state_dict().items()}
 
 

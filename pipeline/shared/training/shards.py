@@ -6,43 +6,46 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_state_dict,
-    set_state_dict,
-)
-from torch.distributed.fsdp import FSDPModule
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from models.gpt2 import GPT2
 from pipeline.shared.errors import RetryableError
 from pipeline.shared.training.state import State
 
-_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
-
 
 def gather_state(trainer: pl.Trainer, model: GPT2) -> State:
     """Model and optimiser, whole, on every rank that needs them; all ranks must call."""
-    if isinstance(model, FSDPModule):
-        weights, optimizer = get_state_dict(model, trainer.optimizers, options=_WHOLE)
+    if _is_split(trainer):
+        from torch.distributed.checkpoint import state_dict  # here: it takes a second
+
+        whole = state_dict.StateDictOptions(full_state_dict=True, cpu_offload=True)
+        weights, optimizer = state_dict.get_state_dict(model, trainer.optimizers, options=whole)
         return {"model": weights, "optimizer": optimizer}
     return {"model": model.state_dict(), "optimizer": trainer.optimizers[0].state_dict()}
 
 
 def restore_state(trainer: pl.Trainer, model: GPT2, state: State) -> None:
     """Fill model, optimiser and this rank's random state from a checkpoint."""
-    if isinstance(model, FSDPModule):
-        set_state_dict(
+    if _is_split(trainer):
+        from torch.distributed.checkpoint import state_dict
+
+        state_dict.set_state_dict(
             model,
             trainer.optimizers,
             model_state_dict=state["model"],
             optim_state_dict=state["optimizer"],
-            options=_WHOLE,
+            options=state_dict.StateDictOptions(full_state_dict=True, cpu_offload=True),
         )
     else:
         model.load_state_dict(state["model"])
         trainer.optimizers[0].load_state_dict(state["optimizer"])
     if len(state["random"]) == trainer.world_size:  # else: another number of devices
         _set_random_state(state["random"][trainer.global_rank])
+
+
+def _is_split(trainer: pl.Trainer) -> bool:
+    """Whether each rank holds a part of each parameter (FSDP2)."""
+    return isinstance(trainer.strategy, ModelParallelStrategy)
 
 
 def check_same_step(trainer: pl.Trainer, step: int) -> None:
