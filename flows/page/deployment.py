@@ -52,7 +52,7 @@ def register(api: Api, flow: str, **more: Any) -> Any:
     from prefect.flows import load_flow_from_entrypoint  # here: it takes a second
     from prefect.utilities.callables import parameter_schema
 
-    study = load_flow_from_entrypoint(_ENTRYPOINT, use_placeholder_flow=False)
+    study: Any = load_flow_from_entrypoint(_ENTRYPOINT, use_placeholder_flow=False)
     return api.post(
         "deployments/", name=deployment_name(api), flow_id=flow, description=_DESCRIPTION,
         entrypoint=_ENTRYPOINT, path=str(Path.cwd()), enforce_parameter_schema=True,
