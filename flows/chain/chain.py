@@ -6,10 +6,8 @@ import itertools
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +26,10 @@ class Told(NamedTuple):
     type: str
     name: str
     message: str
+
+
+_NOT_READY = Told("PENDING", "NotReady", "A stage that it reads has not ended well")
+_NOT_BEGUN = Told("CANCELLED", "Cancelled", "Not begun: the run was ended before")
 
 
 class Shown(Protocol):
@@ -86,18 +88,17 @@ def _holds(out: str, dep: str) -> bool:
     return f"{dep}/".startswith(f"{out}/") or f"{out}/".startswith(f"{dep}/")
 
 
-def turns(stages: Iterable[str]) -> dict[str, int]:
-    """In which order stages get a device that several wait for: 0 is the first.
+def turns(stages: Iterable[str]) -> list[str]:
+    """In which order stages begin, of those that could.
 
     The chain's order, since what has most of it still to come must not be begun last; of the sizes
     the last of `sizes` first, which is the largest. Begun last, it would run alone at the end.
 
     >>> turns(["tokenize", "tune@s", "tune@xl", "train@s", "train@xl"])
-    {'tokenize': 0, 'tune@xl': 1, 'tune@s': 2, 'train@xl': 3, 'train@s': 4}
+    ['tokenize', 'tune@xl', 'tune@s', 'train@xl', 'train@s']
     """
     kinds = itertools.groupby(stages, key=lambda name: name.partition("@")[0])
-    ordered = [name for _, names in kinds for name in reversed(list(names))]
-    return {name: turn for turn, name in enumerate(ordered)}
+    return [name for _, names in kinds for name in reversed(list(names))]
 
 
 def stale_stages(root: Path) -> set[str] | None:
@@ -134,34 +135,51 @@ class Chain:
         `ended` is asked now and then: once it says so, the stages that run are ended, and no
         other begins. An exception has the same effect.
         """
-        futures: dict[str, Future[StageEnd | None]] = {}
-        idle = threading.Event()
-        with ThreadPoolExecutor(len(self._reads)) as pool, ExitStack() as stack:
-            stack.enter_context(self._runner)  # left first: it ends what the pool waits for
-            for name, reads in self._reads.items():
-                after = {other: futures[other] for other in reads}
-                futures[name] = pool.submit(self._stage, name, after)
-            while not all(future.done() for future in futures.values()):
-                if ended():
-                    break
-                idle.wait(_LOOK_S)
-        ends = {name: future.result() for name, future in futures.items()}
-        return {name: end for name, end in ends.items() if end is not None}
+        ends: dict[str, StageEnd | None] = {}
+        running: dict[Future[StageEnd | None], str] = {}
+        try:
+            # The runner is left first: it ends what the pool waits for.
+            with ThreadPoolExecutor(self._runner.slots) as pool, self._runner:
+                while len(ends) < len(self._reads) and not ended():
+                    for name in self._ready(ends, {*running.values()}):
+                        running[pool.submit(self._stage, name, ends)] = name
+                    for future in wait(running, _LOOK_S, FIRST_COMPLETED).done:
+                        ends[running.pop(future)] = future.result()
+        finally:
+            ends |= {name: future.result() for future, name in running.items()}
+            for name in (name for name in self._turns if name not in ends):
+                told = _NOT_READY if self._read_whole(name, ends) is None else _NOT_BEGUN
+                self._shown.stage(name, told, after=self._reads[name])
+        ordered = {name: ends.get(name) for name in self._reads}
+        return {name: end for name, end in ordered.items() if end is not None}
 
-    def _stage(self, name: str, after: Mapping[str, Future[StageEnd | None]]) -> StageEnd | None:
-        ends = [future.result() for future in after.values()]
-        told = Told("PENDING", "NotReady", "A stage that it reads has not ended well")
-        end = None
-        if all(one is not None and one.code == 0 for one in ends):
+    def _ready(self, ends: Mapping[str, StageEnd | None], running: set[str]) -> list[str]:
+        """What can begin now, as many as there are slots, whose turn it is."""
+        waiting = [
+            name
+            for name in self._turns
+            if name not in ends and name not in running and ends.keys() >= {*self._reads[name]}
+        ]
+        return waiting[: self._runner.slots - len(running)]
+
+    def _stage(self, name: str, ends: Mapping[str, StageEnd | None]) -> StageEnd | None:
+        told, end = _NOT_READY, None
+        if (whole := self._read_whole(name, ends)) is not None:
             try:
-                end = self._run(name, [one.did for one in ends if one is not None])
+                end = self._run(name, [one.did for one in whole])
                 told = _told(end, stopping=self._runner.stopping)
             except EndingError:
-                told = Told("CANCELLED", "Cancelled", "Not begun: the run was ended before")
+                told = _NOT_BEGUN
         if end is not None and end.code == 0 and end.did != "unchanged":
             self._shown.finished(name)
-        self._shown.stage(name, told, after=tuple(after))
+        self._shown.stage(name, told, after=self._reads[name])
         return end
+
+    def _read_whole(self, name: str, ends: Mapping[str, StageEnd | None]) -> list[StageEnd] | None:
+        """The ends of the stages that it reads, if all have ended well."""
+        found = [ends.get(other) for other in self._reads[name]]
+        whole = [end for end in found if end is not None and end.code == 0]
+        return whole if len(whole) == len(found) else None
 
     def _run(self, name: str, did: Sequence[str]) -> StageEnd:
         if self._stale is not None and name not in self._stale and set(did) <= {"unchanged"}:
@@ -170,7 +188,6 @@ class Chain:
             end = self._runner.run(
                 name,
                 lambda line: self._shown.line(name, line),
-                turn=self._turns[name],
                 begun=lambda: self._shown.stage(
                     name, Told("RUNNING", "Running", ""), after=self._reads[name]
                 ),

@@ -6,16 +6,14 @@ message, and the one by which DVC says that nothing had to run, are read here an
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
+import queue
 import re
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -70,33 +68,6 @@ class EndingError(RuntimeError):
     """No stage begins any more."""
 
 
-class _Devices:
-    """What stages wait for; of those that wait, the one of the lowest turn is next."""
-
-    def __init__(self, devices: Iterable[str | None]) -> None:
-        self._free = list(devices)
-        self._waiting: list[tuple[int, int]] = []
-        self._arrivals = itertools.count()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def one(self, turn: int) -> Iterator[str | None]:
-        """A device, as long as the context lasts; of equal turns, who came first."""
-        mine = (turn, next(self._arrivals))
-        with self._changed:
-            heapq.heappush(self._waiting, mine)
-            self._changed.wait_for(lambda: self._free and self._waiting[0] == mine)
-            heapq.heappop(self._waiting)
-            device = self._free.pop()
-            self._changed.notify_all()  # there may be another device, and a next in line
-        try:
-            yield device
-        finally:
-            with self._changed:
-                self._free.append(device)
-                self._changed.notify_all()
-
-
 class StageRunner:
     """Runs stages, as many at a time as there are devices; leaving it ends what still runs."""
 
@@ -107,7 +78,11 @@ class StageRunner:
         """
         self.root = root
         self._grace_s = grace_s
-        self._devices = _Devices(devices)
+        self._devices: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        for device in devices:
+            self._devices.put(device)
+        self.slots = self._devices.qsize()
+        """How many stages run at a time."""
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -141,22 +116,24 @@ class StageRunner:
         stage: str,
         say: Callable[[str], None],
         *,
-        turn: int = 0,
         begun: Callable[[], None] = lambda: None,
     ) -> StageEnd:
         """Run `dvc repro --single-item STAGE`; each line of its output goes to `say`.
 
-        `begun` is called when the stage has its device, for which the lowest `turn` waits least.
+        `begun` is called when the stage has its device.
 
         Raises:
             EndingError: the stages were ended before this one began.
         """
-        with self._devices.one(turn) as device:
+        device = self._devices.get()
+        try:
             with self._start(stage, device) as process:
                 begun()
                 lines = list(_read_lines(process, say))
             with self._lock:
                 self._running.discard(process)
+        finally:
+            self._devices.put(device)
         return read_outcome(stage, lines, process.returncode)
 
     def _start(self, stage: str, device: str | None) -> subprocess.Popen[str]:

@@ -16,7 +16,7 @@ from flows.page.prefect_api import Api, RefusedError
 
 FLOW = "figure4"
 ACTIVE = "(active)"  # no profile can be called that
-_ENTRYPOINT = "flows/deployed.py:study"  # in the checkout
+_STUDY = ("flows.deployed", "study")  # the flow, which stands above this and brings the form
 _DESCRIPTION = """\
 The whole study in its checkout; stages that are up to date are not run again.
 
@@ -52,10 +52,12 @@ def register(api: Api, flow: str, **more: Any) -> Any:
     from prefect.flows import load_flow_from_entrypoint  # here: it takes a second
     from prefect.utilities.callables import parameter_schema
 
-    study: Any = load_flow_from_entrypoint(_ENTRYPOINT, use_placeholder_flow=False)
+    module, name = _STUDY
+    study: Any = load_flow_from_entrypoint(f"{module}.{name}", use_placeholder_flow=False)
     return api.post(
         "deployments/", name=deployment_name(api), flow_id=flow, description=_DESCRIPTION,
-        entrypoint=_ENTRYPOINT, path=str(Path.cwd()), enforce_parameter_schema=True,
+        entrypoint=f"{module.replace('.', '/')}.py:{name}", path=str(Path.cwd()),
+        enforce_parameter_schema=True,
         parameter_openapi_schema=parameter_schema(study).model_dump(), **more,
     )  # fmt: skip
 

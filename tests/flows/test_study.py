@@ -87,7 +87,7 @@ def test_a_second_flow_is_refused_and_ctrl_c_ends_the_first_in_a_line(pages: Pag
     assert alive(stage)
     first.send_signal(signal.SIGINT)
     said = first.communicate(timeout=300)[0]
-    assert first.returncode == 130
+    assert first.returncode == 130, said
     assert not alive(stage)
     assert said.rstrip().splitlines()[-1].startswith("Stopped by Ctrl-C; the stages saved")
     assert "Traceback" not in said

@@ -118,3 +118,18 @@ def test_once_it_is_to_end_no_stage_begins(checkout: Path, act: Act) -> None:
     _, noted, _ = run(checkout, (checkout / "there").exists)
     assert noted.last() == dict.fromkeys(SHORT, "NotReady") | {"sample_web": "Cancelled"}
     assert not (checkout / "data" / "tiny" / "sample_web").exists()
+
+
+def test_the_largest_size_begins_first_and_no_size_is_evaluated_before_all_are_trained(
+    tmp_path: Path,
+) -> None:
+    reads: dict[str, tuple[str, ...]] = {"tokenize": ()}
+    reads |= {f"train@{size}": ("tokenize",) for size in ("s", "m", "xl")}
+    reads |= {f"evaluate@{size}": (f"train@{size}",) for size in ("s", "m", "xl")}
+    noted = Noted()
+    runner = StageRunner(tmp_path, devices=[None], grace_s=10.0)
+    ends = Chain(runner, noted, reads=reads, stale=set()).run(lambda: False)
+    assert list(ends) == list(reads)
+    assert [name for name, _ in noted.states] == [
+        "tokenize", "train@xl", "train@m", "train@s", "evaluate@xl", "evaluate@m", "evaluate@s",
+    ]  # fmt: skip
