@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models import cpu_attention
 from models.head_loss import mean_loss, token_losses
 from models.kv_cache import Branches, CacheShape, KVCache, Reading, begin_reading
 from models.no_initialisation import NoInitialisation
@@ -102,23 +103,25 @@ class Attention(nn.Module):
             if mask_B1TS is not None:
                 k_BHTK, v_BHTK = stored
                 q_BHTK = q_BHTK.to(k_BHTK.dtype)
-        y_BHTK = F.scaled_dot_product_attention(
-            q_BHTK,
-            k_BHTK,
-            v_BHTK,
-            attn_mask=mask_B1TS,
-            is_causal=mask_B1TS is None,
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=self.scale,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if mask_B1TS is None and not dropout and cpu_attention.suits(q_BHTK):
+            y_BHTK = cpu_attention.causal_attention(q_BHTK, k_BHTK, v_BHTK, self.scale)
+        else:
+            y_BHTK = F.scaled_dot_product_attention(
+                q_BHTK,
+                k_BHTK,
+                v_BHTK,
+                attn_mask=mask_B1TS,
+                is_causal=mask_B1TS is None,
+                dropout_p=dropout,
+                scale=self.scale,
+            )
         y_BTD: Tensor = self.c_proj(y_BHTK.transpose(1, 2).reshape(x_BTD.shape))
         return y_BTD
 
 
-def _attention_scale(config: GPT2Config, layer: int) -> float | None:
-    """Factor of attention's scores; None is torch's own, GPT-2's as released."""
-    if config.scale_attn_weights and not config.scale_attn_by_inverse_layer_idx:
-        return None
+def _attention_scale(config: GPT2Config, layer: int) -> float:
+    """Factor of attention's scores."""
     scale = (config.n_embd // config.n_head) ** -0.5 if config.scale_attn_weights else 1.0
     return scale / (layer + 1) if config.scale_attn_by_inverse_layer_idx else scale
 
