@@ -7,6 +7,7 @@ Rates are those of two cores of an AMD EPYC, measured on studies of the profiles
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from pipeline.plan.corpus import Corpus
@@ -58,14 +59,34 @@ def plan_stages(
 
 
 def wall_seconds(params: ProfileParams, costs: Sequence[StageCost]) -> float | None:
-    """From start to end with the sizes side by side, the largest first; None where it is open."""
+    """From start to end with the sizes side by side; None where it is open.
+
+    As flows/chain begins them: of the stages that can begin first the one that stands first in the
+    chain, and of one stage the largest size.
+    """
     if any(cost.seconds is None for cost in costs):
         return None
-    lanes = [0.0] * slots(params)
-    for size in reversed(params.sizes):
-        own = sum(cost.wall_s for cost in costs if cost.size == size)
-        lanes[lanes.index(min(lanes))] += own
-    return max(lanes) + sum(cost.wall_s for cost in costs if not cost.size)
+    by_stage = [list(group) for _, group in groupby(_sized_by_stage(costs), lambda c: c.name)]
+    waiting = [cost for stage in by_stage for cost in reversed(stage)]
+    slot_ends = [0.0] * slots(params)
+    size_ends = dict.fromkeys(params.sizes, 0.0)
+    while waiting:
+        slot = slot_ends.index(min(slot_ends))
+        # The next of each size; of equal beginnings `min` takes the first.
+        following = {cost.size: cost for cost in reversed(waiting)}.values()
+        could = [cost for cost in waiting if cost in following]
+        cost = min(could, key=lambda c: max(slot_ends[slot], size_ends[c.size]))
+        begin_s = max(slot_ends[slot], size_ends[cost.size])
+        slot_ends[slot] = size_ends[cost.size] = begin_s + cost.wall_s
+        waiting.remove(cost)
+    return max(slot_ends) + sum(cost.wall_s for cost in costs if not cost.size)
+
+
+def _sized_by_stage(costs: Sequence[StageCost]) -> list[StageCost]:
+    """Those of the sizes, stage after stage, each in the order of the sizes."""
+    sized = [cost for cost in costs if cost.size]
+    order = list(dict.fromkeys(cost.name for cost in sized))
+    return sorted(sized, key=lambda cost: order.index(cost.name))
 
 
 def _data_stages(params: ProfileParams, corpus: Corpus) -> Iterator[StageCost]:

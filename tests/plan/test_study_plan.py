@@ -22,8 +22,8 @@ from pipeline.plan.crawl import by_host
 from pipeline.plan.page import WIDTH
 from pipeline.plan.room import Machine, misfits
 from pipeline.plan.rungs import plan_rungs
-from pipeline.plan.speed import measure_speeds
-from pipeline.plan.stages import plan_stages, wall_seconds
+from pipeline.plan.speed import measure_speeds, slots
+from pipeline.plan.stages import StageCost, plan_stages, wall_seconds
 from pipeline.shared.params.file import load_params
 from pipeline.shared.params.profile import ProfileParams
 
@@ -137,7 +137,7 @@ def test_crawl_lasts_as_long_as_its_largest_host_or_as_its_connections(
     assert many.days == pytest.approx(500_000 * 2 / 256 / 86_400)
 
 
-def test_wall_time_is_the_longest_lane_of_sizes_and_the_data_stages(
+def test_wall_time_is_that_of_the_busiest_slot_and_of_the_data_stages(
     params: dict[str, ProfileParams],
 ) -> None:
     tiny = params["tiny"]
@@ -153,6 +153,19 @@ def test_wall_time_is_the_longest_lane_of_sizes_and_the_data_stages(
     assert together < sum(lanes.values()) + alone
     untimed = plan_stages(tiny, rungs, find_corpus(tiny), None)
     assert wall_seconds(tiny, untimed) is None
+
+
+def test_the_sizes_share_the_slots_stage_by_stage(params: dict[str, ProfileParams]) -> None:
+    study = params["tiny"]
+    assert slots(study) == 2
+    costs = [
+        StageCost(name, size, 2.0, 0.0, 0.0, 0.0)
+        for size in study.sizes[:3]
+        for name in ("tune", "evaluate")
+    ]
+    # Large and medium, then small beside large, then the other two; size by size it would be 8.
+    assert wall_seconds(study, costs) == 6.0
+    assert wall_seconds(study, [*costs, StageCost("report", "", 1.0, 1.0, 0.0, 0.0)]) == 8.0
 
 
 @pytest.mark.parametrize(
