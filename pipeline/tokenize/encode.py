@@ -61,14 +61,17 @@ class EncodeShard:
         table = read_verified_table(shard).select(["id", "text"])
         keys = split_keys(table["id"].to_pylist(), seed=self.seed)
         order = np.argsort(keys, kind="stable")
-        table, keys = table.take(pa.array(order)), keys[order]
-        lengths, parted = self._write_tokens(folder / _TOKENS, table["text"], keys)
+        keys = keys[order]
+        texts = table["text"].to_pylist()  # to order these, Arrow would copy them all
+        lengths, parted = self._write_tokens(
+            folder / _TOKENS, [texts[row] for row in order.tolist()], keys
+        )
         columns = {
-            "id": table["id"],
+            "id": table["id"].take(order),
             "key": pa.array(keys, pa.uint64()),
             "start": pa.array(np.cumsum(lengths) - lengths, pa.int64()),
             "length": pa.array(lengths, pa.int64()),
-            "text_bytes": pc.binary_length(table["text"]).cast(pa.int64()),
+            "text_bytes": pc.binary_length(table["text"]).cast(pa.int64()).take(order),
             "parted": pa.array(parted, pa.int64()),
             "checked": pa.array(self._is_checked(keys), pa.bool_()),
         }
@@ -76,7 +79,7 @@ class EncodeShard:
         return {"documents": len(table)}
 
     def _write_tokens(
-        self, path: Path, texts: pa.ChunkedArray, keys: Keys
+        self, path: Path, texts: list[str], keys: Keys
     ) -> tuple[npt.NDArray[np.int64], list[int]]:
         """Returns the number of tokens of each text, its <|endoftext|> included.
 
@@ -87,7 +90,7 @@ class EncodeShard:
         parted: list[int] = []
         with path.open("wb") as file:
             for start in range(0, len(texts), _BATCH_DOCUMENTS):
-                batch = texts[start : start + _BATCH_DOCUMENTS].to_pylist()
+                batch = texts[start : start + _BATCH_DOCUMENTS]
                 parts = [part_text(text) for text in batch]
                 parted += [times for _, times in parts]
                 num_parts = np.array([len(own) for own, _ in parts])
