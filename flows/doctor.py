@@ -76,10 +76,21 @@ def check_leavings(root: Path) -> Iterator[tuple[str, str]]:
             yield "wrong", str(error)
 
 
+def check_path(root: Path) -> Iterator[tuple[str, str]]:
+    """Whether DVC can copy the checkout for an experiment, which it addresses by a URL."""
+    path = root.resolve().as_posix()
+    if bad := next((letter for letter in path if letter in "#?" or not letter.isascii()), ""):
+        yield (
+            "note",
+            f"{path}: because of {bad!r} in it DVC finds no repository for `dvc exp run --temp` "
+            "and `--queue`; without these options it runs, and from a folder with a plain path",
+        )
+
+
 def main() -> int:
     """Print everything; 1 where something is wrong."""
     wrong = False
-    for level, line in chain(check_servers(), check_leavings(Path())):
+    for level, line in chain(check_servers(), check_leavings(Path()), check_path(Path())):
         print(f"{level:<6} {line}", flush=True)
         wrong |= level == "wrong"
     done = subprocess.run([sys.executable, "-m", "pipeline.doctor", *sys.argv[1:]], check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from flows.checkout import leavings
 from flows.checkout.leavings import CheckoutError, mend_lock_file, read_lock_file, refuse_gits_lock
-from flows.doctor import check_leavings
+from flows.doctor import check_leavings, check_path
 
 LOG = logging.getLogger("test_leavings")
 LOCK = """schema: '2.0'
@@ -84,3 +85,42 @@ def test_the_doctor_tells_of_a_torn_lock_file(tmp_path: Path, content: bytes) ->
     ((level, line),) = check_leavings(tmp_path)
     assert level == "wrong"
     assert "dvc.lock: not whole" in line
+
+
+@pytest.mark.parametrize("name", ["Mein Büro", "a#b", "a?b"])
+def test_a_path_in_which_dvc_copies_no_checkout_is_told(name: str, tmp_path: Path) -> None:
+    assert list(check_path(tmp_path)) == []
+    (tmp_path / name).mkdir()
+    ((level, line),) = check_path(tmp_path / name)
+    assert level == "note"
+    assert "--temp" in line
+
+
+@pytest.mark.slow
+def test_dvc_still_fails_to_copy_a_checkout_in_such_a_path(tmp_path: Path) -> None:
+    """Once it does not, the line is to go."""
+    folders = [tmp_path / name for name in ("a 100% 'b'", "a#b")]
+    codes = []
+    for folder in folders:
+        folder.mkdir()
+        for command in ("git init -q", "dvc init -q", "git add -A"):
+            subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+        (folder / "params.yaml").write_text("a: 1\n")
+        stage = {"cmd": "cp params.yaml out.txt", "params": ["a"], "outs": ["out.txt"]}
+        (folder / "dvc.yaml").write_text(json.dumps({"stages": {"copy": stage}}))
+        commit = [
+            "git",
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@example.org",
+            "commit",
+            "-qam",
+            "x",
+        ]
+        subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+        subprocess.run(commit, cwd=folder, check=True, capture_output=True)
+        run = ["dvc", "exp", "run", "--quiet", "--temp", "--set-param", "a=2"]
+        codes.append(subprocess.run(run, cwd=folder, check=False, capture_output=True).returncode)
+    assert codes[0] == 0
+    assert codes[1] != 0
