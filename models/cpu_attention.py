@@ -51,7 +51,8 @@ class _CausalAttention(torch.autograd.Function):
         for rows in _blocks(length):
             probabilities_NRS = _probabilities(q_NTK, k_NTK, rows)
             mixed_NRK = probabilities_NRS @ v_NTK[:, : rows.stop]
-            mixed_BTHK[:, rows] = mixed_NRK.unflatten(0, (-1, num_heads)).transpose(1, 2)
+            mixed_BHRK = mixed_NRK.view(-1, num_heads, *mixed_NRK.shape[1:])
+            mixed_BTHK[:, rows] = mixed_BHRK.transpose(1, 2)
             kept.append(probabilities_NRS)
         ctx.scale = scale
         ctx.save_for_backward(q_NTK, k_NTK, v_NTK, *(kept if length <= _KEPT_UP_TO else ()))
@@ -75,7 +76,7 @@ class _CausalAttention(torch.autograd.Function):
             grad_k_NTK[:, seen] += grad_scores_NRS.mT @ q_NTK[:, rows]
             grad_v_NTK[:, seen] += probabilities_NRS.mT @ grad_NTK[:, rows]
         grads = (grad_q_NTK * ctx.scale, grad_k_NTK, grad_v_NTK)
-        grad_q, grad_k, grad_v = (grad.unflatten(0, (-1, num_heads)) for grad in grads)
+        grad_q, grad_k, grad_v = (grad.view(-1, num_heads, length, grad.shape[2]) for grad in grads)
         return grad_q, grad_k, grad_v, None
 
 

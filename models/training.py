@@ -49,11 +49,15 @@ class LanguageModelling(pl.LightningModule):
     def configure_model(self) -> None:
         """Split the parameters over the devices, where the strategy (FSDP2) brings a mesh."""
         mesh = getattr(self, "_device_mesh", None)
-        if mesh is None or isinstance(self.model, torch.distributed.fsdp.FSDPModule):
+        if mesh is None:
+            return
+        from torch.distributed.fsdp import FSDPModule, fully_shard  # here: it takes a second
+
+        if isinstance(self.model, FSDPModule):
             return
         for block in self.model.h:
-            torch.distributed.fsdp.fully_shard(block, mesh=mesh["data_parallel"])
-        torch.distributed.fsdp.fully_shard(self.model, mesh=mesh["data_parallel"])
+            fully_shard(block, mesh=mesh["data_parallel"])
+        fully_shard(self.model, mesh=mesh["data_parallel"])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, in its fused form, which reads and writes each tensor once."""
