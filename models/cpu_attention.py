@@ -1,6 +1,6 @@
 """Causal attention that a CPU trains with in bfloat16: matrix products and a softmax, by blocks.
 
-torch's fused kernel (FlashAttention's algorithm) takes twice the time there (benchmarks/README.md):
+torch's fused kernel (FlashAttention's algorithm) takes twice the time there (docs/log.md):
 its tiles are too small for the matrix units. Here a block of rows sees the keys up to its last row,
 so that of the square of scores little more than the lower half is computed.
 
@@ -45,7 +45,7 @@ class _CausalAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, scale: float) -> Tensor:
         num_heads, length = q_BHTK.shape[1:3]
-        q_NTK, k_NTK, v_NTK = ((x.flatten(0, 1)) for x in (q_BHTK * scale, k_BHTK, v_BHTK))
+        q_NTK, k_NTK, v_NTK = (x.flatten(0, 1) for x in (q_BHTK * scale, k_BHTK, v_BHTK))
         mixed_BTHK = q_BHTK.new_empty(q_BHTK.transpose(1, 2).shape)  # as the layer wants it next
         kept = []
         for rows in _blocks(length):
@@ -53,9 +53,10 @@ class _CausalAttention(torch.autograd.Function):
             mixed_NRK = probabilities_NRS @ v_NTK[:, : rows.stop]
             mixed_BHRK = mixed_NRK.view(-1, num_heads, *mixed_NRK.shape[1:])
             mixed_BTHK[:, rows] = mixed_BHRK.transpose(1, 2)
-            kept.append(probabilities_NRS)
+            if length <= _KEPT_UP_TO:
+                kept.append(probabilities_NRS)
         ctx.scale = scale
-        ctx.save_for_backward(q_NTK, k_NTK, v_NTK, *(kept if length <= _KEPT_UP_TO else ()))
+        ctx.save_for_backward(q_NTK, k_NTK, v_NTK, *kept)
         return mixed_BTHK.transpose(1, 2)
 
     @staticmethod

@@ -112,11 +112,7 @@ class StageRunner:
                 process.stdin.close()  # the supervisor's signal to end its stage
 
     def run(
-        self,
-        stage: str,
-        say: Callable[[str], None],
-        *,
-        begun: Callable[[], None] = lambda: None,
+        self, stage: str, say: Callable[[str], None], *, begun: Callable[[], None] = lambda: None
     ) -> StageEnd:
         """Run `dvc repro --single-item STAGE`; each line of its output goes to `say`.
 
