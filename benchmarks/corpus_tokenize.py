@@ -2,7 +2,8 @@
 
 The stage is a process from its start to its end: shards read and verified, hashed into splits,
 written and listed. Its peers hold all texts in memory and keep their ids there. The ids of all are
-compared.
+compared. With `--copies`, the corpus is that many times as large: what of the stage's time is its
+start weighs less.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.compute as pc
 import yaml
 from result_table import Row
 from tokenize_contenders import hash_ids
 
-from pipeline.shared.formats.documents import list_shards, read_documents
+from pipeline.shared.formats.documents import (
+    list_shards,
+    read_documents,
+    read_verified_table,
+    write_manifest,
+    write_table,
+)
 from pipeline.shared.formats.token_shards import open_split
 from pipeline.shared.formats.tokenizer import find_merges, gpt2_tokenizer, write_hugging_face_files
 from pipeline.tokenize.train_bpe import train_tokenizer
@@ -32,6 +40,7 @@ _HERE = Path(__file__).parent
 _PEERS = (("tiktoken", 1), ("tiktoken", 2), ("tokenizers", 2), ("gigatoken", 1), ("gigatoken", 2))
 _VOCAB_SIZE = 16_384
 _ENCODERS = ("tiktoken", "gigatoken")
+_GPT2 = {"source": "gpt2", "vocab_size": 50_257, "train_bytes": 0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="an empty folder on a disk")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--training-mb", type=int, default=30, help="text of the BPE training")
+    parser.add_argument("--copies", type=int, default=1, help="how often each document is there")
+    parser.add_argument("--encoders", nargs="+", choices=_ENCODERS, default=_ENCODERS,
+                        help="measure these alone, with no BPE trained")  # fmt: skip
 
 
 class Timed(NamedTuple):
@@ -53,15 +65,18 @@ class Timed(NamedTuple):
 
 def measure(arguments: argparse.Namespace) -> tuple[list[Row], str]:
     """Encode in turns, then train; returns the rows and what they mean."""
+    arguments.documents = _multiply(arguments)
     megabytes = sum(shard.text_bytes for shard in list_shards(arguments.documents)) / 1e6
     tokenizer = gpt2_tokenizer(arguments.gpt2_bpe)
     tokenizer.save(arguments.scratch / "tokenizer")
     write_hugging_face_files(tokenizer, arguments.scratch / "tokenizer")
+    whole = len(arguments.encoders) == len(_ENCODERS)
+    peers = [peer for peer in _PEERS if whole or peer[0] in arguments.encoders]
     found: dict[str, list[Timed]] = {}
     for _ in range(arguments.rounds):
-        for encoder in _ENCODERS:
+        for encoder in arguments.encoders:
             found.setdefault(f"stage, {encoder}", []).append(_run_stage(arguments, encoder))
-        for name, threads in _PEERS:
+        for name, threads in peers:
             timed = _run_peer(arguments, name, threads)
             found.setdefault(f"{name} alone, {threads} threads", []).append(timed)
         print({name: round(megabytes / runs[-1].seconds, 1) for name, runs in found.items()})
@@ -69,7 +84,7 @@ def measure(arguments: argparse.Namespace) -> tuple[list[Row], str]:
     assert len(hashes) == 1, "ids differ"
     rows = [
         _row(f"stage, {encoder}", peer, found, megabytes)
-        for encoder in _ENCODERS
+        for encoder in arguments.encoders
         for peer in found
         if "alone" in peer
     ]
@@ -79,7 +94,7 @@ def measure(arguments: argparse.Namespace) -> tuple[list[Row], str]:
         "same for all contenders in all rounds. `stage, gigatoken` compares its ids with "
         "tiktoken's for one document in a hundred."
     )
-    return [*rows, *_train(arguments)], notes
+    return [*rows, *(_train(arguments) if whole else [])], notes
 
 
 def _row(ours: str, peer: str, found: dict[str, list[Timed]], megabytes: float) -> Row:
@@ -95,6 +110,24 @@ def _row(ours: str, peer: str, found: dict[str, list[Timed]], megabytes: float) 
     )
 
 
+def _multiply(arguments: argparse.Namespace) -> Path:
+    """The folder of documents, or one with copies of them under ids of their own."""
+    if arguments.copies == 1:
+        return Path(arguments.documents)
+    folder = Path(arguments.scratch) / "documents"
+    folder.mkdir(parents=True)
+    shards = []
+    for copy in range(arguments.copies):
+        for shard in list_shards(arguments.documents):
+            table = read_verified_table(shard)
+            ids = pc.binary_join_element_wise(table["id"], f"#{copy}", "")
+            place = table.schema.get_field_index("id")
+            table = table.set_column(place, table.schema.field("id"), ids)
+            shards.append(write_table(folder / f"{len(shards):05d}.parquet", table))
+    write_manifest(folder, shards)
+    return folder
+
+
 def _run_stage(arguments: argparse.Namespace, encoder: str) -> Timed:
     scratch = arguments.scratch / "stage"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -102,7 +135,8 @@ def _run_stage(arguments: argparse.Namespace, encoder: str) -> Timed:
     params = yaml.safe_load(Path("params.yaml").read_text())
     profile = params["profiles"]["single_gpu"]
     profile["compute"]["workers"] = 2
-    profile["tokenize"] |= {"gpt2_bpe_folder": str(arguments.gpt2_bpe), "encoder": encoder}
+    places = {"gpt2_bpe_folder": str(arguments.gpt2_bpe), "encoder": encoder}
+    profile["tokenize"] |= _GPT2 | places
     (scratch / "params.yaml").write_text(yaml.safe_dump(params))
     out = scratch / "out"
     options = ("--profile=single_gpu", f"--params={scratch / 'params.yaml'}", f"--out={out}",

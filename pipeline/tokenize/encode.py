@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.shared.errors import UserError
-from pipeline.shared.formats.documents import Shard, read_verified_table
-from pipeline.shared.formats.long_texts import part_text
-from pipeline.shared.formats.token_shards import DTYPE, TokenDocument
+from pipeline.shared.formats.documents import Shard, read_verified_texts
+from pipeline.shared.formats.long_texts import NEVER_PARTED, part_text
+from pipeline.shared.formats.token_shards import DTYPE, TokenDocument, Tokens
+from pipeline.shared.parquet import read_table
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize.encoders import (
     Encoded,
@@ -34,8 +35,31 @@ from pipeline.tokenize.encoders import (
 from pipeline.tokenize.split import Keys, in_bounds, split_keys
 
 _INDEX, _TOKENS = "documents.parquet", "tokens.bin"
-_BATCH_DOCUMENTS = 512
+_BATCH_DOCUMENTS = 2048
+_INDEX_SCHEMA = pa.schema([
+    ("id", pa.string()),
+    ("key", pa.uint64()),
+    ("length", pa.int64()),  # tokens, <|endoftext|> included
+    ("text_bytes", pa.int64()),
+    ("parted", pa.int64()),  # how often a piece of it was, being too long for any tokenizer
+    ("checked", pa.bool_()),
+])
 CHECKED_SHARE = 0.01  # of the documents, when gigatoken makes the ids
+
+
+class _EncodedBatch(NamedTuple):
+    """Some documents of a shard, in its order."""
+
+    index: pa.Table
+    """A row each, without their places in the file."""
+    tokens: Tokens
+    """One document after the other, <|endoftext|> behind each."""
+
+    def documents(self) -> Iterator[Tokens]:
+        """The tokens of each document."""
+        ends = np.cumsum(self.index["length"].to_numpy()).tolist()
+        for start, end in pairwise([0, *ends]):
+            yield self.tokens[start:end]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,65 +82,48 @@ class EncodeShard:
         return f"{self.tokenizer_sha256} {shard.sha256}"
 
     def _write(self, shard: Shard, folder: Path) -> dict[str, Any]:
-        table = read_verified_table(shard).select(["id", "text"])
-        keys = split_keys(table["id"].to_pylist(), seed=self.seed)
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        texts = table["text"].to_pylist()  # to order these, Arrow would copy them all
-        lengths, parted = self._write_tokens(
-            folder / _TOKENS, [texts[row] for row in order.tolist()], keys
-        )
-        columns = {
-            "id": table["id"].take(order),
-            "key": pa.array(keys, pa.uint64()),
-            "start": pa.array(np.cumsum(lengths) - lengths, pa.int64()),
-            "length": pa.array(lengths, pa.int64()),
-            "text_bytes": pc.binary_length(table["text"]).cast(pa.int64()).take(order),
-            "parted": pa.array(parted, pa.int64()),
-            "checked": pa.array(self._is_checked(keys), pa.bool_()),
-        }
-        pq.write_table(pa.table(columns), folder / _INDEX)
-        return {"documents": len(table)}
+        texts = read_verified_texts(shard, at_once=_BATCH_DOCUMENTS)
+        batches = [self._encode_batch(*batch) for batch in texts]
+        index = pa.concat_tables([_INDEX_SCHEMA.empty_table(), *(batch.index for batch in batches)])
+        order = np.argsort(index["key"].to_numpy(), kind="stable")
+        documents = list(chain.from_iterable(batch.documents() for batch in batches))
+        with (folder / _TOKENS).open("wb") as file:
+            for start in range(0, len(order), _BATCH_DOCUMENTS):
+                rows = order[start : start + _BATCH_DOCUMENTS].tolist()
+                file.write(np.concatenate([documents[row] for row in rows]).data)
+        index = index.take(order)
+        lengths = index["length"].to_numpy()
+        starts = pa.array(np.cumsum(lengths) - lengths, pa.int64())
+        pq.write_table(index.append_column("start", starts), folder / _INDEX)
+        return {"documents": len(index)}
 
-    def _write_tokens(
-        self, path: Path, texts: list[str], keys: Keys
-    ) -> tuple[npt.NDArray[np.int64], list[int]]:
-        """Returns the number of tokens of each text, its <|endoftext|> included.
+    def _encode_batch(self, ids: list[str], texts: pa.StringArray) -> _EncodedBatch:
+        keys = split_keys(ids, seed=self.seed)
+        parts, num_parts, parted = _part(texts)
+        encoded = self._encode(parts, np.repeat(keys, num_parts))
+        lengths = np.add.reduceat(encoded.lengths, np.cumsum(num_parts) - num_parts)
+        end_of_text = cached_tokenizer(self.tokenizer, self.tokenizer_sha256).end_of_text
+        columns = (ids, keys, lengths + 1, pc.binary_length(texts), parted, self._is_checked(keys))
+        index = dict(zip(_INDEX_SCHEMA.names, columns, strict=True))
+        tokens = _close_documents(encoded.ids, lengths, end_of_text)
+        return _EncodedBatch(pa.table(index, schema=_INDEX_SCHEMA), tokens)
 
-        And how often a piece of it had to be parted, being too long for any tokenizer.
-        """
-        tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
-        lengths: list[npt.NDArray[np.int64]] = []
-        parted: list[int] = []
-        with path.open("wb") as file:
-            for start in range(0, len(texts), _BATCH_DOCUMENTS):
-                batch = texts[start : start + _BATCH_DOCUMENTS]
-                parts = [part_text(text) for text in batch]
-                parted += [times for _, times in parts]
-                num_parts = np.array([len(own) for own, _ in parts])
-                flat = list(chain.from_iterable(own for own, _ in parts))
-                encoded = self._encode(flat, np.repeat(keys[start : start + len(batch)], num_parts))
-                firsts = np.cumsum(num_parts) - num_parts
-                of_documents = np.add.reduceat(encoded.lengths, firsts)
-                file.write(_close_documents(encoded.ids, of_documents, tokenizer.end_of_text).data)
-                lengths.append(of_documents + 1)
-        return np.concatenate([np.empty(0, np.int64), *lengths]), parted
-
-    def _encode(self, texts: list[str], keys: Keys) -> Encoded:
+    def _encode(self, texts: pa.StringArray, keys: Keys) -> Encoded:
         """The ids of each text or part of one; `keys` are those of their documents."""
         tokenizer = cached_tokenizer(self.tokenizer, self.tokenizer_sha256)
         if self.encoder == "tiktoken":
-            return encode_by_tiktoken(tokenizer, texts, num_threads=self.num_threads)
+            return encode_by_tiktoken(tokenizer, texts.to_pylist(), num_threads=self.num_threads)
         found = encode_by_gigatoken(
             self.tokenizer, self.tokenizer_sha256, texts, num_threads=self.num_threads
         )
-        chosen = np.flatnonzero(self._is_checked(keys)).tolist()
-        right = encode_by_tiktoken(tokenizer, [texts[n] for n in chosen], num_threads=1)
-        for place, number in enumerate(chosen):
+        chosen = np.flatnonzero(self._is_checked(keys))
+        checked = texts.take(chosen).to_pylist()
+        right = encode_by_tiktoken(tokenizer, checked, num_threads=1)
+        for place, number in enumerate(chosen.tolist()):
             if not np.array_equal(found.of(number), right.of(place)):
                 raise UserError(
                     f"gigatoken and tiktoken disagree on a text that begins "
-                    f"{texts[number][:80]!r}; set tokenize.encoder = tiktoken in params.yaml"
+                    f"{checked[place][:80]!r}; set tokenize.encoder = tiktoken in params.yaml"
                 )
         return found
 
@@ -127,9 +134,23 @@ class EncodeShard:
         return (keys & np.uint64(2**32 - 1)) < np.uint64(round(CHECKED_SHARE * 2**32))
 
 
+def _part(texts: pa.StringArray) -> tuple[pa.StringArray, npt.NDArray[np.int64], list[int]]:
+    """The texts, in parts where one is too long for a tokenizer.
+
+    Returns:
+        The parts of all, the number of each text's, and how often a piece of it was parted within.
+    """
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0  # bytes: no fewer than characters
+    if longest < NEVER_PARTED:
+        return texts, np.ones(len(texts), np.int64), [0] * len(texts)
+    found = [part_text(text) for text in texts.to_pylist()]
+    parts = pa.array(chain.from_iterable(own for own, _ in found), pa.string())
+    return parts, np.array([len(own) for own, _ in found]), [times for _, times in found]
+
+
 def _close_documents(
     ids: npt.NDArray[np.uint32], lengths: npt.NDArray[np.int64], end_of_text: int
-) -> npt.NDArray[np.uint16]:
+) -> Tokens:
     """The ids of documents of these lengths, <|endoftext|> behind each."""
     closed = np.full(len(ids) + len(lengths), end_of_text, DTYPE)
     is_text = np.ones(len(closed), np.bool_)
@@ -143,7 +164,7 @@ class EncodedCorpus:
 
     def __init__(self, indexes: list[Path]) -> None:
         self._files = [index.with_name(_TOKENS) for index in indexes]
-        tables = [pq.read_table(index) for index in indexes]
+        tables = [read_table(index) for index in indexes]
         parts = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         self.table = pa.concat_tables(tables).append_column("part", pa.array(parts, pa.int32()))
 

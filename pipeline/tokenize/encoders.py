@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
@@ -53,14 +54,18 @@ def encode_by_tiktoken(tokenizer: Tokenizer, texts: Sequence[str], *, num_thread
 
 
 def encode_by_gigatoken(
-    folder: Path, sha256: str, texts: Sequence[str], *, num_threads: int
+    folder: Path, sha256: str, texts: pa.StringArray, *, num_threads: int
 ) -> Encoded:
-    """The same by gigatoken, for the tokenizer in `folder`.
+    """The same by gigatoken, for the tokenizer in `folder`; it reads Arrow's own memory.
 
     Raises:
         UserError: gigatoken is not installed.
     """
-    layout = _gigatoken(folder, sha256).encode_batch(list(texts), parallel=num_threads > 1).layout
+    tokenizer = _gigatoken(folder, sha256)
+    import awkward  # comes with gigatoken
+
+    strings = awkward.from_arrow(texts.cast(pa.large_string()))  # offsets of 64 bits, no copy
+    layout = tokenizer.encode_batch(strings, parallel=num_threads > 1).layout
     ends = np.asarray(layout.offsets.data).astype(np.int64)
     return Encoded(np.asarray(layout.content.data)[: ends[-1]], np.diff(ends))
 

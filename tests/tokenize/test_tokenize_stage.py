@@ -14,6 +14,7 @@ from stage_runs import StageRuns, read_bytes, write_shards
 
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Document, list_shards
+from pipeline.shared.formats.long_texts import NEVER_PARTED
 from pipeline.shared.formats.token_shards import open_split
 from pipeline.shared.formats.tokenizer import END_OF_TEXT, load_tokenizer
 from pipeline.shared.running.shard_memory import Memory
@@ -194,6 +195,24 @@ def test_an_id_of_gigatokens_that_is_not_tiktokens_is_an_error(
     )  # fmt: skip
     with pytest.raises(UserError, match="gigatoken and tiktoken disagree on a text that begins"):
         encode_shard(shard)
+
+
+@pytest.mark.parametrize("encoder", ["tiktoken", "gigatoken"])
+def test_a_text_too_long_for_a_tokenizer_has_the_ids_of_its_parts(
+    out: Path, tmp_path: Path, encoder: str
+) -> None:
+    """Others before and behind it keep their own."""
+    long = make_document("long", "a word" + " " * 2 * NEVER_PARTED + "and another")
+    own = [*DOCUMENTS[:3], long, *DOCUMENTS[3:6]]
+    (shard,) = list_shards(write_shards(tmp_path / "documents", [own]))
+    tokenizer = load_tokenizer(out / "tokenizer")
+    encode_shard = encode.EncodeShard(
+        tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256,
+        memory=Memory(tmp_path / "remembered", ""), seed=1, num_threads=1, encoder=encoder,
+    )  # fmt: skip
+    corpus = encode.EncodedCorpus([encode_shard(shard)])
+    found = {d.id: d.tokens.tolist() for d in corpus.read(corpus.of_split((0, 2**64)))}
+    assert found == {d.id: [*tokenizer.encode(d.text), tokenizer.end_of_text] for d in own}
 
 
 @pytest.mark.shared_data

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.shared.parquet import read_table
 from pipeline.shared.running.listing import MANIFEST
 
 _SHARD_TEXT_BYTES = 64 * 2**20  # of text; about 20 MiB on disk
@@ -168,6 +169,28 @@ def read_verified_shard(shard: Shard, *, kind: type[Document] = Document) -> Ite
 
 def read_verified_table(shard: Shard, *, kind: type[Document] = Document) -> pa.Table:
     """As `read_verified_shard`, as an Arrow table with the columns of `schema`."""
+    data = _read_verified(shard)
+    try:
+        return read_table(pa.BufferReader(data), schema(kind).names).cast(schema(kind))
+    except (pa.ArrowException, ValueError) as error:
+        raise _no_documents(shard, error) from None
+
+
+def read_verified_texts(shard: Shard, *, at_once: int) -> Iterator[tuple[list[str], pa.Array]]:
+    """As `read_verified_shard`, the ids and texts alone, of `at_once` documents at a time."""
+    data = _read_verified(shard)
+    wanted = pa.schema([schema(Document).field(name) for name in ("id", "text")])
+    try:
+        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(
+            at_once, columns=wanted.names
+        ):
+            rows = batch.cast(wanted)
+            yield rows["id"].to_pylist(), rows["text"]
+    except (pa.ArrowException, ValueError) as error:
+        raise _no_documents(shard, error) from None
+
+
+def _read_verified(shard: Shard) -> bytes:
     try:
         data = shard.path.read_bytes()  # once: what is verified is what is read
     except FileNotFoundError:
@@ -180,10 +203,8 @@ def read_verified_table(shard: Shard, *, kind: type[Document] = Document) -> pa.
             f"{shard.path}: corrupted, SHA-256 {found[:12]}... where {MANIFEST} says "
             f"{shard.sha256[:12]}...; {REMAKE}"
         )
-    try:
-        table = pq.read_table(pa.BufferReader(data), columns=[field.name for field in fields(kind)])
-        return table.cast(schema(kind))
-    except (pa.ArrowException, ValueError) as error:
-        raise CorruptDataError(
-            f"{shard.path}: not a shard of documents ({error}); {REMAKE}"
-        ) from None
+    return data
+
+
+def _no_documents(shard: Shard, error: Exception) -> CorruptDataError:
+    return CorruptDataError(f"{shard.path}: not a shard of documents ({error}); {REMAKE}")

@@ -18,6 +18,7 @@ _MOST_SPACES = 2**19  # tiktoken's pattern gives up at a million with another ch
 _SPACE = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
 _PYTHONS_OWN = ("\x1c", "\x1d", "\x1e", "\x1f")
 _SPACES = re.compile(rf"[{_SPACE}]{{2,}}")
+NEVER_PARTED = _MOST_SPACES  # a text of fewer characters
 _RUN = regex.compile(rf"\p{{L}}+|\p{{N}}+|[^{_SPACE}\p{{L}}\p{{N}}]+|[{_SPACE}]+")
 
 

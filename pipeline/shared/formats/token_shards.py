@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.shared.parquet import read_table
 from pipeline.shared.running.listing import MANIFEST
 
 Tokens = npt.NDArray[np.uint16]
@@ -63,7 +64,7 @@ def _write_pair(
 ) -> dict[str, Any] | None:
     """Write documents until the shard is full; None if there are none, but for an empty split."""
     ids: list[str] = []
-    ends = array("q", [0])
+    lengths = array("q")
     path = folder / f"{number:05d}.bin"
     digest = hashlib.sha256()
     first = next(documents, None)
@@ -74,14 +75,13 @@ def _write_pair(
             content = np.concatenate([document.tokens for document in batch], dtype=DTYPE).data
             file.write(content)
             digest.update(content)
-            for document in batch:
-                ids.append(document.id)
-                ends.append(ends[-1] + len(document.tokens))
+            ids += [document.id for document in batch]
+            lengths.extend([len(document.tokens) for document in batch])
     index = folder / f"{number:05d}.documents.parquet"
-    _write_index(index, ids, np.array(ends, np.int64))
+    _write_index(index, ids, np.array(lengths, np.int64))
     return {
         "name": path.name,
-        "tokens": ends[-1],
+        "tokens": sum(lengths),
         "documents": len(ids),
         "sha256": digest.hexdigest(),
         "index_sha256": sha256_file(index),
@@ -105,11 +105,11 @@ def _of_one_shard(documents: Iterable[TokenDocument]) -> Iterator[list[TokenDocu
         yield batch
 
 
-def _write_index(path: Path, ids: list[str], ends: npt.NDArray[np.int64]) -> None:
+def _write_index(path: Path, ids: list[str], lengths: npt.NDArray[np.int64]) -> None:
     table = pa.table({
         "id": pa.array(ids, pa.string()),
-        "start": pa.array(ends[:-1], pa.int64()),
-        "length": pa.array(np.diff(ends), pa.int64()),
+        "start": pa.array(np.cumsum(lengths) - lengths, pa.int64()),
+        "length": pa.array(lengths, pa.int64()),
     })
     with open_atomic(path) as file:
         pq.write_table(table, file, compression="zstd")
@@ -192,7 +192,7 @@ class TokenSplit:
             yield from index["id"].to_pylist()
 
     def _index(self, shard: int, columns: list[str] | None = None) -> pa.Table:
-        return pq.read_table(self.folder / f"{shard:05d}.documents.parquet", columns=columns)
+        return read_table(self.folder / f"{shard:05d}.documents.parquet", columns=columns)
 
 
 def open_split(folder: Path, *, verify: bool = True, most_tokens: int | None = None) -> TokenSplit:

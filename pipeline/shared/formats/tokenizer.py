@@ -116,7 +116,7 @@ class Tokenizer:
     def save(self, folder: Path) -> None:
         """Write `ranks.tiktoken` and `encoding.json`; the same tokenizer gives the same bytes."""
         with open_atomic(folder / "ranks.tiktoken") as file:
-            file.write(self._ranks_file())
+            file.write(self._ranks_file)
         write_json(folder / "encoding.json", self._settings() | {"sha256": self.sha256})
 
     def _settings(self) -> dict[str, Any]:
@@ -125,9 +125,10 @@ class Tokenizer:
             "pattern": PATTERN,
             "special_tokens": {END_OF_TEXT: self.end_of_text},
             "vocab_size": self.vocab_size,
-            "ranks_sha256": hashlib.sha256(self._ranks_file()).hexdigest(),
+            "ranks_sha256": hashlib.sha256(self._ranks_file).hexdigest(),
         }
 
+    @cached_property
     def _ranks_file(self) -> bytes:
         tokens = sorted(self.ranks, key=self.ranks.__getitem__)
         return b"".join(b"%s %d\n" % (base64.b64encode(t), self.ranks[t]) for t in tokens)

@@ -14,9 +14,11 @@ from pipeline.shared.files import sha256_file
 from pipeline.shared.formats.documents import (
     Document,
     Removed,
+    Shard,
     document_id,
     list_shards,
     read_documents,
+    read_verified_texts,
     shard_paths,
     write_documents,
 )
@@ -124,6 +126,31 @@ def test_a_shard_of_something_else_is_named(tmp_path: Path) -> None:
     (other / "_manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CorruptDataError, match=r"00000\.parquet: not a shard of documents"):
         list(read_documents(other))
+
+
+def test_texts_alone_come_a_few_at_a_time(tmp_path: Path) -> None:
+    write_documents(tmp_path, DOCUMENTS)
+    (shard,) = list_shards(tmp_path)
+    batches = [(ids, texts.to_pylist()) for ids, texts in read_verified_texts(shard, at_once=2)]
+    assert [len(ids) for ids, _ in batches] == [2, 1]
+    found = [pair for ids, texts in batches for pair in zip(ids, texts, strict=True)]
+    assert found == [(document.id, document.text) for document in DOCUMENTS]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"x": [1]}),
+        pd.DataFrame({"id": ["a"], "text": [b"\xff"]}),
+        pd.DataFrame({"id": ["a"], "text": [None]}),
+    ],
+)
+def test_texts_that_are_none_name_their_shard(tmp_path: Path, frame: pd.DataFrame) -> None:
+    path = tmp_path / "00000.parquet"
+    frame.to_parquet(path)
+    shard = Shard(path, 1, 1, sha256_file(path))
+    with pytest.raises(CorruptDataError, match=r"00000\.parquet: not a shard of documents"):
+        list(read_verified_texts(shard, at_once=2))
 
 
 def test_a_document_is_named_by_its_url_alone() -> None:
