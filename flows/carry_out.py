@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from flows.chain.chain import WATCH, Chain, Told, explain, read_by, stale_stages
 from flows.chain.dvc_stage import StageEnd, StageRunner
-from flows.chain.supervisor import GRACE_S
 from flows.checkout.checkout import Checkout, HeldError, prepare, read_params
 from flows.checkout.leavings import CheckoutError
 from flows.page.artifacts import ArtifactPage, pages
@@ -25,6 +24,7 @@ from flows.page.history import drift_page, note, perplexities_on_test
 from flows.page.log_lines import as_said
 from flows.page.prefect_api import Api
 from flows.page.run_page import RunPage
+from flows.supervisor import GRACE_S
 
 CANCELLED = Told("CANCELLED", "Cancelled", "Cancelled; the stages saved their state, and the next "
                  "run goes on from there")  # fmt: skip

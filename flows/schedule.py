@@ -21,11 +21,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from flows.chain.supervisor import GRACE_S
 from flows.checkout.checkout import HeldError, held
 from flows.checkout.leavings import CheckoutError
 from flows.page.deployment import ACTIVE, FLOW, chosen, end_dead_runs, register
 from flows.page.prefect_api import Api, NoAnswerError, RefusedError, find_api
+from flows.supervisor import GRACE_S, below_supervisor
 
 _POLL_S = 5.0
 _RUN_POLL_S = 0.5
@@ -128,9 +128,8 @@ def _run(run: Any, api: Api, deployment: str) -> None:
     options += [f"--max-parallel={given['max_parallel']}"] if "max_parallel" in given else []
     options += [f"--overrides={json.dumps(given['overrides'])}"] if "overrides" in given else []
     study = [sys.executable, "-m", "flows.study", "--run", run["id"], *options]
-    supervisor = [sys.executable, "-m", "flows.chain.supervisor", "--grace", str(2 * GRACE_S), "--"]
     print(f"{run['name']}: begins", flush=True)
-    process = subprocess.Popen([*supervisor, *study], stdin=subprocess.PIPE)
+    process = subprocess.Popen(below_supervisor(study, grace_s=2 * GRACE_S), stdin=subprocess.PIPE)
     assert process.stdin is not None
     told = {run["id"]}
     try:

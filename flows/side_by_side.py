@@ -19,10 +19,10 @@ from typing import NoReturn
 
 from flows.chain.chain import Chain, Told, read_by
 from flows.chain.dvc_stage import StageRunner
-from flows.chain.supervisor import GRACE_S
 from flows.checkout.checkout import Checkout, prepare
 from flows.checkout.leavings import CheckoutError
 from flows.page.history import note
+from flows.supervisor import GRACE_S
 
 _TERMINATED = 143
 

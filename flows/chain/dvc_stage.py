@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from flows.supervisor import below_supervisor
+
 RETRY_CODES = frozenset({75, 143})  # worth a retry; terminated, so the same command goes on
 _LAST_LINES = 20
 _STAGE_CODE = re.compile(r"failed to run: .*, exited with (-?\d+)")
@@ -136,12 +138,11 @@ class StageRunner:
         # --wait-for-lock stands before the sub-command; without it a stage that ends while
         # another one is hashed fails after all its work.
         dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        supervisor = [sys.executable, "-m", "flows.chain.supervisor", "--grace", str(self._grace_s)]
         with self._lock:
             if self.stopping:
                 raise EndingError(f"{stage}: not started, the flow is ending")
             process = subprocess.Popen(
-                [*supervisor, "--", *dvc],
+                below_supervisor(dvc, grace_s=self._grace_s),
                 cwd=self.root,
                 env=_environment(device),
                 stdin=subprocess.PIPE,

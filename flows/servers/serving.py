@@ -17,6 +17,7 @@ from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from flows.servers.addresses import LOOPBACK, answers, port_is_free
+from flows.supervisor import below_supervisor
 
 _START_TIMEOUT_S = 300.0  # 15 s on a free machine; a busy one is no reason to give up
 _GRACE_S = 10.0
@@ -60,17 +61,9 @@ class Served:
         self._start()
 
     def _start(self) -> None:
-        supervisor = [
-            sys.executable,
-            "-m",
-            "flows.chain.supervisor",
-            "--grace",
-            str(_GRACE_S),
-            "--",
-        ]
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*supervisor, sys.executable, *self.server.command],
+                below_supervisor([sys.executable, *self.server.command], grace_s=_GRACE_S),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

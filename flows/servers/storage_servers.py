@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows.servers.addresses import LOOPBACK
+from flows.supervisor import below_supervisor
 
 USER = "figure4"
 POSTGRES_PORT = 5433  # not 5432, where a system's own may listen
@@ -168,10 +169,9 @@ def supervised(
     command: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program that ends with this process, however that ends."""
-    guard = [sys.executable, "-m", "flows.chain.supervisor", "--grace", str(_GRACE_S), "--"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*guard, *command],
+            below_supervisor(command, grace_s=_GRACE_S),
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,11 +1,12 @@
 """The process between the flow and DVC, by which a cancel or a crash stops the training.
 
-    python -m flows.chain.supervisor [--grace SECONDS] -- COMMAND...
+    python -m flows.supervisor [--grace SECONDS] -- COMMAND...
 
 The flow holds the write end of our stdin. When that closes, however the flow ended, or at SIGTERM,
 COMMAND and all its descendants get SIGTERM, have the grace to write a checkpoint, and are killed.
 DVC alone does not do this: it dies at SIGTERM and leaves its stage behind as an orphan. Our own
-death by SIGKILL ends DVC too (Linux), and a stage ends with its DVC (running/stage.py).
+death by SIGKILL ends DVC too (Linux), and a stage ends with its DVC (running/stage.py). Servers run
+below a supervisor, too.
 """
 
 from __future__ import annotations
@@ -31,9 +32,14 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 
 
+def below_supervisor(command: Sequence[str], *, grace_s: float = GRACE_S) -> list[str]:
+    """The command line that runs another below a supervisor."""
+    return [sys.executable, "-m", "flows.supervisor", "--grace", str(grace_s), "--", *command]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command to its end or to ours; returns its exit code, 128 + n for signal n."""
-    parser = argparse.ArgumentParser(prog="python -m flows.chain.supervisor", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m flows.supervisor", description=__doc__)
     parser.add_argument("--grace", type=float, default=GRACE_S, metavar="SECONDS")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)

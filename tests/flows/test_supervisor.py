@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.chain.supervisor import main
+from flows.supervisor import below_supervisor, main
 
 # A parent that starts a child in the same group, as DVC starts its stage, and dies at SIGTERM.
 TREE = """
@@ -54,7 +54,7 @@ def start(
     folder: Path, started: list[subprocess.Popen[str]], *command: str, grace: float = 10.0
 ) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.chain.supervisor", "--grace", str(grace), "--", *command],
+        below_supervisor(command, grace_s=grace),
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -191,4 +191,4 @@ def test_without_a_command_it_explains_itself(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as stop:
         main([])
     assert stop.value.code == 2
-    assert "usage: python -m flows.chain.supervisor" in capsys.readouterr().err
+    assert "usage: python -m flows.supervisor" in capsys.readouterr().err
