@@ -140,12 +140,18 @@ def _part(texts: pa.StringArray) -> tuple[pa.StringArray, npt.NDArray[np.int64],
     Returns:
         The parts of all, the number of each text's, and how often a piece of it was parted within.
     """
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0  # bytes: no fewer than characters
-    if longest < NEVER_PARTED:
-        return texts, np.ones(len(texts), np.int64), [0] * len(texts)
-    found = [part_text(text) for text in texts.to_pylist()]
-    parts = pa.array(chain.from_iterable(own for own, _ in found), pa.string())
-    return parts, np.array([len(own) for own, _ in found]), [times for _, times in found]
+    num_parts, parted = np.ones(len(texts), np.int64), [0] * len(texts)
+    parts, done = [], 0
+    num_bytes = pc.binary_length(texts).to_numpy()  # no fewer than characters
+    for row in np.flatnonzero(num_bytes >= NEVER_PARTED).tolist():
+        own, parted[row] = part_text(texts[row].as_py())
+        if len(own) > 1:
+            num_parts[row] = len(own)
+            parts += [texts[done:row], pa.array(own, pa.string())]
+            done = row + 1
+    if parts:  # else they stay where Arrow has them
+        texts = pa.concat_arrays([*parts, texts[done:]])
+    return texts, num_parts, parted
 
 
 def _close_documents(

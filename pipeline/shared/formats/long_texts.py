@@ -7,19 +7,19 @@ two of them without another token. Only a piece longer than a library takes is p
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 import regex
 
 MOST_OF_PIECE = 2**22  # characters, which take tiktoken 4 s and 400 MB
 _MOST_SPACES = 2**19  # tiktoken's pattern gives up at a million with another character behind them
+NEVER_PARTED = _MOST_SPACES  # a text of fewer characters
 # White space as Unicode and tiktoken have it; Python's own has four control characters more.
 _SPACE = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
-_PYTHONS_OWN = ("\x1c", "\x1d", "\x1e", "\x1f")
-_SPACES = re.compile(rf"[{_SPACE}]{{2,}}")
-NEVER_PARTED = _MOST_SPACES  # a text of fewer characters
-_RUN = regex.compile(rf"\p{{L}}+|\p{{N}}+|[^{_SPACE}\p{{L}}\p{{N}}]+|[{_SPACE}]+")
+_KINDS = rf"\p{{L}}+|\p{{N}}+|[^{_SPACE}\p{{L}}\p{{N}}]+|[{_SPACE}]+"
+_RUN = regex.compile(_KINDS)
+_RUN_BACKWARDS = regex.compile(rf"(?r){_KINDS}")
+_IS_SPACE = regex.compile(f"[{_SPACE}]")
 
 
 def part_text(text: str, most: int = MOST_OF_PIECE) -> tuple[list[str], int]:
@@ -35,33 +35,29 @@ def part_text(text: str, most: int = MOST_OF_PIECE) -> tuple[list[str], int]:
     """
     if len(text) < min(most, _MOST_SPACES):
         return [text], 0
-    within = _within_pieces(text, most)
+    within = [place for start, end in _runs(text, most) for place in range(start + most, end, most)]
     bounds = [0, *sorted({*_beside_spaces(text), *within}), len(text)]
     return [text[a:b] for a, b in pairwise(bounds) if a < b], len(within)
 
 
 def _beside_spaces(text: str) -> list[int]:
     """Where a long white space begins, and before its last character, which the next piece has."""
-    if len(text) < _MOST_SPACES:
-        return []
-    long = [span for span in map(re.Match.span, _SPACES.finditer(text))
-            if span[1] - span[0] >= _MOST_SPACES and span[1] < len(text)]  # fmt: skip
+    runs = _runs(text, _MOST_SPACES)
+    long = [run for run in runs if _IS_SPACE.match(text, run[0]) and run[1] < len(text)]
     return [place for start, end in long for place in (start, end - 1)]
 
 
-def _within_pieces(text: str, most: int) -> list[int]:
-    if not _may_have_longer(text, most):
-        return []
-    runs = (found.span() for found in _RUN.finditer(text))
-    return [place for start, end in runs for place in range(start + most, end, most)]
+def _runs(text: str, least: int) -> list[tuple[int, int]]:
+    """Where runs of one kind begin and end that have at least so many characters.
 
-
-def _may_have_longer(text: str, most: int) -> bool:
-    """Whether a piece may have more than `most` characters, told faster than by cutting them."""
-    words = text.split()
-    if max(map(len, words), default=0) >= most or any(own in text for own in _PYTHONS_OWN):
-        return True
-    num_spaces = len(text) - sum(map(len, words))
-    if num_spaces - len(words) < most - 2:  # one between two words, and no more left
-        return False
-    return any(end - start >= most for start, end in map(re.Match.span, _SPACES.finditer(text)))
+    Each of them covers a multiple of that number, so only the runs at these are looked at.
+    """
+    found = []
+    end = 0
+    for place in range(0, len(text), least):
+        if place >= end:
+            start = _RUN_BACKWARDS.match(text, 0, place + 1).start()
+            end = _RUN.match(text, start).end()
+            if end - start >= least:
+                found.append((start, end))
+    return found
