@@ -34,7 +34,9 @@ def main() -> None:
     arguments = parser.parse_args()
     rows, notes = arguments.measure(arguments)
     about = f"`{command_line()}`; Python {version_of_python()}."
-    print("written:", write_results(f"corpus_{arguments.part}", "cpu", rows, f"{about}\n{notes}"))
+    copies = getattr(arguments, "copies", 1)
+    name = f"corpus_{arguments.part}" + (f"_{copies}-copies" if copies > 1 else "")
+    print("written:", write_results(name, "cpu", rows, f"{about}\n{notes}"))
 
 
 def version_of_python() -> str:
