@@ -38,6 +38,7 @@ SHAPES = {
     "762M": (36, 20, 1280, 1024, 8),
     "1542M": (48, 25, 1600, 1024, 8),
 }
+_LEAST_STEPS = 5  # of a turn: with one or two, a ratio is that of the machine's moments
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NAMES = (OURS, *(name for name in CONTENDERS if name != ONE_GRAPH))
 WHOLE = {"shapes": ["s", "m"], "vocab_sizes": [8192, 50257], "precisions": list(DTYPES)}
@@ -152,10 +153,10 @@ def _take_turns(options: argparse.Namespace, case: Case, group: Sequence[Labelle
 
 
 def _steps(worker: Worker, round_s: float) -> int:
-    """Steps that take about `round_s`, after some to warm up."""
+    """Steps that take about `round_s`, and a few at least, after some to warm up."""
     began_s = time.perf_counter()
     worker.run(2)
-    return max(1, round(round_s / ((time.perf_counter() - began_s) / 2)))
+    return max(_LEAST_STEPS, round(round_s / ((time.perf_counter() - began_s) / 2)))
 
 
 def _print_case(case: Case) -> None:
