@@ -4,7 +4,8 @@
     python benchmarks/corpus.py dedup
 
 A part is a file `corpus_<part>.py` of this folder: `add_arguments(parser)` says what it takes, and
-`measure(arguments)` gives its rows and, as Markdown, what they mean.
+`measure(arguments)` gives its rows and, as Markdown, what they mean. Results are named by what was
+chosen of the options in its `WHOLE`, if it has any.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from result_table import command_line, write_results
+from result_table import command_line, name_part, write_results
 
 _FILES = sorted(Path(__file__).parent.glob("corpus_*.py"))
 _PARTS = [path.stem.removeprefix("corpus_") for path in _FILES]
@@ -30,12 +31,11 @@ def main() -> None:
         about = (module.__doc__ or "").partition("\n")[0]
         part = parts.add_parser(name, help=about, description=about)
         module.add_arguments(part)
-        part.set_defaults(measure=module.measure)
+        part.set_defaults(measure=module.measure, wholes=getattr(module, "WHOLE", {}))
     arguments = parser.parse_args()
     rows, notes = arguments.measure(arguments)
     about = f"`{command_line()}`; Python {version_of_python()}."
-    copies = getattr(arguments, "copies", 1)
-    name = f"corpus_{arguments.part}" + (f"_{copies}-copies" if copies > 1 else "")
+    name = name_part(f"corpus_{arguments.part}", arguments, arguments.wholes)
     print("written:", write_results(name, "cpu", rows, f"{about}\n{notes}"))
 
 

@@ -40,6 +40,7 @@ _HERE = Path(__file__).parent
 _PEERS = (("tiktoken", 1), ("tiktoken", 2), ("tokenizers", 2), ("gigatoken", 1), ("gigatoken", 2))
 _VOCAB_SIZE = 16_384
 _ENCODERS = ("tiktoken", "gigatoken")
+WHOLE = {"encoders": _ENCODERS}
 _GPT2 = {"source": "gpt2", "vocab_size": 50_257, "train_bytes": 0}
 
 

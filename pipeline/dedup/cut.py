@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.files import open_folder, read_json, write_json
 from pipeline.shared.formats.documents import Shard, read_verified_table, write_table
-from pipeline.shared.parquet import read_table
 from pipeline.shared.text.words import split_words
 
 _CHUNK = re.compile(r"\S+")
@@ -120,7 +119,7 @@ class CutShards:
     def _write(self, item: CutItem, folder: Path) -> None:
         table = read_verified_table(item.shard)
         passages: dict[int, list[dict[str, Any]]] = {}
-        for passage in read_table(item.passages).to_pylist():
+        for passage in pq.read_table(item.passages).to_pylist():
             passages.setdefault(passage["row"], []).append(passage)
         texts: list[str] = []
         rows, too_short, pieces = [], [], []

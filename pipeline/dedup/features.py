@@ -33,7 +33,6 @@ from pipeline.dedup.shingles import (
 from pipeline.dedup.wikipedia import wikipedia_sign
 from pipeline.shared.formats.documents import Shard, read_verified_table
 from pipeline.shared.params.text import DedupParams
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.shared.text.ngrams import ExactIndex
 from pipeline.shared.text.words import HashedTexts, Hashes, Numbers, batch_texts, hash_texts
@@ -145,7 +144,7 @@ class Features:
     def __init__(self, folders: list[Path]) -> None:
         self.folders = folders
         tables = [
-            read_table(folder / _DOCUMENTS, columns=["id", "created_utc", *_WORDS, "reason"])
+            pq.read_table(folder / _DOCUMENTS, columns=["id", "created_utc", *_WORDS, "reason"])
             for folder in folders
         ]
         self._table = pa.concat_tables(tables)
@@ -190,6 +189,6 @@ class Features:
 
     def matched(self, shard: int) -> list[str]:
         """What showed the reason that needed no other document, for each of a shard's documents."""
-        table = read_table(self.folders[shard] / _DOCUMENTS, columns=["matched"])
+        table = pq.read_table(self.folders[shard] / _DOCUMENTS, columns=["matched"])
         matched: list[str] = table["matched"].to_pylist()
         return matched

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline.dedup.cut import CutItem, CutShard, CutShards
 from pipeline.dedup.decide import Verdicts, decide, decide_after_cut
@@ -30,7 +31,6 @@ from pipeline.dedup.write import (
 )
 from pipeline.shared.files import sha256_file
 from pipeline.shared.formats.documents import Shard, list_shards, write_manifest
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.stage import Stage
 
 Item = TypeVar("Item")
@@ -168,9 +168,11 @@ def _count(stage: Stage, written: list[Written]) -> dict[str, Any]:
     join_parts([shard.matches for shard in written], MATCH_SCHEMA, staging / "eval_matches.parquet")
     join_parts([shard.pieces for shard in written], CUT_SCHEMA, staging / "cut.parquet")
     reasons: Counter[str] = sum((Counter(shard.reasons) for shard in written), Counter())
-    matches = read_table(staging / "eval_matches.parquet", columns=["document", "set", "example"])
+    matches = pq.read_table(
+        staging / "eval_matches.parquet", columns=["document", "set", "example"]
+    )
     found = matches.select(["set", "example"]).group_by(["set", "example"]).aggregate([])
-    pieces = read_table(staging / "cut.parquet", columns=["document", "text"])
+    pieces = pq.read_table(staging / "cut.parquet", columns=["document", "text"])
     return {
         "kept": kept,
         "removed": removed,

@@ -22,7 +22,6 @@ from pipeline.shared.formats.documents import (
     schema,
     write_table,
 )
-from pipeline.shared.parquet import read_table
 from pipeline.shared.text.words import split_words
 
 MATCH_SCHEMA = pa.schema([
@@ -80,8 +79,8 @@ class WriteShards:
 
     def _write(self, item: WriteItem) -> dict[str, Any]:
         table = read_verified_table(item.shard)
-        verdicts = read_table(item.verdicts / DOCUMENTS)
-        matches = _show(read_table(item.verdicts / MATCHES).to_pylist(), table)
+        verdicts = pq.read_table(item.verdicts / DOCUMENTS)
+        matches = _show(pq.read_table(item.verdicts / MATCHES).to_pylist(), table)
         matched = _name_matches(verdicts, matches)
         is_kept = pc.equal(verdicts["reason"], STAYS)
         kept, pieces = _put_cuts(table, verdicts, item.cut)
@@ -136,7 +135,7 @@ def _put_cuts(
         texts[row] = rest
     place = table.schema.get_field_index("text")
     table = table.set_column(place, table.schema.field(place), pa.array(texts, pa.string()))
-    pieces = read_table(cut.pieces).to_pylist()
+    pieces = pq.read_table(cut.pieces).to_pylist()
     reasons = verdicts["reason"].to_pylist()
     return table, [piece for piece in pieces if reasons[piece["row"]] == STAYS]
 
@@ -145,4 +144,4 @@ def join_parts(parts: Iterable[Path], columns: pa.Schema, target: Path) -> None:
     """One Parquet file of many, in order, one in memory at a time."""
     with open_atomic(target) as file, pq.ParquetWriter(file, columns, compression="zstd") as writer:
         for part in parts:
-            writer.write_table(read_table(part))
+            writer.write_table(pq.read_table(part))

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, cast
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.parquet import read_table
 
 _CHUNK_BYTES = 2**20
 _COMPRESSIONS = ("", ".xz", ".gz", ".zst")
@@ -139,15 +139,16 @@ class SourceFile:
 
     def _rows(self, keys: tuple[str, ...]) -> list[dict[str, Any]]:
         try:
-            table = read_table(pa.BufferReader(self.read_bytes()), keys)
-        except pa.ArrowKeyError as error:
-            raise CorruptDataError(
-                f"{self.path}: {error}; this is another file, fetch it again"
-            ) from None
+            table = pq.read_table(pa.BufferReader(self.read_bytes()), columns=list(keys))
         except (pa.ArrowException, OSError) as error:
             raise CorruptDataError(
                 f"{self.path}: no Parquet file ({error}); it is damaged, fetch it again"
             ) from None
+        missing = [key for key in keys if key not in table.column_names]
+        if missing:
+            raise CorruptDataError(
+                f"{self.path}: no column {missing[0]!r}; this is another file, fetch it again"
+            )
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 

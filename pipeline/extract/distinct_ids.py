@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.shared.files import link_or_copy, remove_path
 from pipeline.shared.formats.documents import (
@@ -23,7 +24,6 @@ from pipeline.shared.formats.documents import (
     write_manifest,
     write_table,
 )
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.text.words import Hashes, hash_words
 
@@ -68,7 +68,7 @@ def _rewrite(stage: Stage, items: list[_Item]) -> list[dict[str, Any]]:
 
 
 def _read_ids(shard: Shard) -> list[str]:
-    ids: list[str] = read_table(shard.path, columns=["id"])["id"].to_pylist()
+    ids: list[str] = pq.read_table(shard.path, columns=["id"])["id"].to_pylist()
     return ids
 
 

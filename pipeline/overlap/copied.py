@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pipeline.overlap.spans import Spans, keep_longest
 from pipeline.overlap.texts import Completion
 from pipeline.overlap.training_side import TrainingShard
-from pipeline.shared.parquet import read_table
 
 COLUMNS = ["kind", "size", "id", "words", "characters", "document", "url", "span"]
 
@@ -40,7 +40,7 @@ def _join(shards: Sequence[TrainingShard]) -> tuple[Spans, list[str], list[str]]
     for shard in shards:
         own = Spans(*np.load(shard.spans))
         spans.append(own._replace(document=own.document + len(ids)))
-        names = read_table(shard.ids)
+        names = pq.read_table(shard.ids)
         ids += names["id"].to_pylist()
         urls += names["url"].to_pylist()
     return keep_longest(spans), ids, urls

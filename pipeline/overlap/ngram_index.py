@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.overlap.bloom import BloomFilter, BloomShape, part_of, slice_part
 from pipeline.overlap.training_side import TrainingShard, save_array, save_table, sort_pairs
 from pipeline.shared.errors import UserError
 from pipeline.shared.files import once, read_json, write_json
-from pipeline.shared.parquet import read_table
 from pipeline.shared.text.words import Hashes
 
 RANGE_NGRAMS = 2**23
@@ -84,7 +84,7 @@ def finish_index(
     folder: Path, shards: Sequence[TrainingShard], *, num_words: int, num_ranges: int
 ) -> None:
     """Write the names of the documents and, last, what the index is."""
-    names = pa.concat_tables([read_table(shard.ids) for shard in shards])
+    names = pa.concat_tables([pq.read_table(shard.ids) for shard in shards])
     save_table(folder / "documents.parquet", names)
     write_json(folder / _ABOUT, {"num_words": num_words, "num_ranges": num_ranges})
 
@@ -159,7 +159,7 @@ class NgramIndex:
                 f"{folder}: the study keeps no index of n-grams; set overlap.index: true in "
                 "params.yaml and run dvc repro overlap"
             )
-        self.documents = read_table(folder / "documents.parquet")
+        self.documents = pq.read_table(folder / "documents.parquet")
         """id, url and shard of each document, by its number."""
         self._folder = folder
 

@@ -24,7 +24,6 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Shard, read_verified_texts
 from pipeline.shared.formats.long_texts import NEVER_PARTED, part_text
 from pipeline.shared.formats.token_shards import DTYPE, TokenDocument, Tokens
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize.encoders import (
     Encoded,
@@ -170,7 +169,7 @@ class EncodedCorpus:
 
     def __init__(self, indexes: list[Path]) -> None:
         self._files = [index.with_name(_TOKENS) for index in indexes]
-        tables = [read_table(index) for index in indexes]
+        tables = [pq.read_table(index) for index in indexes]
         parts = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         self.table = pa.concat_tables(tables).append_column("part", pa.array(parts, pa.int32()))
 

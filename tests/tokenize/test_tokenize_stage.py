@@ -176,6 +176,14 @@ def test_gigatoken_gives_the_same_bytes(project: Path, out: Path, tmp_path: Path
     assert json.loads((out / "metrics.json").read_text())["documents_checked"] == 0
 
 
+def make_encoder(out: Path, folder: Path, encoder: str) -> encode.EncodeShard:
+    tokenizer = load_tokenizer(out / "tokenizer")
+    return encode.EncodeShard(
+        tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256,
+        memory=Memory(folder / "remembered", ""), seed=1, num_threads=1, encoder=encoder,
+    )  # fmt: skip
+
+
 def test_an_id_of_gigatokens_that_is_not_tiktokens_is_an_error(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,11 +196,7 @@ def test_an_id_of_gigatokens_that_is_not_tiktokens_is_an_error(
     monkeypatch.setattr(encode, "encode_by_gigatoken", swapped)
     monkeypatch.setattr(encode, "CHECKED_SHARE", 1.0)
     (shard,) = list_shards(write_shards(tmp_path / "documents", [DOCUMENTS[:5]]))
-    tokenizer = load_tokenizer(out / "tokenizer")
-    encode_shard = encode.EncodeShard(
-        tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256,
-        memory=Memory(tmp_path / "remembered", ""), seed=1, num_threads=1, encoder="gigatoken",
-    )  # fmt: skip
+    encode_shard = make_encoder(out, tmp_path, "gigatoken")
     with pytest.raises(UserError, match="gigatoken and tiktoken disagree on a text that begins"):
         encode_shard(shard)
 
@@ -206,10 +210,7 @@ def test_a_text_too_long_for_a_tokenizer_has_the_ids_of_its_parts(
     own = [*DOCUMENTS[:3], long, *DOCUMENTS[3:6]]
     (shard,) = list_shards(write_shards(tmp_path / "documents", [own]))
     tokenizer = load_tokenizer(out / "tokenizer")
-    encode_shard = encode.EncodeShard(
-        tokenizer=out / "tokenizer", tokenizer_sha256=tokenizer.sha256,
-        memory=Memory(tmp_path / "remembered", ""), seed=1, num_threads=1, encoder=encoder,
-    )  # fmt: skip
+    encode_shard = make_encoder(out, tmp_path, encoder)
     corpus = encode.EncodedCorpus([encode_shard(shard)])
     found = {d.id: d.tokens.tolist() for d in corpus.read(corpus.of_split((0, 2**64)))}
     assert found == {d.id: [*tokenizer.encode(d.text), tokenizer.end_of_text] for d in own}

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.listing import MANIFEST
 
 _SHARD_TEXT_BYTES = 64 * 2**20  # of text; about 20 MiB on disk
@@ -171,19 +170,18 @@ def read_verified_table(shard: Shard, *, kind: type[Document] = Document) -> pa.
     """As `read_verified_shard`, as an Arrow table with the columns of `schema`."""
     data = _read_verified(shard)
     try:
-        return read_table(pa.BufferReader(data), schema(kind).names).cast(schema(kind))
+        table = pq.read_table(pa.BufferReader(data), columns=schema(kind).names)
+        return table.cast(schema(kind))
     except (pa.ArrowException, ValueError) as error:
         raise _no_documents(shard, error) from None
 
 
 def read_verified_texts(shard: Shard, *, at_once: int) -> Iterator[tuple[list[str], pa.Array]]:
     """As `read_verified_shard`, the ids and texts alone, of `at_once` documents at a time."""
-    data = _read_verified(shard)
     wanted = pa.schema([schema(Document).field(name) for name in ("id", "text")])
+    data = pa.BufferReader(_read_verified(shard))
     try:
-        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(
-            at_once, columns=wanted.names
-        ):
+        for batch in pq.ParquetFile(data).iter_batches(at_once, columns=wanted.names):
             rows = batch.cast(wanted)
             yield rows["id"].to_pylist(), rows["text"]
     except (pa.ArrowException, ValueError) as error:

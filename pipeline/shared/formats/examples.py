@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.listing import MANIFEST
 
 
@@ -68,7 +67,7 @@ def read_examples(path: Path) -> Iterator[Example]:
         data = path.read_bytes()  # once: what is verified is what is read
         if not _is_listed(path, data):
             raise CorruptDataError(f"{path}: damaged, not what {MANIFEST} lists; {REMAKE}")
-        table = read_table(pa.BufferReader(data), columns=SCHEMA.names)
+        table = pq.read_table(pa.BufferReader(data), columns=SCHEMA.names)
     except (pa.ArrowException, OSError) as error:
         raise CorruptDataError(
             f"{path}: not a file of evaluation examples ({error}); {REMAKE}"

@@ -13,7 +13,7 @@ import regex
 
 MOST_OF_PIECE = 2**22  # characters, which take tiktoken 4 s and 400 MB
 _MOST_SPACES = 2**19  # tiktoken's pattern gives up at a million with another character behind them
-NEVER_PARTED = _MOST_SPACES  # a text of fewer characters
+NEVER_PARTED = min(MOST_OF_PIECE, _MOST_SPACES)  # a text of fewer characters
 # White space as Unicode and tiktoken have it; Python's own has four control characters more.
 _SPACE = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
 _KINDS = rf"\p{{L}}+|\p{{N}}+|[^{_SPACE}\p{{L}}\p{{N}}]+|[{_SPACE}]+"

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.listing import MANIFEST
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
@@ -81,7 +80,7 @@ def read_row_shard(shard: RowShard, kind: type[Row]) -> list[Row]:
     if hashlib.sha256(data).hexdigest() != shard.sha256:
         raise CorruptDataError(f"{shard.path}: not what {MANIFEST} lists; {REMAKE}")
     try:
-        table = read_table(pa.BufferReader(data)).cast(_schema(kind))
+        table = pq.read_table(pa.BufferReader(data)).cast(_schema(kind))
     except (pa.ArrowException, ValueError) as error:
         raise CorruptDataError(f"{shard.path}: no such rows ({error}); {REMAKE}") from None
     columns = [column.to_pylist() for column in table.columns]

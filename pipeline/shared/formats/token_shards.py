@@ -27,7 +27,6 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.parquet import read_table
 from pipeline.shared.running.listing import MANIFEST
 
 Tokens = npt.NDArray[np.uint16]
@@ -192,7 +191,7 @@ class TokenSplit:
             yield from index["id"].to_pylist()
 
     def _index(self, shard: int, columns: list[str] | None = None) -> pa.Table:
-        return read_table(self.folder / f"{shard:05d}.documents.parquet", columns=columns)
+        return pq.read_table(self.folder / f"{shard:05d}.documents.parquet", columns=columns)
 
 
 def open_split(folder: Path, *, verify: bool = True, most_tokens: int | None = None) -> TokenSplit:

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic
 from pipeline.shared.formats.token_shards import TokenSplit
-from pipeline.shared.parquet import read_table
 
 NAME = "documents.parquet"
 
@@ -37,7 +36,7 @@ def read_training_documents(folder: Path) -> list[str]:
     """
     path = folder / NAME
     try:
-        ids: list[str] = read_table(path, columns=["id"])["id"].to_pylist()
+        ids: list[str] = pq.read_table(path, columns=["id"])["id"].to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise CorruptDataError(
             f"{path}: does not say what the model was trained on ({error}); {REMAKE}"

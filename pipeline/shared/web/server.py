@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from aiohttp import web
 
 from pipeline.shared.errors import EXIT_FATAL, EXIT_TERMINATED, RetryableError, UserError
-from pipeline.shared.parquet import read_table
 from pipeline.shared.web.trackers import without_trackers
 
 SITE_FILE = "site.parquet"
@@ -80,7 +80,7 @@ def load_site(folder: Path) -> Site:
     """
     path = folder / SITE_FILE
     try:
-        columns = read_table(path, SITE_SCHEMA.names).to_pydict()
+        columns = pq.read_table(path, schema=SITE_SCHEMA).to_pydict()
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{path}: not a readable site ({error}); make it with `dvc repro sample_web`"

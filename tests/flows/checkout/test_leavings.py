@@ -103,23 +103,14 @@ def test_dvc_still_fails_to_copy_a_checkout_in_such_a_path(tmp_path: Path) -> No
     codes = []
     for folder in folders:
         folder.mkdir()
-        for command in ("git init -q", "dvc init -q", "git add -A"):
+        for command in ("git init -q", "dvc init -q"):
             subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
         (folder / "params.yaml").write_text("a: 1\n")
         stage = {"cmd": "cp params.yaml out.txt", "params": ["a"], "outs": ["out.txt"]}
         (folder / "dvc.yaml").write_text(json.dumps({"stages": {"copy": stage}}))
-        commit = [
-            "git",
-            "-c",
-            "user.name=x",
-            "-c",
-            "user.email=x@example.org",
-            "commit",
-            "-qam",
-            "x",
-        ]
-        subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
-        subprocess.run(commit, cwd=folder, check=True, capture_output=True)
+        named = "git -c user.name=x -c user.email=x@example.org"
+        for command in ("git add -A", f"{named} commit -qm x"):
+            subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
         run = ["dvc", "exp", "run", "--quiet", "--temp", "--set-param", "a=2"]
         codes.append(subprocess.run(run, cwd=folder, check=False, capture_output=True).returncode)
     assert codes[0] == 0
