@@ -54,7 +54,7 @@ class Page(HTMLParser):
         self.attributes += [(tag, name, value or "") for name, value in attrs]
         if "id" in values:
             self.ids.append(str(values["id"]))
-        if tag == "svg":
+        if tag == "svg" and values.get("class") != "spark":  # those are of the checkout's history
             self.svg_labels.append(values.get("aria-label"))
         if re.fullmatch(r"h[1-6]", tag):
             self.headings.append(tag)
