@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.arrow_memory import buffer_of
 
 _CHUNK_BYTES = 2**20
 _COMPRESSIONS = ("", ".xz", ".gz", ".zst")
@@ -139,7 +140,7 @@ class SourceFile:
 
     def _rows(self, keys: tuple[str, ...]) -> list[dict[str, Any]]:
         try:
-            table = pq.read_table(pa.BufferReader(self.read_bytes()), columns=list(keys))
+            table = pq.read_table(pa.BufferReader(buffer_of(self.read_bytes())), columns=list(keys))
         except (pa.ArrowException, OSError) as error:
             raise CorruptDataError(
                 f"{self.path}: no Parquet file ({error}); it is damaged, fetch it again"

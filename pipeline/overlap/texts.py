@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from pipeline.shared.errors import CorruptDataError
+from pipeline.shared.formats.arrow_memory import read_frame
 from pipeline.shared.formats.documents import read_documents
 from pipeline.shared.formats.examples import read_examples
 from pipeline.shared.scores.results import read_scores
@@ -63,7 +64,7 @@ def completions(results: Mapping[str, Path]) -> Iterator[Completion]:
     for size, folder in results.items():
         path = folder / "samples.parquet"
         try:
-            frame = pd.read_parquet(path, columns=_SAMPLE_COLUMNS)
+            frame = read_frame(path, _SAMPLE_COLUMNS)
         except (OSError, ValueError) as error:
             raise CorruptDataError(
                 f"{path}: no samples ({error}); run dvc repro evaluate@{size}"

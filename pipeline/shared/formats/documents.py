@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.shared.formats.arrow_memory import read_buffer
 from pipeline.shared.running.listing import MANIFEST
 
 _SHARD_TEXT_BYTES = 64 * 2**20  # of text; about 20 MiB on disk
@@ -188,9 +189,9 @@ def read_verified_texts(shard: Shard, *, at_once: int) -> Iterator[tuple[list[st
         raise _no_documents(shard, error) from None
 
 
-def _read_verified(shard: Shard) -> bytes:
+def _read_verified(shard: Shard) -> pa.Buffer:
     try:
-        data = shard.path.read_bytes()  # once: what is verified is what is read
+        data = read_buffer(shard.path)  # once: what is verified is what is read
     except FileNotFoundError:
         raise CorruptDataError(
             f"{shard.path}: listed in {MANIFEST} but missing; {REMAKE}"

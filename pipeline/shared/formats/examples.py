@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json
+from pipeline.shared.formats.arrow_memory import read_buffer
 from pipeline.shared.running.listing import MANIFEST
 
 
@@ -64,7 +65,7 @@ def read_examples(path: Path) -> Iterator[Example]:
         CorruptDataError: it is missing, no such file or not the one that is listed.
     """
     try:
-        data = path.read_bytes()  # once: what is verified is what is read
+        data = read_buffer(path)  # once: what is verified is what is read
         if not _is_listed(path, data):
             raise CorruptDataError(f"{path}: damaged, not what {MANIFEST} lists; {REMAKE}")
         table = pq.read_table(pa.BufferReader(data), columns=SCHEMA.names)
@@ -76,7 +77,7 @@ def read_examples(path: Path) -> Iterator[Example]:
         yield Example(**row)
 
 
-def _is_listed(path: Path, data: bytes) -> bool:
+def _is_listed(path: Path, data: pa.Buffer) -> bool:
     """Whether a set's bytes are those of its folder's manifest, where that lists the set."""
     manifest = path.with_name(MANIFEST)
     sets = read_json(manifest)["sets"] if manifest.is_file() else {}

@@ -33,7 +33,8 @@ def read_rows(
     Raises:
         pyarrow.ArrowException, OSError: the file is damaged.
     """
-    for batch in file.iter_batches(at_once, columns=list(columns)):
+    # No threads of Arrow, which may hold a file of Python at its end: see `arrow_memory`.
+    for batch in file.iter_batches(at_once, columns=list(columns), use_threads=False):
         values = [_values(column) for column in batch.columns]
         for row in zip(*values, strict=True):
             yield dict(zip(batch.schema.names, row, strict=True))

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
+from pipeline.shared.formats.arrow_memory import read_buffer
 from pipeline.shared.running.listing import MANIFEST
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
@@ -74,7 +75,7 @@ def read_row_shard(shard: RowShard, kind: type[Row]) -> list[Row]:
         CorruptDataError: it is missing or its bytes are not those the manifest lists.
     """
     try:
-        data = shard.path.read_bytes()  # once: what is verified is what is read
+        data = read_buffer(shard.path)  # once: what is verified is what is read
     except FileNotFoundError:
         raise CorruptDataError(f"{shard.path}: listed but missing; {REMAKE}") from None
     if hashlib.sha256(data).hexdigest() != shard.sha256:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, write_json
+from pipeline.shared.formats.arrow_memory import read_frame
 
 
 class Interval(NamedTuple):
@@ -86,6 +87,6 @@ def read_scores(folder: Path, set_name: str) -> pd.DataFrame:
     """Per-example scores of one set; raises `CorruptDataError` where there are none."""
     path = folder / f"{set_name}.examples.parquet"
     try:
-        return pd.read_parquet(path)
+        return read_frame(path)
     except (OSError, ValueError) as error:
         raise CorruptDataError(f"{path}: no per-example scores ({error}); {REMAKE}") from None

@@ -94,11 +94,11 @@ class StudyFolder:
         Raises:
             CorruptDataError: there are none, or they are damaged.
         """
-        import pandas as pd
+        from pipeline.shared.formats.arrow_memory import read_frame
 
         path = self.path(places.SAMPLES, size=size)
         try:
-            return pd.read_parquet(path, columns=["id", "context", "completion", "sample"])
+            return read_frame(path, columns=["id", "context", "completion", "sample"])
         except (OSError, ValueError) as error:
             raise CorruptDataError(f"{path}: no samples ({error}); {REMAKE}") from None
 
