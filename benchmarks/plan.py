@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
+import pipeline.shared.running.before_torch  # noqa: F401 - speeds are timed as in a stage
 from pipeline.plan.corpus import find_corpus
 from pipeline.plan.rungs import plan_rungs
 from pipeline.plan.speed import measure_speeds, recorded_speeds

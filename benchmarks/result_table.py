@@ -88,7 +88,7 @@ def write_results(
 
 
 def name_part(
-    script: str, options: argparse.Namespace, wholes: Mapping[str, Iterable[object]]
+    script: str, options: argparse.Namespace, wholes: Mapping[str, str | Iterable[object]]
 ) -> str:
     """A name for the results of a part of a benchmark: what was chosen, where it is not the whole.
 
@@ -97,9 +97,9 @@ def name_part(
     'train_s'
     """
     chosen = [
-        "-".join(map(str, vars(options)[key]))
-        for key, whole in wholes.items()
-        if set(vars(options)[key]) != set(whole)
+        value if isinstance(value, str) else "-".join(map(str, value))
+        for value, whole in ((vars(options)[key], whole) for key, whole in wholes.items())
+        if set(value) != set(whole)
     ]
     return "_".join([script, *chosen]).replace(" ", "-")
 

@@ -5,7 +5,10 @@
     python benchmarks/train_step.py --nanogpt ../nanoGPT
 
 Every contender trains in a process of its own; they take turns in rounds, and a ratio is the median
-of the ratios within each round. Results go to benchmarks/results/.
+of the ratios within each round. Each is timed as it comes: figure4 with the settings of threads
+and memory that its stages give themselves, the peers with torch's own. With `--peer-settings
+figure4` all have figure4's, which leaves the difference of the code alone. Results go to
+benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import torch
 from result_table import name_part, write_results
@@ -40,8 +44,14 @@ SHAPES = {
 }
 _LEAST_STEPS = 5  # of a turn: with one or two, a ratio is that of the machine's moments
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+OUR_NAMES = (OURS, BARE_LOOP, ONE_GRAPH)
 NAMES = (OURS, *(name for name in CONTENDERS if name != ONE_GRAPH))
-WHOLE = {"shapes": ["s", "m"], "vocab_sizes": [8192, 50257], "precisions": list(DTYPES)}
+WHOLE: dict[str, Any] = {
+    "shapes": ["s", "m"],
+    "vocab_sizes": [8192, 50257],
+    "precisions": list(DTYPES),
+    "peer_settings": "own",
+}
 
 
 def main() -> None:
@@ -136,7 +146,9 @@ def _take_turns(options: argparse.Namespace, case: Case, group: Sequence[Labelle
         workers = {}
         for label, name, compiled in group:
             setting = Setting(**(vars(case.setting) | {"compile": compiled}))
-            workers[label] = stack.enter_context(closing(Worker(name, setting, options.threads)))
+            ours = options.peer_settings == "figure4" or name in OUR_NAMES
+            worker = Worker(name, setting, options.threads, our_settings=ours)
+            workers[label] = stack.enter_context(closing(worker))
             began_s = time.perf_counter()
             workers[label].run(1)
             case.compile_s[label] = time.perf_counter() - began_s
@@ -179,6 +191,12 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--sequences", type=int, help="of a step (default: the shape's)")
     parser.add_argument("--threads", type=int, default=2, help="of each contender on a CPU")
+    parser.add_argument(
+        "--peer-settings",
+        choices=("own", "figure4"),
+        default=WHOLE["peer_settings"],
+        help="of threads and memory: the peers' own, which are torch's, or those of figure4",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--round-s", type=float, default=4.0, help="seconds of one turn")
     return parser.parse_args()

@@ -2,6 +2,9 @@
 
 Processes stay alive between rounds, so that contenders can take turns: on a noisy machine only
 figures of the same moment can be compared. One can be paused while another is timed.
+
+Nothing here imports `before_torch`: a process has its settings of threads and memory if it is
+started with them.
 """
 
 from __future__ import annotations
@@ -24,7 +27,6 @@ import torch
 from step_profile import Profiling, StepProfile
 from train_contenders import CLIP_NORM, CONTENDERS, LEARNING_RATE, Setting, read_batches
 
-import pipeline.shared.running.before_torch  # noqa: F401 - as it says
 from models.training import LanguageModelling
 from pipeline.shared.training.job import Listeners
 
@@ -72,14 +74,25 @@ class Worker:
     """A started contender."""
 
     def __init__(
-        self, name: str, setting: Setting, threads: int, serve: Serve | None = None
+        self,
+        name: str,
+        setting: Setting,
+        threads: int,
+        serve: Serve | None = None,
+        *,
+        our_settings: bool = True,
     ) -> None:
-        """`serve` is what the process does instead of training as `name` does."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([
-            "pipeline.shared.running.before_torch",
-            "pipeline.shared.training.fit",
-        ])
+        """Start the process.
+
+        Args:
+            name: whose training it is.
+            setting: what it trains.
+            threads: of torch.
+            serve: what the process does instead of training as `name` does.
+            our_settings: whether it has those that a stage of figure4 has (`before_torch`), or
+                torch's own.
+        """
+        context = _with_our_settings() if our_settings else multiprocessing.get_context("spawn")
         self.channel, theirs = context.Pipe()
         serve = serve or (_serve_lightning if name == OURS else _serve_loop)
         self._process = context.Process(
@@ -130,6 +143,15 @@ class Worker:
         assert self._process.pid is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+def _with_our_settings() -> multiprocessing.context.ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([
+        "pipeline.shared.running.before_torch",
+        "pipeline.shared.training.fit",
+    ])
+    return context
 
 
 def _run_process(

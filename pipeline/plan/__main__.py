@@ -7,6 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pipeline.shared.running.before_torch  # noqa: F401 - speeds are timed as in a stage
 from pipeline.plan.cards import CARDS, DEFAULT_MFU, gpu_speeds, named_card
 from pipeline.plan.corpus import find_corpus
 from pipeline.plan.crawl import plan_crawl
