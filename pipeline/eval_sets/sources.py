@@ -21,8 +21,8 @@ from typing import IO, Any, NamedTuple, Protocol, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.shared.arrow_memory import buffer_of
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.formats.arrow_memory import buffer_of
 
 _CHUNK_BYTES = 2**20
 _COMPRESSIONS = ("", ".xz", ".gz", ".zst")

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pipeline.shared.arrow_memory import read_frame
 from pipeline.shared.errors import CorruptDataError
-from pipeline.shared.formats.arrow_memory import read_frame
 from pipeline.shared.formats.documents import read_documents
 from pipeline.shared.formats.examples import read_examples
 from pipeline.shared.scores.results import read_scores

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.shared.arrow_memory import read_buffer
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.formats.arrow_memory import read_buffer
 from pipeline.shared.running.listing import MANIFEST
 
 _SHARD_TEXT_BYTES = 64 * 2**20  # of text; about 20 MiB on disk

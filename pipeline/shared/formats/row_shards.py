@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.shared.arrow_memory import read_buffer
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
-from pipeline.shared.formats.arrow_memory import read_buffer
 from pipeline.shared.running.listing import MANIFEST
 
 Row = TypeVar("Row", bound=tuple[Any, ...])

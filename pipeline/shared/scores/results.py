@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.shared.arrow_memory import read_frame
 from pipeline.shared.errors import REMAKE, CorruptDataError
 from pipeline.shared.files import open_atomic, read_json, write_json
-from pipeline.shared.formats.arrow_memory import read_frame
 
 
 class Interval(NamedTuple):

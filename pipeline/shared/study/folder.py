@@ -94,7 +94,7 @@ class StudyFolder:
         Raises:
             CorruptDataError: there are none, or they are damaged.
         """
-        from pipeline.shared.formats.arrow_memory import read_frame
+        from pipeline.shared.arrow_memory import read_frame
 
         path = self.path(places.SAMPLES, size=size)
         try:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline.shared.formats.arrow_memory import buffer_of, read_buffer, read_frame
+from pipeline.shared.arrow_memory import buffer_of, read_buffer, read_frame
 from pipeline.shared.formats.examples import Example, write_examples
 
 _ENDINGS = 400
@@ -19,7 +19,7 @@ _READ_AND_END = """
 import os, sys
 from pathlib import Path
 import pandas, pyarrow.dataset
-from pipeline.shared.formats.arrow_memory import read_frame
+from pipeline.shared.arrow_memory import read_frame
 from pipeline.shared.formats.examples import read_examples
 
 path, codes = Path(sys.argv[1]), set()
