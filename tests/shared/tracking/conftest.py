@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.shared.params.file import load_params
+from pipeline.shared.params.profile import ProfileParams
+
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,3 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def params(project: Path) -> ProfileParams:
+    """The tiny study's."""
+    return load_params(project / "params.yaml", "tiny").params
