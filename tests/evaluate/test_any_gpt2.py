@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CONTEXT
 from made_documents import english_passages
 from safetensors.torch import load_file, save_file
+from scored_study import CONTEXT
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers, trainers
 from transformers import (

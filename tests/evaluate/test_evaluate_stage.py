@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import CONTEXT, Study
 from published_files import write_published_files
+from scored_study import CONTEXT, Study
 from stage_runs import StageRuns, read_bytes
 
 from pipeline.eval_sets.registry import EVAL_SETS

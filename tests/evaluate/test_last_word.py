@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from conftest import CONTEXT
 from made_documents import english_passages
+from scored_study import CONTEXT
 from slow_reference import greedy, losses
 
 from pipeline.eval_sets.registry import EVAL_SETS

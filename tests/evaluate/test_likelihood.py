@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import CONTEXT, Study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_documents import english_passages
+from scored_study import CONTEXT, Study
 from slow_reference import losses, sliding_losses
 
 from pipeline.evaluate.likelihood import Choices, Scored, guess, pack, score, score_choices

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from conftest import CONTEXT, Study
 from made_documents import english_passages
+from scored_study import CONTEXT, Study
 from slow_reference import losses
 
 from models.checkpoints import load_pretrained, save_pretrained

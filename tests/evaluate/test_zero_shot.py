@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import CONTEXT, Study
 from made_documents import english_passages
+from scored_study import CONTEXT, Study
 
 from models.checkpoints import save_pretrained
 from models.gpt2 import GPT2, GPT2Config
