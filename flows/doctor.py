@@ -9,35 +9,48 @@ from itertools import chain
 from pathlib import Path
 
 from flows.checkout.leavings import CheckoutError, read_lock_file, refuse_gits_lock
-from flows.page.prefect_api import Api
-from flows.servers.addresses import LOOPBACK, port_is_free, read_state, running_prefect_api
+from flows.page.prefect_api import Api, NoAnswerError
+from flows.servers.addresses import (
+    LOOPBACK,
+    Servers,
+    answers,
+    port_is_free,
+    read_state,
+    running_prefect_api,
+)
 from flows.servers.pages import MLFLOW_PORT, PREFECT_PORT
 
 
 def check_servers() -> Iterator[tuple[str, str]]:
     """Level and line: whether the pages can start or answer, and whether schedules fire."""
-    api = running_prefect_api()
-    if api is None:
-        noted = read_state()
-        if noted and noted.prefect:
-            yield (
-                "wrong",
-                f"Prefect: {noted.prefect} was started by `make ui` and does not answer; "
-                "end that command and start it again",
-            )
-        for name, port in (("Prefect", PREFECT_PORT), ("MLflow", MLFLOW_PORT)):
-            if port_is_free(port):
-                yield "ok", f"{name}: not started; its port {port} is free"
-            else:
-                option = f"--{name.lower()}-port"
-                yield (
-                    "note",
-                    f"{name}: port {port} of {LOOPBACK} is taken by another program; "
-                    f"python -m flows.ui {option} {port + 10}",
-                )
-        return
-    yield "ok", f"Prefect: {api.removesuffix('/api')} answers"
-    yield from check_schedules(api)
+    noted = read_state() or Servers("", "")
+    yield from _check_server("Prefect", PREFECT_PORT, noted.prefect, "/api/health")
+    yield from _check_server("MLflow", MLFLOW_PORT, noted.mlflow, "/health")
+    if api := running_prefect_api():
+        try:
+            yield from check_schedules(api)
+        except NoAnswerError as error:
+            yield "note", f"schedules: {error}; ask again when it is less busy"
+
+
+def _check_server(name: str, port: int, address: str, health: str) -> Iterator[tuple[str, str]]:
+    """One that this checkout's `make ui` has at `address`, or else whether its port is free."""
+    if address and answers(f"{address}{health}"):
+        yield "ok", f"{name}: {address} answers"
+    elif address:
+        yield (
+            "wrong",
+            f"{name}: {address} was started by `make ui`, which is at work, and does not answer; "
+            "end that command and start it again",
+        )
+    elif port_is_free(port):
+        yield "ok", f"{name}: not started; its port {port} is free"
+    else:
+        yield (
+            "note",
+            f"{name}: port {port} of {LOOPBACK} is taken by another program; "
+            f"python -m flows.ui --{name.lower()}-port {port + 10}",
+        )
 
 
 def check_schedules(api: str) -> Iterator[tuple[str, str]]:

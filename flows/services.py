@@ -21,27 +21,29 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from flows.checkout.checkout import read_params
 from flows.checkout.leavings import CheckoutError
-from flows.servers.addresses import LOOPBACK, port_is_free
+from flows.servers.addresses import LOOPBACK, UiError, noted, port_is_free
 from flows.servers.bucket import make_bucket
 from flows.servers.pages import (
     MLFLOW_PORT,
     PREFECT_PORT,
+    addresses_of,
     announce,
     mlflow_server,
-    noted,
     prefect_server,
 )
-from flows.servers.serving import Server, UiError, interrupt, keep_up, serving
+from flows.servers.serving import Server, interrupt, keep_up, serving
 from flows.servers.storage_servers import (
     POSTGRES_PORT,
     S3_PORT,
     USER,
     ServiceError,
     postgres,
+    private,
     s3_program,
     supervised,
 )
 
+_COMMAND = "python -m flows.services"
 _FOLDER = Path(".services")
 _SECRETS = Path(".env")
 _BUCKET = "mlflow"
@@ -64,7 +66,7 @@ def read_secrets(path: Path = _SECRETS) -> dict[str, str]:
         ServiceError: it lacks one of them.
     """
     if not path.is_file():
-        with open(path, "x", opener=_private) as file:
+        with open(path, "x", opener=private) as file:
             file.writelines(f"{name}={secrets.token_hex(16)}\n" for name in _NAMES)
         print(f"{path}: written, with secrets of its own")
     lines = [line for line in path.read_text().splitlines() if "=" in line and line[:1] != "#"]
@@ -73,10 +75,6 @@ def read_secrets(path: Path = _SECRETS) -> dict[str, str]:
         if not found.get(name):
             raise ServiceError(f"{path}: {name} is missing; add it, as in .env.example")
     return found
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def pages(ports: Ports, known: Mapping[str, str]) -> list[Server]:
@@ -115,14 +113,14 @@ def storage(
         if not port_is_free(port := getattr(ports, name)):
             raise ServiceError(
                 f"{name}: port {port} of {LOOPBACK} is in use; end what uses it or choose another: "
-                f"python -m flows.services --{name}-port {port + 1}"
+                f"{_COMMAND} --{name}-port {port + 1}"
             )
     objects = folder / "s3"
     program = s3_program(ports.s3, objects, memory=memory)
     objects.mkdir(parents=True, exist_ok=True)
     access = storage_access(ports.s3, known)
     keys = {program.key: known["S3_ACCESS_KEY"], program.secret: known["S3_SECRET_KEY"]}
-    environment = os.environ | access | keys
+    environment = os.environ | access | keys | program.environment
     with (
         postgres(folder / "postgres", ports.postgres, known["POSTGRES_PASSWORD"]),
         supervised(program.command, environment, folder / "s3.log"),
@@ -149,7 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         memory = options.s3 == "memory"
         with storage(ports, known, _FOLDER.resolve(), memory=memory):
             servers = pages(ports, known)
-            with serving(servers, _FOLDER / "logs") as served, noted(servers):
+            with (
+                noted(addresses_of(servers)),
+                serving(servers, _FOLDER / "logs", command=_COMMAND) as served,
+            ):
                 announce(servers, profile)
                 print(f"Runs are recorded there with MLFLOW_TRACKING_URI={servers[1].address}")
                 sys.stdout.flush()
@@ -164,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m flows.services",
+        prog=_COMMAND,
         description="Both pages over PostgreSQL and an S3 server as installed here, on loopback.",
     )
     for name, port in Ports()._asdict().items():

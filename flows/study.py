@@ -99,7 +99,8 @@ def _own_server(root: Path) -> Iterator[Api]:
             address = running_prefect_api()  # a `make ui` that was starting too
             if address is None:
                 server = prefect_server(free_port())
-                stack.enter_context(serving([server], root / ".prefect" / "logs" / "flow"))
+                logs = root / ".prefect" / "logs" / "flow"
+                stack.enter_context(serving([server], logs, command="python -m flows.ui"))
                 address = f"{server.address}/api"
         yield Api(address, own=True)
 

@@ -19,16 +19,18 @@ from flows.checkout.checkout import HeldError, held, read_params
 from flows.checkout.leavings import CheckoutError
 from flows.page.deployment import end_dead_runs
 from flows.page.prefect_api import Api, NoAnswerError, RefusedError
-from flows.servers.addresses import STATE
+from flows.servers.addresses import STATE, UiError, noted
 from flows.servers.pages import (
     MLFLOW_PORT,
     PREFECT_PORT,
+    addresses_of,
     announce,
     mlflow_server,
-    noted,
     prefect_server,
 )
-from flows.servers.serving import Server, UiError, interrupt, keep_up, one_at_a_time, serving
+from flows.servers.serving import Server, interrupt, keep_up, one_at_a_time, serving
+
+_COMMAND = "python -m flows.ui"
 
 
 def wanted_servers(prefect_port: int, mlflow_port: int, root: Path) -> list[Server]:
@@ -60,8 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         servers = wanted_servers(options.prefect_port, options.mlflow_port, root)
         with ExitStack() as stack:
             with one_at_a_time(STATE.parent):
-                served = stack.enter_context(serving(servers, root / ".prefect" / "logs"))
-                stack.enter_context(noted(servers))
+                stack.enter_context(noted(addresses_of(servers)))
+                served = stack.enter_context(
+                    serving(servers, root / ".prefect" / "logs", command=_COMMAND)
+                )
             announce(servers, profile)
             _end_dead_runs(servers, root)
             if served:
@@ -90,7 +94,7 @@ def _follow() -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m flows.ui",
+        prog=_COMMAND,
         description="Show the study's runs in a browser: Prefect's page and MLflow's, on loopback.",
         epilog="PREFECT_API_URL or MLFLOW_TRACKING_URI name servers elsewhere; what they name is "
         "not started here.",

@@ -21,7 +21,7 @@ from flows.page.artifacts import ArtifactPage
 from flows.page.deployment import FLOW, deployment_id, set_state
 from flows.page.log_lines import Thinned, as_record
 from flows.page.prefect_api import Api, NoAnswerError, RefusedError
-from flows.servers.serving import UiError
+from flows.servers.addresses import UiError
 
 _LOOK_S = 3.0  # between two looks whether the run is to be cancelled
 _LINES_S = 2.0  # between two batches of lines
@@ -91,13 +91,14 @@ class RunPage:
 
     def begin(self, name: str, *, parameters: Mapping[str, Any], labels: Mapping[str, str]) -> None:
         """A new run."""
+        key = str(uuid.uuid4())  # what is told twice, the first answer being late, is one run
 
         def event(api: Api) -> None:
             flow = api.post("flows/", name=FLOW)["id"]
             run = api.post(
                 "flow_runs/", name=name, flow_id=flow, parameters=dict(parameters),
                 deployment_id=deployment_id(api, flow), labels=dict(labels),
-                state={"type": "RUNNING", "name": "Running"},
+                state={"type": "RUNNING", "name": "Running"}, idempotency_key=key,
             )  # fmt: skip
             self.run_id = run["id"]
 

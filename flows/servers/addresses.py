@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import socket
+import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-STATE = Path(".prefect") / "ui.json"  # of the `make ui` that runs in this checkout
+STATE = Path(".prefect") / "ui.json"
+"""Of the `make ui` that runs in this checkout, and locked by it.
+
+Without the lock, which falls with the process, the note is of one that was killed: whatever
+answers at its addresses now may be another checkout's.
+"""
 LOOPBACK = "127.0.0.1"
 _TIMEOUT_S = 2.0
+_LOCK_WAIT_S = 2.0  # longer than a look at the note takes
 # Loopback is never reached through a proxy.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -23,18 +33,53 @@ class Servers(NamedTuple):
     mlflow: str
 
 
-def write_state(servers: Servers) -> None:
-    """Let flows of this checkout know where the pages are."""
+class UiError(Exception):
+    """A page cannot be served; says why and what to do."""
+
+
+@contextmanager
+def noted(servers: Servers) -> Iterator[None]:
+    """Let flows of this checkout know where the pages are, for as long as this process lives.
+
+    Raises:
+        UiError: another process serves pages of this checkout.
+    """
     STATE.parent.mkdir(exist_ok=True)
-    STATE.write_text(json.dumps(servers._asdict()))
+    with STATE.open("a+") as note:
+        ends_s = time.monotonic() + _LOCK_WAIT_S
+        while not _locks(note, fcntl.LOCK_EX):
+            if time.monotonic() > ends_s:
+                others = read_state() or Servers("", "")
+                raise UiError(
+                    f"another `make ui` or `make services` of this checkout is at work "
+                    f"({', '.join(filter(None, others)) or 'starting'}); use it or end it"
+                )
+            time.sleep(0.1)
+        note.truncate(0)
+        note.write(json.dumps(servers._asdict()))
+        note.flush()
+        try:
+            yield
+        finally:
+            note.truncate(0)  # not deleted: the next may have it open already
 
 
 def read_state() -> Servers | None:
-    """The servers that `make ui` has noted, whether or not they still answer."""
+    """The servers of a `make ui` that is at work, whether or not they answer."""
     try:
-        return Servers(**json.loads(STATE.read_text()))
+        with STATE.open() as note:
+            alive = not _locks(note, fcntl.LOCK_SH)
+            return Servers(**json.loads(note.read())) if alive else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _locks(note: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(note, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def running_prefect_api() -> str | None:

@@ -1,12 +1,11 @@
-"""The two pages: Prefect's server and MLflow's as they are started here, noted and announced."""
+"""The two pages: Prefect's server and MLflow's as they are started and announced here."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from flows.servers.addresses import LOOPBACK, STATE, Servers, write_state
+from flows.servers.addresses import LOOPBACK, Servers
 from flows.servers.mlflow_server import PREFIX
 from flows.servers.serving import Server
 
@@ -52,15 +51,10 @@ def mlflow_server(port: int, store: str, artifacts: str) -> Server:
     )
 
 
-@contextmanager
-def noted(servers: Sequence[Server]) -> Iterator[None]:
-    """Let flows find the Prefect server while it runs."""
+def addresses_of(servers: Sequence[Server]) -> Servers:
+    """Where these are."""
     addresses = {server.name.lower(): server.address for server in servers}
-    write_state(Servers(addresses.get("prefect", ""), addresses.get("mlflow", "")))
-    try:
-        yield
-    finally:
-        STATE.unlink(missing_ok=True)
+    return Servers(addresses.get("prefect", ""), addresses.get("mlflow", ""))
 
 
 def announce(servers: Sequence[Server], profile: str) -> None:

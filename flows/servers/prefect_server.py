@@ -39,7 +39,7 @@ class Reports:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A file of a report, or whatever Prefect answers."""
         if scope["type"] == "http" and (asked := _REPORT.fullmatch(scope["path"])):
-            headers = {"Content-Security-Policy": "sandbox allow-scripts allow-popups"}
+            headers = {"Content-Security-Policy": "sandbox allow-downloads allow-popups"}
             folder = self._data / asked["profile"] / "report"
             path = folder / (asked["file"] or "index.html")
             answer: Response = FileResponse(path, headers=headers)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from flows.servers.addresses import LOOPBACK, answers, port_is_free
+from flows.servers.addresses import LOOPBACK, UiError, answers, port_is_free
 from flows.supervisor import below_supervisor
 
 _START_TIMEOUT_S = 300.0  # 15 s on a free machine; a busy one is no reason to give up
@@ -26,10 +26,6 @@ _LOOK_S = 1.0
 _LAST_LINES = 15
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0  # before a server that ended is started anew
 _WELL_S = 120.0  # after which the first pause holds again
-
-
-class UiError(Exception):
-    """A page cannot be served; says why and what to do."""
 
 
 class Server(NamedTuple):
@@ -131,8 +127,10 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def serving(servers: Sequence[Server], logs: Path) -> Iterator[list[Served]]:
+def serving(servers: Sequence[Server], logs: Path, *, command: str) -> Iterator[list[Served]]:
     """Start all servers and wait until each answers; at the end stop all, wholly.
+
+    `command` is what has their options.
 
     Raises:
         UiError: a port is taken, or a server does not come up; none is left running.
@@ -141,7 +139,7 @@ def serving(servers: Sequence[Server], logs: Path) -> Iterator[list[Served]]:
         if not port_is_free(server.port):
             raise UiError(
                 f"{server.name}: port {server.port} of {LOOPBACK} is in use; end what uses it "
-                f"or choose another: python -m flows.ui {server.option} {server.port + 1}"
+                f"or choose another: {command} {server.option} {server.port + 1}"
             )
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from flows.servers.addresses import LOOPBACK
@@ -41,6 +42,8 @@ class S3Program(NamedTuple):
     secret: str
     keeps: bool
     """Whether objects outlive it."""
+    environment: Mapping[str, str] = MappingProxyType({})
+    """What else it is told."""
 
 
 def s3_program(port: int, folder: Path, *, memory: bool = False) -> S3Program:
@@ -60,7 +63,9 @@ def s3_program(port: int, folder: Path, *, memory: bool = False) -> S3Program:
         return S3Program(command, "ROOT_ACCESS_KEY", "ROOT_SECRET_KEY", keeps=True)
     if found := shutil.which("minio"):
         command = [found, "server", str(folder), "--address", address]
-        return S3Program(command, "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", keeps=True)
+        names = ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")
+        # Its console, which nobody here needs, would listen on every interface.
+        return S3Program(command, *names, keeps=True, environment={"MINIO_BROWSER": "off"})
     raise ServiceError(
         "no S3 server: neither versitygw (github.com/versity/versitygw) nor minio is on the PATH; "
         "install either, or try with moto's, which forgets at the end: "
@@ -92,17 +97,15 @@ def postgres(folder: Path, port: int, password: str) -> Iterator[None]:
     Raises:
         ServiceError: it is not installed or does not come up.
     """
-    fresh = not (folder / "PG_VERSION").is_file()
-    if fresh:
+    if not folder.is_dir():
         _initialise(folder, password)
     # No socket in the file system: its path would have to be short.
     command = [*postgres_command(port), "-c", "unix_socket_directories=", "-D", str(folder)]
     log = folder.with_name("postgres.log")
     with supervised(_unprivileged(command), os.environ, log) as process:
         _wait_for_postgres(port, process, log)
-        if fresh:
-            _psql(port, password, ["-f", "services/databases.sql"])
         try:
+            _psql(port, password, ["-f", "services/databases.sql"])
             yield
         finally:
             # By itself it waits for every client to leave.
@@ -117,19 +120,28 @@ def postgres_command(port: int) -> list[str]:
 
 
 def _initialise(folder: Path, password: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    note = folder.with_name("password")
-    note.write_text(password)
-    note.chmod(0o600)
+    """Make it whole or not at all."""
+    new, note = folder.with_name(f"{folder.name}.new"), folder.with_name("password")
+    shutil.rmtree(new, ignore_errors=True)
+    note.unlink(missing_ok=True)
+    new.mkdir(parents=True)
+    with open(note, "x", opener=private) as file:
+        file.write(password)
     if (owner := _owner()) is not None:
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        os.chown(new, owner.pw_uid, owner.pw_gid)
         os.chown(note, owner.pw_uid, owner.pw_gid)
-    command = [postgres_program("initdb"), "-D", str(folder), f"--username={USER}"]
+    command = [postgres_program("initdb"), "-D", str(new), f"--username={USER}"]
     command += ["--auth=scram-sha-256", f"--pwfile={note}", "--encoding=UTF8", "--no-locale"]
     done = subprocess.run(_unprivileged(command), capture_output=True, text=True, check=False)
     note.unlink()
     if done.returncode:
         raise ServiceError(f"PostgreSQL: {folder} could not be made: {done.stderr.strip()}")
+    new.rename(folder)
+
+
+def private(path: str, flags: int) -> int:
+    """An opener of files that nobody else can read."""
+    return os.open(path, flags, 0o600)
 
 
 def _owner() -> pwd.struct_passwd | None:

@@ -17,7 +17,7 @@ def check_leftovers(root: Path, profile: str) -> Iterator[Finding]:
         yield Finding(
             "note",
             f"unfinished work: {', '.join(unfinished)}",
-            "the next run goes on there; `make clean` forgets it",
+            "the next run goes on there; `rm -r work` forgets it",
         )
     else:
         yield ok("unfinished work: none")
@@ -33,7 +33,7 @@ def _unfinished(work: Path) -> Iterator[str]:
 
 
 def _check_remote(root: Path) -> Iterator[Finding]:
-    config = configparser.ConfigParser()
+    config = configparser.ConfigParser(interpolation=None)  # a URL may hold a %
     config.read([root / ".dvc" / "config", root / ".dvc" / "config.local"])
     default = config.get("core", "remote", fallback="")
     if not default:

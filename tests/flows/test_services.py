@@ -110,6 +110,15 @@ def test_a_program_that_is_not_installed_is_named_with_its_remedy(
         s3_program(9000, tmp_path)
 
 
+def test_minio_serves_no_console_which_would_listen_on_every_interface(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "minio" else None)
+    program = s3_program(9000, tmp_path)
+    assert program.command == ["minio", "server", str(tmp_path), "--address", "127.0.0.1:9000"]
+    assert program.environment == {"MINIO_BROWSER": "off"}
+
+
 @pytest.mark.long
 def test_all_four_servers_answer_end_together_and_keep_their_data(
     checkout: Path, project: Path

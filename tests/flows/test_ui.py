@@ -17,9 +17,17 @@ import psutil
 import pytest
 from made_checkout import Pages, environment, free_port
 
-from flows.servers.addresses import Servers, read_state, running_prefect_api, write_state
-from flows.servers.pages import mlflow_server
-from flows.servers.serving import UiError, serving
+from flows.doctor import check_servers
+from flows.servers.addresses import (
+    Servers,
+    UiError,
+    noted,
+    port_is_free,
+    read_state,
+    running_prefect_api,
+)
+from flows.servers.pages import PREFECT_PORT, mlflow_server
+from flows.servers.serving import serving
 from flows.ui import main
 
 
@@ -94,11 +102,45 @@ def test_a_note_of_a_dead_server_is_passed_over(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert running_prefect_api() is None
-    write_state(Servers(prefect=f"http://127.0.0.1:{free_port()}", mlflow=""))
-    assert read_state() is not None
+    servers = Servers(prefect=f"http://127.0.0.1:{free_port()}", mlflow="")
+    with noted(servers):
+        assert read_state() == servers
+        assert running_prefect_api() is None
+        Path(".prefect/ui.json").write_text("{torn")
+        assert running_prefect_api() is None
+    assert read_state() is None
+
+
+def test_what_answers_where_a_killed_ui_was_is_not_taken_for_its_server(
+    pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = f"""
+import os
+from flows.servers.addresses import Servers, noted, running_prefect_api
+with noted(Servers({pages.prefect!r}, "")):
+    assert running_prefect_api()
+    os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)
+    assert done.returncode == -9
+    assert pages.prefect in Path(".prefect/ui.json").read_text()
     assert running_prefect_api() is None
-    Path(".prefect/ui.json").write_text("{torn")
-    assert running_prefect_api() is None
+    assert ("ok", "Prefect: not started; its port 4200 is free") in check_servers() or not (
+        port_is_free(PREFECT_PORT)
+    )
+
+
+def test_a_second_ui_of_a_checkout_is_refused_and_names_the_first(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pages.root)
+    ports = [str(free_port()), str(free_port())]
+    assert main(["--prefect-port", ports[0], "--mlflow-port", ports[1]]) == 1
+    said = capsys.readouterr().err
+    assert f"is at work ({pages.prefect}, {pages.mlflow}); use it or end it" in said
+    assert running_prefect_api() == f"{pages.prefect}/api"
+    assert ("ok", f"MLflow: {pages.mlflow} answers") in list(check_servers())
 
 
 @pytest.mark.parametrize("name", ["Prefect", "MLflow"])
@@ -123,7 +165,7 @@ def test_a_server_that_does_not_come_up_is_an_error_with_its_last_lines(checkout
     server = mlflow_server(free_port(), "sqlite:///mlflow.db", checkout.as_uri())
     broken = server._replace(command=["-c", "print('no such table'); raise SystemExit(3)"])
     with pytest.raises(UiError, match=r"(?s)^MLflow: the server ended; .*mlflow\.log .*no such"):
-        serving([broken], checkout / "logs").__enter__()
+        serving([broken], checkout / "logs", command="x").__enter__()
 
 
 def test_servers_named_by_the_environment_are_not_started(
@@ -138,7 +180,9 @@ def test_servers_named_by_the_environment_are_not_started(
 
 
 @pytest.mark.parametrize("how", ["terminate", "kill"])
-def test_the_servers_end_with_the_command_however_it_ends(checkout: Path, how: str) -> None:
+def test_the_servers_end_with_the_command_however_it_ends(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.ui", f"--prefect-port={port}"],
@@ -156,7 +200,8 @@ def test_the_servers_end_with_the_command_however_it_ends(checkout: Path, how: s
     while processes_about(port):
         assert time.monotonic() < deadline_s, processes_about(port)
         time.sleep(0.1)
-    assert not (checkout / ".prefect" / "ui.json").exists()
+    monkeypatch.chdir(checkout)
+    assert read_state() is None
 
 
 def test_neither_server_listens_beyond_loopback(pages: Pages) -> None:

@@ -34,6 +34,8 @@ class MadePrefect:
         self.asked: list[tuple[str, Any]] = []
         self.state = "RUNNING"
         self.refuses = ""
+        self.late = ""
+        """A path whose first asker hears nothing of what it has done."""
         self.answers: dict[str, Any] = {}
         """To questions that are asked for more than an id and a state."""
         self._server: ThreadingHTTPServer | None = None
@@ -54,7 +56,10 @@ class MadePrefect:
                 path = self.path.removeprefix("/api/")
                 if self.command != "GET":
                     made.asked.append((path, {"lines": body} if path == "logs/" else body))
-                self.send_response(409 if made.refuses and made.refuses in path else 200)
+                code = 409 if made.refuses and made.refuses in path else 200
+                if path == made.late:
+                    made.late, code = "", 503
+                self.send_response(code)
                 self.end_headers()
                 told = {"id": "id-of-run", "state_type": made.state}
                 self.wfile.write(json.dumps(made.answers.get(path, told)).encode())
@@ -127,6 +132,17 @@ def test_all_is_told_in_order_and_lines_before_the_end(prefect: MadePrefect) -> 
     assert [(line["message"], line["task_run_id"]) for line in lines] == [
         ("hello", task), ("3 ran", None),
     ]  # fmt: skip
+
+
+def test_a_run_whose_making_was_answered_late_is_told_as_the_same(prefect: MadePrefect) -> None:
+    prefect.late = "flow_runs/"
+    prefect.start()
+    page, _ = begin(prefect)
+    page.end(DONE)
+    page.close()
+    keys = [body["idempotency_key"] for path, body in prefect.asked if path == "flow_runs/"]
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
 
 
 def test_a_server_that_goes_and_comes_back_is_told_all_that_it_missed(
