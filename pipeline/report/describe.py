@@ -6,6 +6,7 @@ import pandas as pd
 
 from pipeline.report.figure5 import sizes_that_share_nothing
 from pipeline.report.markup import number
+from pipeline.report.memory import completions
 from pipeline.report.rates import rates_table
 from pipeline.report.study import Study
 from pipeline.report.tables import calibrations, factor
@@ -96,8 +97,7 @@ def _surest_buckets(study: Study) -> str:
 def _medians(study: Study) -> str:
     summary: dict[str, dict[str, float]] = study.stages["overlap"].get("figure5", {})
     parts = [
-        f"{name.replace('_', ' of ', 1) if name != 'real' else 'real completions'} "
-        f"{values['median_percent']:.2f} %"
+        f"{completions(study, name)} {values['median_percent']:.2f} %"
         for name, values in summary.items()
     ]
     return f"Medians: {', '.join(parts)}." if parts else ""

@@ -52,10 +52,13 @@ class Step(NamedTuple):
 class Headline(NamedTuple):
     """What Figure 4 says, computed from its table."""
 
-    falls: dict[str, bool]
-    """By split: whether perplexity was measured for all sizes and falls at every step."""
+    falls: dict[str, bool | None]
+    """By split: whether perplexity was measured for all sizes and falls at every step.
+
+    None of one size, which has no step.
+    """
     ratio: dict[str, float]
-    """By split: perplexity of the smallest size over that of the largest."""
+    """By split: perplexity of the smallest size over that of the largest; NaN of one size."""
     sentence: str
     """The finding in one sentence."""
 
@@ -85,11 +88,11 @@ def read_figure4(study: Study) -> Figure4:
     ends = {size: curve_end(study.curves[size]) for size in study.sizes}
     return Figure4(
         table=table,
-        finding=find(table),
+        finding=find(table, study.params.labels),
         steps=compare_steps(splits, study.sizes),
         law=scale_law(study, splits),
         ends=ends,
-        verdict=judge(splits, gap, gap_by_byte, ends),
+        verdict=judge(splits, gap, gap_by_byte, ends, study.params.labels),
     )
 
 
@@ -147,46 +150,58 @@ def compare_steps(splits: Mapping[str, SizedLosses], sizes: Sequence[str]) -> li
     return steps
 
 
-def find(table: pd.DataFrame) -> Headline:
-    """What the table of `figure4_table` says.
+def find(table: pd.DataFrame, labels: Mapping[str, str]) -> Headline:
+    """What the table of `figure4_table` says, of sizes by their `labels`.
 
     >>> table = pd.DataFrame({"size": ["small", "xl"], "parameters": [1, 10],
     ...     "train_perplexity": [20.0, 2.0], "test_perplexity": [20.0, 30.0]})
-    >>> find(table).falls, round(find(table).ratio["train"], 3)
+    >>> finding = find(table, {"small": "1M", "xl": "10M"})
+    >>> finding.falls, round(finding.ratio["train"], 3)
     ({'train': True, 'test': False}, 10.0)
-    >>> find(table).sentence
-    'Perplexity does not fall at every step: on test it does not from small to xl.'
+    >>> finding.sentence
+    'Perplexity does not fall at every step: on test it does not from 1M to 10M.'
     """
     values = {split: table[f"{split}_perplexity"].to_numpy(dtype=float) for split in SPLITS}
-    falls = {split: bool(np.all(np.diff(v) < 0)) for split, v in values.items()}  # NaN: no fall
+    names = [labels[size] for size in table["size"]]
+    if len(names) == 1:
+        sentence = f"{_say_one(names[0], values)}; whether it falls takes a second size to say."
+        return Headline(dict.fromkeys(SPLITS), dict.fromkeys(SPLITS, math.nan), sentence)
+    falls: dict[str, bool | None] = {
+        split: bool(np.all(np.diff(v) < 0))
+        for split, v in values.items()  # NaN: no fall
+    }
     ratio = {split: float(v[0] / v[-1]) for split, v in values.items()}
-    return Headline(falls, ratio, _say(table, values, falls))
+    return Headline(falls, ratio, _say(names, values, fell=all(falls.values())))
 
 
-def _say(table: pd.DataFrame, values: dict[str, Floats], falls: dict[str, bool]) -> str:
-    if all(falls.values()):
+def _say_one(name: str, values: dict[str, Floats]) -> str:
+    found = [f"{v[0]:.1f} on {split}" for split, v in values.items() if math.isfinite(v[0])]
+    return f"Perplexity of {name} alone: {', '.join(found) or 'not measured'}"
+
+
+def _say(names: list[str], values: dict[str, Floats], *, fell: bool) -> str:
+    if fell:
         train, test = values["train"], values["test"]
         return (
             "Perplexity falls at every step from the smallest model to the largest, on train and "
             f"on test documents alike: from {train[0]:.1f} to {train[-1]:.1f} on train, from "
             f"{test[0]:.1f} to {test[-1]:.1f} on test."
         )
-    sizes = table["size"].tolist()
     clauses = []
     for split in SPLITS:
-        missing = [s for s, v in zip(sizes, values[split], strict=True) if not math.isfinite(v)]
+        missing = [s for s, v in zip(names, values[split], strict=True) if not math.isfinite(v)]
         if missing:
             clauses.append(f"on {split} it was not measured for {', '.join(missing)}")
-        steps = zip(pairwise(sizes), np.diff(values[split]), strict=True)
+        steps = zip(pairwise(names), np.diff(values[split]), strict=True)
         rises = [f"from {a} to {b}" for (a, b), change in steps if change >= 0]
         if rises:
             clauses.append(f"on {split} it does not {' nor '.join(rises)}")
     return f"Perplexity does not fall at every step: {'; '.join(clauses)}."
 
 
-def as_text(table: pd.DataFrame) -> str:
-    """Figure 4's table for a terminal."""
-    width = max(8, *map(len, table["size"]))
+def as_text(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """Figure 4's table for a terminal, with sizes by their `labels`."""
+    width = max(8, *(len(labels[size]) for size in table["size"]))
     head = (
         f"{'size':<{width}} {'parameters':>14}   {'train perplexity':>26}   {'test perplexity':>26}"
     )
@@ -195,7 +210,7 @@ def as_text(table: pd.DataFrame) -> str:
         cells = [_cell(row, f"{split}_perplexity", ".2f") for split in SPLITS]
         cells.append(_cell(row, "gap_nats", "+.3f"))
         shown = "   ".join(f"{cell:>26}" for cell in cells)
-        lines.append(f"{row['size']:<{width}} {row['parameters']:>14,}   {shown}")
+        lines.append(f"{labels[row['size']]:<{width}} {row['parameters']:>14,}   {shown}")
     return "\n".join(lines)
 
 

@@ -39,12 +39,12 @@ def copied(study: Study) -> pd.DataFrame:
 def too_short_to_read(study: Study) -> list[str]:
     """How many completions of each kind have no n-gram, in words; empty where all have one."""
     counts = study.stages["overlap"].get("completions_shorter_than_an_ngram", {})
-    return [
-        f"{count:,} {_name(study, *name.partition('_')[::2])}" for name, count in counts.items()
-    ]
+    return [f"{count:,} {completions(study, name)}" for name, count in counts.items()]
 
 
-def _name(study: Study, kind: str, size: str) -> str:
+def completions(study: Study, name: str) -> str:
+    """What overlap calls real, or sample and a size with an underscore between, in words."""
+    kind, _, size = name.partition("_")
     return f"samples of {study.label(size)}" if kind == "sample" else "real completions"
 
 
@@ -53,7 +53,7 @@ def copied_to_read(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     under = f"under {study.params.overlap.ngram_words}"
     words = ["median_words", "percentile_90_words", "longest_words"]
     names = [
-        _name(study, str(kind), str(size))
+        completions(study, f"{kind}_{size}")
         for kind, size in zip(table["kind"], table["size"], strict=True)
     ]
     shown = table.drop(columns=["kind", "size"])
@@ -99,7 +99,7 @@ def domains_size(study: Study) -> str:
 
 def clean_to_read(study: Study) -> pd.DataFrame:
     """The clean subsets, differences and their intervals to three digits."""
-    table = study.overlap["clean_subset"].copy()
+    table = study.labelled(study.overlap["clean_subset"])
     for column in ("difference", "low", "high"):
         table[column] = [float(f"{value:.3g}") for value in table[column]]
     return table

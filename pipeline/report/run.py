@@ -43,11 +43,15 @@ def run(stage: Stage) -> dict[str, Any]:
     draw_all(study, figure4, stage.staging)
     now = found(study, figure4)
     write_json(stage.staging / FOUND, now)
-    earlier = earlier_runs(stage.profile, now, {size: study.label(size) for size in study.sizes})
+    earlier = earlier_runs(stage.profile, now, study.params.labels)
     page = render(study, tables, figure4, stage.staging, earlier=earlier)
     with open_atomic(stage.staging / "index.html", "w") as file:
         file.write(page)
-    words = (as_text(figure4.table), figure4.finding.sentence, figure4.verdict.sentence)
+    words = (
+        as_text(figure4.table, study.params.labels),
+        figure4.finding.sentence,
+        figure4.verdict.sentence,
+    )
     stage.log.info("Figure 4\n%s\n%s\n%s", *words)
     said = _summarise(figure4)
     record_study(

@@ -22,20 +22,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.report.show", description=__doc__)
     parser.add_argument("--profile", help="study of params.yaml (default: the file's choice)")
     try:
-        profile = load_params(Path("params.yaml"), parser.parse_args().profile).profile
-        study = StudyFolder(Path("data", profile))
+        active = load_params(Path("params.yaml"), parser.parse_args().profile)
+        profile, study = active.profile, StudyFolder(Path("data", active.profile))
         path = study.report_table("figure4")
         if not path.is_file():
             raise UserError(f"{path}: not there yet; run make study")
         table = read_table(path)
+        labels = {size: size for size in table["size"]} | active.params.labels  # it may be older
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     print(
-        f"\nFigure 4 of the study '{profile}' (95 % intervals over documents)\n\n{as_text(table)}"
+        f"\nFigure 4 of the study '{profile}' (95 % intervals over documents)\n\n"
+        f"{as_text(table, labels)}"
     )
     place = (study.report / places.PAGE).resolve().as_uri()
-    print(f"\n{find(table).sentence}\n\n{_slopes(study.reported())}\n\nReport: {place}")
+    print(f"\n{find(table, labels).sentence}\n\n{_slopes(study.reported())}\n\nReport: {place}")
     return 0
 
 

@@ -81,12 +81,12 @@ class Study:
         return value
 
     def label(self, size: str) -> str:
-        """A size as figures and tables call it.
+        """A size as figures, tables and sentences call it."""
+        return self.params.labels[size]
 
-        By the paper's label where its numbers may stand beside; by the rung's name in a study of
-        the sample web, whose models have nothing of the paper's but the shape of the ladder.
-        """
-        return size if self.is_sample else self.params.models[size].label
+    def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table for reading: its column `size` says what each size is called."""
+        return table.assign(size=table["size"].map(self.params.labels))
 
     @property
     def is_sample(self) -> bool:

@@ -10,6 +10,7 @@ rate lowers the loss by itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -83,13 +84,17 @@ def judge(
     gap: SizedLosses,
     gap_by_byte: SizedLosses,
     ends: dict[str, CurveEnd | None],
+    labels: Mapping[str, str],
 ) -> Verdict:
     """The verdict, from losses by split, the gaps between them and the ends of the curves.
 
-    The sizes of `ends` are those of the study; sizes are named by them.
+    The sizes of `ends` are those of the study; `labels` has what they are called.
     """
     sizes = list(ends)
-    if len(sizes) < 2 or any(losses.sizes != sizes for losses in (*splits.values(), gap)):
+    if len(sizes) < 2:
+        return Verdict("open", "Whether the models still underfit cannot be told from one size: "
+                       "it takes a larger one to show what this one left.", [])  # fmt: skip
+    if any(losses.sizes != sizes for losses in (*splits.values(), gap)):
         return Verdict("open", "Whether the models still underfit cannot be told: not every size "
                        "was measured on both splits.", [])  # fmt: skip
     steps = {
@@ -97,16 +102,18 @@ def judge(
         for split, sized in splits.items()
     }
     growth = change(gap.losses, 0, len(sizes) - 1)
-    rising = [size for size, end in ends.items() if end and end.slope.low > 0]
+    names = [labels[size] for size in sizes]
+    ends, gap = dict(zip(names, ends.values(), strict=True)), gap._replace(sizes=names)
+    rising = [name for name, end in ends.items() if end and end.slope.low > 0]
     reasons = [
-        _say_train(sizes, steps["train"]),
+        _say_train(names, steps["train"]),
         _say_gap(gap, gap_by_byte),
         _say_growth(splits, growth),
         *_say_ends(ends),
     ]
     worse = [n for n, step in enumerate(steps["test"]) if step.low > 0]
     kind = _kind(steps, growth, rising, ends)
-    return Verdict(kind, _say(kind, sizes, worse, rising), reasons)
+    return Verdict(kind, _say(kind, names, worse, rising), reasons)
 
 
 def _kind(

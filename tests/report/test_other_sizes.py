@@ -1,4 +1,4 @@
-"""A study of three rungs and one of five, with names of their own, through overlap and report."""
+"""Studies of one, three and five rungs, with names of their own, through overlap and report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stage_runs import StageRuns
 pytestmark = pytest.mark.long
 
 # Names that a CSV's reader might take for numbers or gaps are names all the same.
-NAMES = {3: ("3M", "mid-dle", "Grande_2"), 5: ("9", "12", "NA", "40M", "98M")}
+NAMES = {1: ("only",), 3: ("3M", "mid-dle", "Grande_2"), 5: ("9", "12", "NA", "40M", "98M")}
 
 
 class Reported(NamedTuple):
@@ -88,7 +88,9 @@ def test_each_figure_draws_a_line_a_size_in_a_colour_of_its_own(reported: Report
 
 def test_the_page_counts_the_models_and_names_each(reported: Reported) -> None:
     page = (reported.report / "index.html").read_text()
-    said = {3: "The three models", 5: "The five models"}[len(reported.sizes)]
+    said = {1: "Table 2.</strong> The model", 3: "The three models", 5: "The five models"}[
+        len(reported.sizes)
+    ]
     assert said in page
     for size in reported.sizes:
         assert f'<th scope="row">{size}' in page
@@ -97,13 +99,21 @@ def test_the_page_counts_the_models_and_names_each(reported: Reported) -> None:
 
 def test_colours_between_those_of_the_theme_have_a_dark_twin_too(reported: Reported) -> None:
     page = (reported.report / "index.html").read_text()
-    assert "color-mix(in srgb, var(--size-" in page
+    between = len(reported.sizes) > 1
+    assert ("color-mix(in srgb, var(--size-" in page) == between
 
 
 def test_every_step_between_neighbours_is_judged(reported: Reported) -> None:
     metrics = json.loads((reported.report / "metrics.json").read_text())
     assert metrics["steps"] == 2 * (len(reported.sizes) - 1)
-    assert metrics["train_perplexity_falls"] is True
+    falls = True if len(reported.sizes) > 1 else None  # one size has no step
+    assert metrics["train_perplexity_falls"] is falls
+    page = (reported.report / "index.html").read_text()
+    assert (
+        ("takes a second size" in page)
+        == ("cannot be told from one size" in page)
+        == (falls is None)
+    )
 
 
 def test_dvc_gets_a_file_a_size_with_figure_4_and_table_3(reported: Reported) -> None:

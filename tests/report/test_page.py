@@ -154,6 +154,22 @@ def test_size_without_perplexity_is_left_out_of_figure_4_and_named(
     assert "run dvc repro evaluate@large" in _render(study, out)
 
 
+def test_sentences_and_tables_call_sizes_what_the_figures_call_them(
+    made: MadeStudy, copy: Path, out: Path
+) -> None:
+    for split in ("train", "test"):  # so that the lead names a step
+        scores = copy / "evaluate" / "large" / f"webtext_{split}.json"
+        result = read_result(scores)
+        harder = result.metrics | {"perplexity": 1e6}
+        write_json(scores, result.model_copy(update={"metrics": harder}).model_dump(mode="json"))
+    said = Page(_render(read_study("paper", published(made.params), copy), out)).said()
+    assert "on test it does not from 345M to 762M" in said
+    assert "For 1542M it is" in said and "Nothing larger than 1542M" in said
+    shown = said.partition("All parameters of the study")[0]
+    named = re.findall(r"(?<!@)\b(?:small|medium|xl)\b", shown)
+    assert named == ["small", "medium", "xl"]  # Table 2 tells what params.yaml calls each
+
+
 def published(params: ProfileParams) -> ProfileParams:
     """The same parameters, but with evaluation sets that are the published ones."""
     eval_sets = params.eval_sets.model_copy(update={"source": "folder"})

@@ -52,9 +52,21 @@ def test_rise_is_named_with_its_split_and_step() -> None:
         "train_perplexity": [40.0, 30.0, 20.0, 10.0],
         "test_perplexity": [40.0, 41.0, 20.0, 21.0],
     })
-    finding = find(table)
+    finding = find(table, {size: size for size in SIZES})
     assert finding.falls == {"train": True, "test": False}
     assert "on test it does not from small to medium nor from large to xl" in finding.sentence
+
+
+def test_one_size_is_said_to_show_no_step(study: Study) -> None:
+    table = read_figure4(study).table.iloc[:1]
+    finding = find(table, {"small": "117M"})
+    assert finding.falls == {"train": None, "test": None}
+    assert np.isnan([*finding.ratio.values()]).all()
+    train, test = table.iloc[0][["train_perplexity", "test_perplexity"]]
+    assert finding.sentence == (
+        f"Perplexity of 117M alone: {train:.1f} on train, {test:.1f} on test; whether it falls "
+        "takes a second size to say."
+    )
 
 
 def test_drops_of_every_funnel_step_add_up(study: Study) -> None:

@@ -17,6 +17,7 @@ from pipeline.report.underfit import CurveEnd, Verdict, curve_end, judge
 from pipeline.shared.scores.results import read_scores
 from pipeline.shared.scores.scaling import Estimate, Losses
 
+NAMES = {size: size for size in SIZES}
 FALLING = CurveEnd(Estimate(-0.3, -0.35, -0.25), 0.25, 0.3, 0.1)
 FLAT = CurveEnd(Estimate(-0.01, -0.05, 0.03), 0.25, 0.3, 0.1)
 RISING = CurveEnd(Estimate(0.05, 0.02, 0.08), 0.25, 0.3, 0.1)
@@ -43,7 +44,7 @@ def verdict(
         name: SizedLosses(part.sizes, Losses(part.losses.mean / size, part.losses.draws / size))
         for (name, part), size in zip(splits.items(), bytes_per_token, strict=True)
     }
-    return judge(splits, gaps(splits), gaps(by_byte), dict(zip(SIZES, ends, strict=True)))
+    return judge(splits, gaps(splits), gaps(by_byte), dict(zip(SIZES, ends, strict=True)), NAMES)
 
 
 DOWN = [4.8, 4.5, 4.3, 4.2]
@@ -70,7 +71,7 @@ def test_a_gap_that_no_draw_varies_has_no_interval_in_words() -> None:
     means = np.array(DOWN)
     same = SizedLosses(list(SIZES), Losses(means, np.tile(means, (20, 1))))
     splits = {"train": same, "test": same}
-    found = judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING))
+    found = judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING), NAMES)
     assert "it is +0.000 nats (-)" in found.reasons[1]
     assert not any("nan" in reason for reason in found.reasons)
 
@@ -119,7 +120,7 @@ def test_it_stays_open_where_a_size_was_not_measured() -> None:
     whole = sized(DOWN, 0.002, 1)
     part = SizedLosses(["small", "xl"], Losses(np.array([4.8, 4.2]), whole.losses.draws[:, [0, 3]]))
     splits = {"train": whole, "test": part}
-    found = judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING))
+    found = judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING), NAMES)
     assert found.kind == "open" and "not every size was measured" in found.sentence
 
 
@@ -127,7 +128,10 @@ def test_where_one_split_was_scored_for_no_size_there_is_no_gap() -> None:
     none = SizedLosses([], Losses(np.empty(0), np.empty((0, 0))))
     splits = {"train": none, "test": sized(DOWN, 0.002, 1)}
     assert gaps(splits).sizes == []
-    assert judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING)).kind == "open"
+    assert (
+        judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING), NAMES).kind
+        == "open"
+    )
 
 
 def test_gap_per_token_that_is_none_per_byte_is_said_to_be_of_the_documents() -> None:
