@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 
 def read_buffer(path: Path) -> pa.Buffer:
-    """A file's bytes; to hash and parse what was read once.
+    """A file's bytes, of this machine or of a store; to hash and parse what was read once.
 
     Raises:
         OSError: it cannot be read.
     """
-    with pa.OSFile(str(path)) as file:
-        return file.read_buffer()
+    return buffer_of(path.read_bytes())
 
 
 def buffer_of(data: bytes) -> pa.Buffer:

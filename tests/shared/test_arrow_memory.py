@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.shared.arrow_memory import buffer_of, read_buffer, read_frame
 from pipeline.shared.formats.examples import Example, write_examples
+from pipeline.shared.running.storage import parse_place
 
 _ENDINGS = 400
 # Each child ends as any Python does, its interpreter taken down while threads of Arrow may run.
@@ -42,6 +43,14 @@ def test_bytes_lie_in_memory_of_arrow(tmp_path: Path) -> None:
     assert buffer_of(b"").size == 0
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_buffer(tmp_path / "nowhere")
+
+
+def test_a_file_of_a_store_is_read_as_one_of_this_machine() -> None:
+    place = parse_place("memory://figure4-bytes/file")
+    place.write_bytes(b"some bytes")
+    assert read_buffer(place).to_pybytes() == b"some bytes"
+    with pytest.raises(FileNotFoundError):
+        read_buffer(place.with_name("nowhere"))
 
 
 def test_a_frame_is_what_pandas_reads(tmp_path: Path) -> None:

@@ -133,8 +133,8 @@ def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
         )
 
     title = definition.name + (f"@{arguments.size}" if definition.sized else "")
-    out = Path(arguments.out)
-    run_command(title, run, places=[arguments.work] if is_url(out) else [arguments.work, out])
+    published = [] if is_url(arguments.out) else [Path(arguments.out)]
+    run_command(title, run, places=[arguments.work, *published])
 
 
 def _parse(definition: Definition, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -237,14 +237,19 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
 
 
 def _is_finished(stage: Stage) -> bool:
-    """Whether an earlier attempt's work is there and whole; damaged, it is removed."""
+    """Whether an earlier attempt's work is there and whole; damaged, it is removed.
+
+    With it goes what stands beside it, which may say that a lost file has been written.
+    """
     if not (stage.work / COMPLETE).is_file():
         return False
     damaged = first_damaged(stage.work)
     if damaged is None:
         return True
     stage.log.warning("%s: finished work is damaged there; it is made again", damaged)
-    remove_path(stage.staging)
+    for path in stage.work.iterdir():
+        if path.name != "attempts":
+            remove_path(path)
     stage.staging.mkdir()
     return False
 

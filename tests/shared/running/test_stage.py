@@ -50,6 +50,24 @@ def test_finished_work_that_was_damaged_through_its_hard_link_is_made_again(
     assert "already done by an earlier attempt" in made_stage.run()[1]
 
 
+def test_with_damaged_work_goes_the_note_beside_it_that_says_what_was_written(
+    made_stage: MadeStage,
+) -> None:
+    made_stage.does(
+        "note = stage.work / 'written'\n"
+        "if not note.exists(): (stage.staging / 'shard').write_text('rows')\n"
+        "note.touch()\n"
+    )
+    made_stage.run()
+    (work,) = made_stage.work()
+    (work / "written").touch()  # as a kill leaves it, after the work and before its publication
+    flip_a_byte(made_stage.out / "shard")
+    code, log = made_stage.run()
+    assert code == 0, log
+    assert (made_stage.out / "shard").read_text() == "rows"
+    assert made_stage.metrics()["attempts"] == 2
+
+
 def test_what_a_stage_made_is_listed_as_sha256sum_writes_it(made_stage: MadeStage) -> None:
     made_stage.run()
     kept, table = cast(list[str], made_stage.metrics()["sha256"])
