@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,13 @@ class Row(NamedTuple):
     place: Place | None
 
 
+class Held(NamedTuple):
+    """A page that a WARC file holds."""
+
+    position: int
+    place: Place
+
+
 class Archive:
     """The list, for the one process that writes it."""
 
@@ -93,6 +101,7 @@ class Archive:
             )
         self._database = open_database(self.path, _SCHEMA)
         self._database.create_function("slot_of", 1, slot_of, deterministic=True)
+        self._database.create_function("host_of", 1, host_of, deterministic=True)
 
     def close(self) -> None:
         """Close the database."""
@@ -166,6 +175,39 @@ class Archive:
         """Have nothing more written to the WARC files that there are: studies will hold them."""
         with transaction(self._database):
             self._database.execute("UPDATE warc_files SET sealed = 1")
+
+    def sealed(self) -> set[int]:
+        """Numbers of the WARC files that nothing is written to."""
+        rows = self._database.execute("SELECT number FROM warc_files WHERE sealed").fetchall()
+        return {number for (number,) in rows}
+
+    # What of it is lost
+
+    def held(self) -> Iterator[tuple[int, list[Held]]]:
+        """The pages that each WARC file holds, by its number, in the order of their places."""
+        rows = self._database.execute(
+            "SELECT position, warc, offset, length FROM pages WHERE warc IS NOT NULL"
+            " ORDER BY warc, offset"
+        )
+        held = (Held(position, Place(*place)) for position, *place in rows)
+        for number, pages in groupby(held, lambda page: page.place.warc):
+            yield number, list(pages)
+
+    def give_up(self, number: int, positions: Iterable[int], size: int) -> None:
+        """Make pages of a WARC file pending as if they had never been had, all or none.
+
+        The file keeps its number and gets nothing more; `size`: bytes that are left of it.
+        """
+        with transaction(self._database):
+            self._database.executemany(
+                "UPDATE pages SET state = 'pending', warc = NULL, offset = NULL, length = NULL,"
+                " trail = NULL, host = host_of(url) WHERE position = ?",
+                ((position,) for position in positions),
+            )
+            self._database.execute(
+                "UPDATE warc_files SET end = min(end, ?), sealed = 1 WHERE number = ?",
+                (size, number),
+            )
 
 
 def _row_of(link: Link) -> tuple[bytes, str, str]:

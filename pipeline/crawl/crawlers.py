@@ -2,7 +2,8 @@
 
 Each has its hosts to itself, so that a host has one connection and one pace whoever asks. A
 redirect to another crawler's host is handed over and asked for in the next round; with one crawler
-there is one round.
+there is one round. Not handed over is a robots.txt that has moved to such a host: the page waits
+for its rules, which whoever needs them asks for at a pace of its own, once a day.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from pipeline.shared.running.executor import map_shards
 from pipeline.shared.running.progress import Progress
 from pipeline.shared.running.work_folder import locked
 
-_LOOKUPS_AT_ONCE = 64  # asyncio's own pool is too small for names that nobody answers for
+_LEAST_LOOKUPS = 64  # asyncio's own pool is too small for names that nobody answers for
 _HOSTS_PER_CONNECTION = 4  # at once, since a polite crawl of a host mostly pauses
 _WATCH_EVERY_S = 2.0
 _ALONE_AFTER_S = 60.0  # without a sign of the process that started the crawlers
@@ -140,7 +141,9 @@ async def _crawl(job: CrawlerJob, share: Share, ledger: Ledger, network: Network
     params, fetching = job.params, job.fetching
     at_once = fetching.max_connections * (_HOSTS_PER_CONNECTION if fetching.per_host_delay_s else 1)
     _allow_files(at_once)
-    lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="dns")
+    # A thread for each connection, since the wait for one would count against the deadline.
+    most_lookups = max(_LEAST_LOOKUPS, fetching.max_connections)
+    lookups = ThreadPoolExecutor(most_lookups, thread_name_prefix="dns")
     asyncio.get_running_loop().set_default_executor(lookups)
     gates = HostGates(fetching.per_host_delay_s, fetching.max_server_wait_s)
     policy = Policy(fetching.user_agent, fetching.max_attempts, params.max_redirects)
@@ -174,11 +177,21 @@ def _allow_files(connections: int) -> None:
 
 
 def recover(archive: Archive) -> None:
-    """Bring what crawlers left, of however many, into the list, and cut WARC to what it knows.
+    """Bring what crawlers left into the list, and cut WARC to what it knows.
 
     Raises:
         RetryableError: a crawler of an earlier attempt still runs.
         CorruptDataError: a WARC file is shorter than the list knows it.
+    """
+    hand_over(archive)
+    cut(archive.warc, archive.warc_ends(), sealed=archive.sealed())
+
+
+def hand_over(archive: Archive) -> None:
+    """Bring what crawlers left, of however many, into the list.
+
+    Raises:
+        RetryableError: a crawler of an earlier attempt still runs.
     """
     for folder in sorted(archive.crawlers.glob("[0-9]*")):
         with locked(folder, what="this crawler's hosts"):
@@ -188,7 +201,6 @@ def recover(archive: Archive) -> None:
                 archive.take_over(results)
                 results.unlink()
             (folder / _NOTE).unlink(missing_ok=True)
-    cut(archive.warc, archive.warc_ends())
 
 
 @contextmanager

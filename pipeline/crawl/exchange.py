@@ -83,16 +83,25 @@ class Limits(NamedTuple):
 class Client:
     """An aiohttp session behind the address guard; make it with `open_client`."""
 
-    def __init__(self, session: aiohttp.ClientSession, limits: Limits, network: Network) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        limits: Limits,
+        network: Network,
+        *,
+        max_connections: int,
+    ) -> None:
         self._session = session
         self._limits = limits
+        # Not the pool of aiohttp, where the wait for a connection is part of the deadline.
+        self._turns = asyncio.Semaphore(max_connections)
         self.network = network
         """What is known of whether there is one."""
 
     async def get(
         self, url: str, *, truncate_at: int | None = None, cookies: Cookies | None = None
     ) -> Answer:
-        """Ask for one URL.
+        """Ask for one URL, once a connection is free: the deadline begins with the connecting.
 
         Args:
             url: http or https.
@@ -112,9 +121,10 @@ class Client:
         cookies = cookies or Cookies()
         headers = {"Cookie": sent} if (sent := cookies.header(url)) else None
         try:
-            async with self._session.get(
-                parsed, allow_redirects=False, headers=headers
-            ) as response:
+            async with (
+                self._turns,
+                self._session.get(parsed, allow_redirects=False, headers=headers) as response,
+            ):
                 self.network.answered()
                 answer = await self._read(url, response, truncate_at)
         except TooLargeError as error:
@@ -143,17 +153,33 @@ class Client:
         encoding = ", ".join(answer.values("Content-Encoding"))
         most = self._limits.max_body_bytes if truncate_at is None else truncate_at
         reader = BodyReader(encoding, most, truncate=truncate_at is not None)
-        parts: list[bytes] = []
-        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-            reader.feed(chunk)
-            parts.append(chunk)
-            if reader.full:
-                response.close()
-                break
+        raw = await _receive(response, reader, most, truncate=truncate_at is not None)
         decoded = reader.finish()
         if truncate_at is None and not says_page(kind) and page_type(kind, decoded) is None:
             raise FetchError("not_html", kind)
-        return answer._replace(body=b"".join(parts) if truncate_at is None else decoded)
+        return answer._replace(body=raw if truncate_at is None else decoded)
+
+
+async def _receive(
+    response: aiohttp.ClientResponse, reader: BodyReader, most_bytes: int, *, truncate: bool
+) -> bytes:
+    """A body as it comes, read along by `reader`.
+
+    It has the cap of what is decoded: behind the end of what is encoded, in empty members and in
+    frames to be skipped, any number of bytes give nothing.
+    """
+    parts: list[bytes] = []
+    received = 0
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        reader.feed(chunk)
+        parts.append(chunk)
+        received += len(chunk)
+        if received > most_bytes and not truncate:
+            raise TooLargeError(f"more than {most_bytes} bytes as they come")
+        if received > most_bytes or reader.full:
+            response.close()
+            break
+    return b"".join(parts)
 
 
 def _classify(error: Exception) -> str:
@@ -186,7 +212,7 @@ async def open_client(
     """A client for the public internet or, given its server, for the built-in web alone."""
     allowed = frozenset({test_server}) if test_server else frozenset[Endpoint]()
     connector = ForgivingConnector(
-        limit=max_connections,
+        limit=0,  # the client's own turns are the limit
         ttl_dns_cache=_DNS_CACHE_S,
         keepalive_timeout=_KEEP_ALIVE_S,
         resolver=_TestResolver(test_server) if test_server else None,
@@ -209,7 +235,7 @@ async def open_client(
         timeout=aiohttp.ClientTimeout(total=limits.total_timeout_s),
         trust_env=False,  # a proxy would connect where the guard cannot see
     ) as session:
-        yield Client(session, limits, network or Network())
+        yield Client(session, limits, network or Network(), max_connections=max_connections)
 
 
 class _TestResolver(AbstractResolver):

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from protego import Protego
@@ -47,6 +48,8 @@ class Robots:
         """`agent` is the product token of the user agent; `fetch` gets a URL behind redirects."""
         self._agent = agent
         self._fetch = fetch
+        # Not asyncio's own, which slow DNS can fill.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="robots")
         self._kept: OrderedDict[str, tuple[float, asyncio.Task[Rules]]] = OrderedDict()
 
     def refusal(self, rules: Rules, url: str) -> str:
@@ -80,6 +83,7 @@ class Robots:
         """Give up what is still being fetched."""
         for _, task in self._kept.values():
             task.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _load(self, url: str) -> Rules:
         try:
@@ -91,7 +95,8 @@ class Robots:
             return Rules(None, refusal=error.reason if plain else "robots_unreachable")
         if len(answer.body) < _MANY_BYTES:
             return self._read(answer.body)
-        return await asyncio.get_running_loop().run_in_executor(None, self._read, answer.body)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._read, answer.body)
 
     def _read(self, body: bytes) -> Rules:
         if len(body) >= MAX_BYTES:  # half a rule would forbid more than the whole one

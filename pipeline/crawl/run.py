@@ -104,6 +104,8 @@ def _fetch(stage: Stage, archive: Archive) -> Attempt:
     """Fetch what is pending."""
     params, compute = stage.params, stage.params.compute
     total = archive.begin_round()
+    # An archive that is new by mistake, its disk not being mounted say, shows in this line.
+    stage.log.info("%s: %d pages are to be asked for", archive.path.parent, total)
     with ExitStack() as stack:
         server: Endpoint | None = None
         if total and params.links.source == "sample_web":

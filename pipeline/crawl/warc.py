@@ -55,7 +55,7 @@ class WarcFiles:
         """
         self._folder, self._about, self._roll_bytes = folder, about, roll_bytes
         own = {number: end for number, end in committed.items() if number // _SERIES == series}
-        cut(folder, own, series=series)
+        cut(folder, own, sealed=sealed, series=series)
         self._number = max(own, default=series * _SERIES)
         if self._number in sealed:
             self._number += 1
@@ -143,19 +143,31 @@ def file_name(number: int) -> str:
     return f"crawl-{number // _SERIES:03d}-{number % _SERIES:05d}.warc.gz"
 
 
-def cut(folder: Path, committed: Mapping[int, int], *, series: int | None = None) -> None:
+def cut(
+    folder: Path,
+    committed: Mapping[int, int],
+    *,
+    sealed: Collection[int],
+    series: int | None = None,
+) -> None:
     """Remove what is not known, of all crawlers or of one; makes the folder if it is missing.
+
+    Nothing is cut off a sealed file: no crawler has written there since, so what the list does not
+    know is of a file that was given up (`pipeline.crawl.lost`) and put back after all.
 
     Raises:
         CorruptDataError: a file is shorter than the list knows it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = set(map(file_name, committed))
-    for path in folder.glob("crawl-*" if series is None else f"crawl-{series:03d}-*"):
+    which = "*" if series is None else f"{series:03d}-*"
+    for path in folder.glob(f"crawl-{which}.warc.gz"):
         if path.name not in known:
             path.unlink()
     for number, end in committed.items():
-        _cut(folder / file_name(number), end)
+        path = folder / file_name(number)
+        if _checked_size(path, end) > end and number not in sealed:
+            os.truncate(path, end)
 
 
 def _ascii(text: str) -> str:
@@ -163,12 +175,17 @@ def _ascii(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode()
 
 
-def _cut(path: Path, end: int) -> None:
-    size = path.stat().st_size if path.is_file() else 0
+def size_of(path: Path) -> int:
+    """Bytes of a file; none of one that is missing."""
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _checked_size(path: Path, end: int) -> int:
+    size = size_of(path)
     if size < end:
         raise CorruptDataError(
-            f"{path}: {size} bytes where the archive's list knows {end}; put the file back, or "
-            "give crawl.archive in params.yaml another folder"
+            f"{path}: {size} bytes where the archive's list knows {end}; put the file back or, if "
+            f"it is lost, run `python -m pipeline.crawl.lost {path.parent.parent}` "
+            "(docs/archive.md)"
         )
-    if size > end:
-        os.truncate(path, end)
+    return size

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +23,48 @@ PATIENCE_S = 10.0
 AGENT = "testbot/1.0 (+mailto:test@example.org)"
 
 
-def fetch_all(
+@asynccontextmanager
+async def open_fetcher(
     server: HostileServer | None,
-    urls: list[str],
     *,
-    at_once: bool = False,
     delay_s: float = 0.0,
     max_wait_s: float = 5.0,
     timeout_s: float = PATIENCE_S,
     max_body_bytes: int = 2_000_000,
-) -> list[Answer | str]:
-    """The answer to each URL, or the reason why there is none."""
-
-    async def one(fetcher: Fetcher, url: str) -> Answer | str:
+    max_connections: int = 16,
+) -> AsyncIterator[Fetcher]:
+    """A fetcher of a server's pages, of which each is tried once."""
+    async with open_client(
+        user_agent=AGENT,
+        limits=Limits(timeout_s, max_body_bytes),
+        max_connections=max_connections,
+        test_server=("127.0.0.1", server.port) if server else None,
+    ) as client:
+        fetcher = Fetcher(client, HostGates(delay_s, max_wait_s), Policy(AGENT, 1, 5))
         try:
-            return await fetcher.fetch(url)
-        except FetchError as error:
-            return error.reason
+            yield fetcher
+        finally:
+            fetcher.close()
+
+
+async def fetch_one(fetcher: Fetcher, url: str) -> Answer | str:
+    """The answer to a URL, or the reason why there is none."""
+    try:
+        return await fetcher.fetch(url)
+    except FetchError as error:
+        return error.reason
+
+
+def fetch_all(
+    server: HostileServer | None, urls: list[str], *, at_once: bool = False, **options: Any
+) -> list[Answer | str]:
+    """The answer to each URL, or the reason why there is none; options as of `open_fetcher`."""
 
     async def run() -> list[Answer | str]:
-        async with open_client(
-            user_agent=AGENT,
-            limits=Limits(timeout_s, max_body_bytes),
-            max_connections=16,
-            test_server=("127.0.0.1", server.port) if server else None,
-        ) as client:
-            fetcher = Fetcher(client, HostGates(delay_s, max_wait_s), Policy(AGENT, 1, 5))
-            try:
-                if at_once:
-                    return list(await asyncio.gather(*(one(fetcher, url) for url in urls)))
-                return [await one(fetcher, url) for url in urls]
-            finally:
-                fetcher.close()
+        async with open_fetcher(server, **options) as fetcher:
+            if at_once:
+                return list(await asyncio.gather(*(fetch_one(fetcher, url) for url in urls)))
+            return [await fetch_one(fetcher, url) for url in urls]
 
     return asyncio.run(run())
 

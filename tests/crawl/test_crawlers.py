@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import multiprocessing
+import socket
 import time
 from collections import Counter
 from multiprocessing.process import BaseProcess
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from crawling import states, want
 from dask_cluster import dask_cluster
-from hostile_server import HostileServer, answer, redirect
+from hostile_server import HostileServer, Request, Send, answer, redirect
 
 from pipeline.crawl import crawlers
 from pipeline.crawl.archive import CRAWLERS, WARC, Archive, slot_of
@@ -144,6 +146,49 @@ def test_what_was_finished_before_a_kill_is_never_asked_for_again(
     asked = Counter(f"http://{r.host}{r.path}" for r in server.requests if "page?" in r.path)
     assert set(asked) == set(urls)
     assert asked.total() - len(urls) <= asked_again
+
+
+def test_no_page_waits_for_a_connection_on_its_own_time(
+    server: HostileServer, project: Path, tmp_path: Path
+) -> None:
+    at_work = most_at_work = 0
+
+    async def slow(request: Request, send: Send) -> None:
+        nonlocal at_work, most_at_work
+        at_work += 1
+        most_at_work = max(most_at_work, at_work)
+        await asyncio.sleep(1.0)
+        at_work -= 1
+        await send(answer())
+
+    urls = [f"http://{host}/slow" for host in HOSTS[:6]]
+    for host in HOSTS:
+        server.special[host, "/slow"] = slow
+    job = make_job(project, tmp_path, server, num_crawlers=1)
+    changes = {"max_connections": 2, "per_host_delay_s": 0.01, "total_timeout_s": 2.5,
+               "max_attempts": 1}  # fmt: skip
+    job = job._replace(fetching=job.fetching.model_copy(update=changes))
+    fill(job, urls)
+    crawl_job(project, job)
+    assert states(job.archive) == dict.fromkeys(urls, "fetched")
+    assert most_at_work == 2
+
+
+def test_no_page_waits_for_the_lookup_of_other_names_on_its_own_time(
+    server: HostileServer, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(host: str, port: int, *args: object, **more: object) -> list[object]:
+        time.sleep(2.0)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    urls = [f"http://name{n}.example.org/" for n in range(100)]
+    job = make_job(project, tmp_path, server, num_crawlers=1)
+    changes = {"max_connections": 100, "total_timeout_s": 3.5, "max_attempts": 1}
+    job = job._replace(server=None, fetching=job.fetching.model_copy(update=changes))
+    fill(job, urls)
+    crawl_job(project, job)
+    assert states(job.archive) == dict.fromkeys(urls, "private_address")  # and not a time-out
 
 
 def test_a_crawler_whose_starter_is_gone_ends_by_itself(

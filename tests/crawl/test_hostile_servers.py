@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import resource
 import socket
 import ssl
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
+import brotli
 import pytest
+import zstandard
 from crawling import PATIENCE_S, fetch, fetch_all
-from hostile_server import PAGE, HostileServer
+from hostile_server import PAGE, Behaviour, HostileServer, Request, Send, silence
 
 from pipeline.crawl.exchange import Answer
 from pipeline.crawl.guard import PrivateAddressError, make_socket_factory
@@ -78,6 +83,59 @@ def test_bombs_cost_no_memory(server: HostileServer) -> None:
     fetch_all(server, urls)
     after_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after_kib - before_kib < 30 * 1024  # each would unpack to 50 MB
+
+
+def begin_brotli(body: bytes) -> bytes:
+    """A body in brotli, of which more can follow."""
+    encoder = brotli.Compressor()
+    return bytes(encoder.process(body) + encoder.flush())
+
+
+_ZEROS = bytes(2**20)
+_NO_END: dict[str, tuple[Callable[[bytes], bytes], bytes]] = {
+    "gzip": (gzip.compress, _ZEROS),
+    "gzip, empty members": (gzip.compress, gzip.compress(b"", mtime=0) * 50_000),
+    "deflate": (zlib.compress, _ZEROS),
+    "br, empty metadata": (begin_brotli, b"\x06" * 2**20),
+    "zstd": (zstandard.compress, _ZEROS),
+    "zstd, a frame to be skipped": (
+        zstandard.compress,
+        b"\x5a\x2a\x4d\x18\xff\xff\xff\xff" + _ZEROS,
+    ),
+}
+"""How to encode a body, and a megabyte that can follow it and decodes to nothing."""
+
+
+def no_end(kind: str, body: bytes) -> Behaviour:
+    """Sends an encoded body, three megabytes of nothing behind it, and then never ends."""
+    encode, nothing = _NO_END[kind]
+    coding = kind.partition(",")[0]
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: {coding}\r\n\r\n"
+
+    async def serve(request: Request, send: Send) -> None:
+        await send(head.encode() + encode(body))
+        for _ in range(3):
+            await send(nothing)
+        await silence(request, send)
+
+    return serve
+
+
+@pytest.mark.parametrize("kind", _NO_END)
+def test_a_page_with_no_end_behind_its_end_is_too_large(server: HostileServer, kind: str) -> None:
+    server.special["bad.test", "/page"] = no_end(kind, PAGE)
+    assert fetch(server, "http://bad.test/page") == "too_large"
+
+
+@pytest.mark.parametrize("kind", _NO_END)
+def test_a_robots_txt_with_no_end_behind_its_end_is_cut_and_its_rules_count(
+    server: HostileServer, kind: str
+) -> None:
+    rules = b"User-agent: *\nDisallow: /gone\n"
+    server.special["bad.test", "/robots.txt"] = no_end(kind, rules)
+    page, gone = fetch_all(server, ["http://bad.test/page", "http://bad.test/gone"])
+    assert isinstance(page, Answer)
+    assert gone == "robots_disallowed"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import email.utils
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from crawling import fetch, fetch_all
+from crawling import PATIENCE_S, fetch, fetch_all, fetch_one, open_fetcher
 from hostile_server import HostileServer, answer, drip, redirect, silence
 
 from pipeline.crawl import robots as robots_module
@@ -75,6 +78,23 @@ def test_robots_txt_is_asked_for_once_even_by_many_at_once(server: HostileServer
     set_robots(server, robots(RULES))
     fetch_all(server, [f"http://host.test/page?{n}" for n in range(10)], at_once=True)
     assert len(server.asked("host.test", "/robots.txt")) == 1
+
+
+def test_long_rules_are_read_while_slow_dns_has_all_threads(server: HostileServer) -> None:
+    set_robots(server, robots(RULES + b"# filler line of text\n" * 5000))
+    answered = threading.Event()
+
+    async def run() -> Answer | str:
+        lookups = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(lookups)
+        lookups.submit(answered.wait)
+        try:
+            async with open_fetcher(server) as fetcher, asyncio.timeout(PATIENCE_S):
+                return await fetch_one(fetcher, "http://host.test/private/page")
+        finally:
+            answered.set()
+
+    assert asyncio.run(run()) == "robots_disallowed"
 
 
 def test_rules_beyond_500_kib_do_not_count(server: HostileServer) -> None:

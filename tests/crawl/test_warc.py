@@ -10,7 +10,7 @@ import pytest
 from crawling import links_to, want
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.crawl.archive import MOVED, Archive, Place
+from pipeline.crawl.archive import MOVED, Archive, Held, Place
 from pipeline.crawl.exchange import Answer
 from pipeline.crawl.share import Share, ShareResult, ShareTask
 from pipeline.crawl.warc import WarcFiles, file_name, response_record
@@ -90,6 +90,13 @@ def test_a_file_shorter_than_the_list_knows_is_one_clear_error(tmp_path: Path) -
         open_warc(tmp_path, {0: place.offset + place.length + 1})
 
 
+def test_what_lies_beside_the_files_and_is_none_of_them_stays(tmp_path: Path) -> None:
+    kept = tmp_path / "crawl-000-00000.warc.gz.damaged"
+    kept.write_bytes(b"what a user put aside")
+    open_warc(tmp_path, {}).close()
+    assert kept.is_file()
+
+
 def test_a_place_without_a_record_is_one_clear_error(tmp_path: Path) -> None:
     warc = open_warc(tmp_path, {})
     place = warc.add(page(0))
@@ -159,16 +166,44 @@ def test_a_link_gets_one_final_state(tmp_path: Path) -> None:
     archive.close()
 
 
+def finish(archive: Archive, result: ShareResult) -> None:
+    """A round in which a crawler found out this."""
+    archive.begin_round()
+    share = open_share(archive)
+    share.finish([result])
+    share.close()
+    archive.take_over(archive.path.with_name("results-0.sqlite"))
+
+
+def pending(archive: Archive, host: str) -> list[ShareTask]:
+    """What a round would ask of a host."""
+    archive.begin_round()
+    share = open_share(archive)
+    tasks = share.pending(host, after=0, most=9)
+    share.close()
+    return tasks
+
+
+TRAIL = ("http://a.test/0", "http://b.test/x")
+MOVED_ON = ShareResult(1, MOVED, 1, trail=TRAIL, moved_to="b.test")
+
+
 def test_a_link_that_moved_waits_at_its_next_host_with_its_trail(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, ["a.test"])
-    share = open_share(archive)
-    trail = ("http://a.test/0", "http://b.test/x")
-    share.finish([ShareResult(1, MOVED, 1, trail=trail, moved_to="b.test")])
-    share.close()
-    archive.take_over(tmp_path / "results-0.sqlite")
+    finish(archive, MOVED_ON)
     assert archive.begin_round() == 1
-    share = open_share(archive)
-    assert share.pending("b.test", after=0, most=9) == [ShareTask(1, trail)]
-    assert share.pending("a.test", after=0, most=9) == []
-    share.close()
+    assert pending(archive, "b.test") == [ShareTask(1, TRAIL)]
+    assert pending(archive, "a.test") == []
+    archive.close()
+
+
+def test_a_page_that_is_given_up_is_asked_for_where_its_link_leads_first(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, ["a.test"])
+    finish(archive, MOVED_ON)
+    finish(archive, ShareResult(1, FETCHED, 1, Place(0, 5, 7)))
+    assert list(archive.held()) == [(0, [Held(1, Place(0, 5, 7))])]
+    archive.give_up(0, [1], size=0)
+    assert list(archive.held()) == []
+    assert pending(archive, "a.test") == [ShareTask(1, TRAIL[:1])]
+    assert pending(archive, "b.test") == []
     archive.close()

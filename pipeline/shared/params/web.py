@@ -54,7 +54,7 @@ class CrawlParams(Section):
     """Folder of what was fetched, by this study and others; null: archive/<profile>."""
     refetch_after_days: RefetchParams
     max_body_bytes: PositiveCount
-    """Cap on one decompressed body."""
+    """Cap on one body, as it comes and decompressed alike."""
     max_redirects: Count
     """Of one link; a longer trail is given up."""
 
