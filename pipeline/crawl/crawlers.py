@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +32,7 @@ from pipeline.shared.errors import RetryableError
 from pipeline.shared.params.profile import ComputeParams
 from pipeline.shared.params.web import CrawlParams, FetchingParams
 from pipeline.shared.running.executor import map_shards
+from pipeline.shared.running.open_files import allow_files
 from pipeline.shared.running.progress import Progress
 from pipeline.shared.running.work_folder import locked
 
@@ -140,7 +140,7 @@ def run_crawler(job: CrawlerJob, number: int) -> Fetched:
 async def _crawl(job: CrawlerJob, share: Share, ledger: Ledger, network: Network) -> bool:
     params, fetching = job.params, job.fetching
     at_once = fetching.max_connections * (_HOSTS_PER_CONNECTION if fetching.per_host_delay_s else 1)
-    _allow_files(at_once)
+    allow_files(4 * at_once)  # a socket per host in work, kept alive or in use
     # A thread for each connection, since the wait for one would count against the deadline.
     most_lookups = max(_LEAST_LOOKUPS, fetching.max_connections)
     lookups = ThreadPoolExecutor(most_lookups, thread_name_prefix="dns")
@@ -166,14 +166,6 @@ async def _crawl(job: CrawlerJob, share: Share, ledger: Ledger, network: Network
             )
         finally:
             fetcher.close()
-
-
-def _allow_files(connections: int) -> None:
-    """Let the process open a socket per host in work, kept alive or in use, where it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 256 + 4 * connections
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
 def recover(archive: Archive) -> None:

@@ -124,7 +124,7 @@ def _remove_near(
         features.read_band,
         choose_bands(params.num_permutations, params.similarity_threshold).num_bands,
         order,
-        features.sets,
+        features.open_sets(),
         threshold=params.similarity_threshold,
         num_references=num_references,
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,6 @@ class Features:
         self._table = pa.concat_tables(tables)
         self.firsts = count_offsets(np.array([len(table) for table in tables], np.int64))
         """The number of each shard's first document, and of all documents: [shards + 1]."""
-        self.sets = ShingleSets.open(folders)
         self.reasons: npt.NDArray[np.int8] = self._table["reason"].to_numpy()
 
     def __len__(self) -> int:
@@ -176,10 +176,15 @@ class Features:
         first = np.maximum.accumulate(np.where(is_same, 0, np.arange(len(order))))
         return documents[order[is_same]], documents[order[first[is_same]]]
 
+    def open_sets(self) -> ShingleSets:
+        """The shingles of all documents."""
+        return ShingleSets.open(self.folders)
+
     def read_band(self, band: int) -> Hashes:
         """The keys of one band: [documents]."""
-        parts = [np.load(folder / _BANDS, mmap_mode="r")[band] for folder in self.folders]
-        keys: Hashes = np.concatenate([np.empty(0, np.uint64), *parts])
+        keys = np.empty(len(self), np.uint64)
+        for folder, (start, end) in zip(self.folders, pairwise(self.firsts), strict=True):
+            keys[start:end] = np.load(folder / _BANDS, mmap_mode="r")[band]
         return keys
 
     def eval_matches(self, shard: int) -> Numbers:

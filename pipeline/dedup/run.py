@@ -30,13 +30,23 @@ from pipeline.dedup.write import (
     join_parts,
 )
 from pipeline.shared.files import sha256_file
-from pipeline.shared.formats.documents import Shard, list_shards, write_manifest
+from pipeline.shared.formats.documents import (
+    Shard,
+    list_filled_shards,
+    list_shards,
+    write_manifest,
+)
 from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.storage import parse_place
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _EVAL_NGRAMS = "eval_ngrams.npz"
+_NO_DOCUMENTS = (
+    "extract's metrics.json says what became of all that it read (by_reason); change its rules or "
+    "what it reads (links, extract in params.yaml)"
+)
 _DEPARTURES = {
     "report": [],
     "remove": ["a corpus without the documents that share text with the evaluation sets"],
@@ -49,7 +59,7 @@ def run(stage: Stage) -> dict[str, Any]:
     """Write `kept/`, `removed/`, `eval_matches.parquet` and `cut.parquet`; returns counts."""
     started_s = time.monotonic()
     params = stage.params.dedup
-    shards = list_shards(stage.inputs["documents"])
+    shards = list_filled_shards(stage.inputs["documents"], remedy=_NO_DOCUMENTS)
     num_documents = sum(shard.documents for shard in shards)
     index = EvalIndex(stage.inputs["eval_sets"], params.eval_ngram_words)
     index.ngrams.save(stage.work / _EVAL_NGRAMS)
@@ -88,7 +98,7 @@ def run(stage: Stage) -> dict[str, Any]:
 
 
 def _wikipedia_shards(location: str | None) -> list[Shard]:
-    return [] if location is None else list_shards(Path(location))
+    return [] if location is None else list_shards(parse_place(location))
 
 
 def _compute_features(stage: Stage, shards: Sequence[Shard], name: str) -> list[Path]:

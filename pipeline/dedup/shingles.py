@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.shared.running.open_files import allow_files
 from pipeline.shared.text.ngrams import combine
 from pipeline.shared.text.words import HashedTexts, Hashes, Numbers
 
@@ -64,7 +65,10 @@ def distinct_members(shingles: Shingles) -> tuple[Members, Numbers]:
 
 
 class ShingleSets:
-    """The sets of all documents, numbered over all shards; mapped from files, not read."""
+    """The sets of all documents, numbered over all shards; mapped from files, not read.
+
+    A map holds its file open, so that there is one a shard for as long as these are in use.
+    """
 
     def __init__(self, members: Sequence[Members], offsets: Sequence[Numbers]) -> None:
         """One array of each for each shard."""
@@ -77,11 +81,9 @@ class ShingleSets:
     @classmethod
     def open(cls, folders: Sequence[Path]) -> ShingleSets:
         """The sets that `save_sets` wrote into these folders."""
-        members, offsets = (
-            [np.asarray(np.load(folder / name, mmap_mode="r")) for folder in folders]
-            for name in (_MEMBERS, _OFFSETS)
-        )
-        return cls(members, offsets)
+        allow_files(len(folders))
+        members = [np.asarray(np.load(folder / _MEMBERS, mmap_mode="r")) for folder in folders]
+        return cls(members, [np.load(folder / _OFFSETS) for folder in folders])
 
     def _find(self, documents: Numbers) -> list[Members]:
         """The set of each document, sorted."""

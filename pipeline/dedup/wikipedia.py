@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from pipeline.shared.web.hosts import is_wikipedia
+
 MARKS = (
     "from wikipedia, the free encyclopedia",
     "this article uses material from the wikipedia article",
@@ -35,7 +37,7 @@ def wikipedia_sign(url: str, text: str) -> str:
         host = urlsplit(url).hostname or ""
     except ValueError:  # a corpus may bring any string as its URL
         host = ""
-    if "wikipedia" in host.split("."):
+    if is_wikipedia(host):
         return host
     edges = f"{text[:_EDGE_CHARACTERS]}\n{text[-_EDGE_CHARACTERS:]}".lower()
     return next((mark for mark in MARKS if mark in edges), "")

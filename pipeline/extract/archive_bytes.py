@@ -46,7 +46,7 @@ class BytePlace(NamedTuple):
     def __str__(self) -> str:
         """For a message.
 
-        >>> str(Place(512, 0)), str(Place(0, 70)), str(Place(512, 70))
+        >>> str(BytePlace(512, 0)), str(BytePlace(0, 70)), str(BytePlace(512, 70))
         ('byte 512', 'byte 70', 'byte 512, 70 bytes decompressed')
         """
         if self.member and self.within:

@@ -1,8 +1,9 @@
 """Which columns of a ready corpus hold what, and their values as a document's fields.
 
-Corpora name and type the same things differently: `Common` has the names of those that people
-bring, in the order in which they are tried. Only the text is needed. What else cannot be read costs
-its value and is counted by the column's name (docs/corpora.md).
+Corpora name and type the same things differently: `COMMON` has the names of those that people
+bring, in the order in which they are tried in each record, in JSON and in Parquet alike. Only the
+text is needed. What else cannot be read costs its value and is counted by the column's name
+(docs/corpora.md).
 """
 
 from __future__ import annotations
@@ -58,12 +59,14 @@ class _Column(NamedTuple):
     """Both empty, unless the name has a dot."""
 
     def value_in(self, record: Mapping[str, Any]) -> Any:
-        """The value, None where there is none."""
+        """The value, None where there is none: a string without a character is none, nor is NaN."""
         found = record.get(self.name)
         if found is None and self.outer and (outer := record.get(self.outer)) is not None:
             outer = _parse_meta(outer) if isinstance(outer, str) else outer
             found = outer.get(self.inner) if isinstance(outer, dict) else None
-        return None if isinstance(found, float) and math.isnan(found) else found
+        if isinstance(found, float) and math.isnan(found):
+            return None
+        return None if isinstance(found, str | bytes) and not found else found
 
 
 def _column(name: str) -> _Column:
@@ -96,24 +99,21 @@ class Columns(NamedTuple):
         return self.names["text"]
 
     def in_schema(self, schema: pa.Schema) -> list[str]:
-        """Those that a Parquet file has, of the text's the first only.
+        """Those that a Parquet file has, of the text's those that can hold one.
 
         Raises:
-            NoTextError: it has none of the text's that holds text.
+            NoTextError: it has none of these.
         """
         kinds = dict(_flatten(schema))
-        text = next((name for name in self.text_names if _is_text(kinds.get(name))), None)
-        if text is None:
+        found = {
+            field: [place for name in own if (place := _place_in(kinds, name))]
+            for field, own in self.names.items()
+        }
+        found["text"] = [place for place in found["text"] if _is_text(kinds[place])]
+        if not found["text"]:
             has = (f"{field.name} ({field.type!s:.40})" for field in schema)
             raise NoTextError(", ".join(has))
-        found = [text]
-        for name in chain.from_iterable(
-            own for field, own in self.names.items() if field != "text"
-        ):
-            outer = name.partition(".")[0]
-            if name in kinds or _is_text(kinds.get(outer)):
-                found.append(name if name in kinds else outer)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(chain.from_iterable(found.values())))
 
 
 def columns_of(params: ColumnsParams) -> Columns:
@@ -128,6 +128,12 @@ def _flatten(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:
         if pa.types.is_struct(field.type):
             for inner in field.type:
                 yield f"{field.name}.{inner.name}", inner.type
+
+
+def _place_in(kinds: Mapping[str, pa.DataType], name: str) -> str:
+    """The column that may hold what is so named: itself, or a structure written out as text."""
+    outer = name.partition(".")[0]
+    return name if name in kinds else outer if _is_text(kinds.get(outer)) else ""
 
 
 def _is_text(kind: pa.DataType | None) -> bool:
@@ -154,7 +160,7 @@ class FieldReader:
 
         Raises:
             NoTextError: there is no column of text.
-            TypeError, ValueError: there is no record, or what should be text is none.
+            TypeError, ValueError: there is no record, or all that should be text is none.
         """
         if not isinstance(record, dict):
             raise TypeError(f"holds a {type(record).__name__}, not an object")
@@ -174,12 +180,19 @@ class FieldReader:
         }
 
     def _text(self, record: dict[str, Any]) -> str:
+        problem: Exception | None = None
         is_there = False
         for column in self._columns["text"]:
             value = column.value_in(record)
             is_there = is_there or column.name in record
-            if value is not None:
+            if value is None:
+                continue
+            try:
                 return _to_text(value)
+            except (TypeError, ValueError) as error:
+                problem = problem or error
+        if problem:
+            raise problem
         if not is_there:
             raise NoTextError(", ".join(map(repr, record)) or "nothing")
         return ""
@@ -189,7 +202,7 @@ class FieldReader:
     ) -> _Value | None:
         for column in self._columns[field]:
             value = column.value_in(record)
-            if value is None or value == "":
+            if value is None:
                 continue
             try:
                 return read(value)

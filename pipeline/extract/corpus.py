@@ -21,7 +21,7 @@ from pipeline.extract.corpus_records import DAMAGED, Lost, RecordReader
 from pipeline.extract.distinct_ids import make_ids_distinct
 from pipeline.extract.judge import Caps
 from pipeline.extract.lone_parser import Judge, lone_parser
-from pipeline.extract.parts import KEPT, Part, publish_parts, sum_counts
+from pipeline.extract.parts import KEPT, Part, publish_parts, show_counts, sum_counts
 from pipeline.extract.warc_pages import NoPage, WebPage, read_pages
 from pipeline.extract.warc_records import Damage
 from pipeline.shared.errors import UserError
@@ -100,11 +100,14 @@ def _location(stage: Stage) -> Path:
 
 def _read_files(stage: Stage, task: _Task, files: list[Path]) -> list[Remembered]:
     parts: list[Remembered] = []
+    reasons: Counter[str] = Counter()
     limit = stage.params.extract.max_dropped_fraction
     read = partial(_read_file, task)
     for part in stage.map_shards("read", read, files, unit=BYTES, weigh=_size):
         parts.append(part)
-        _require_documents(task, files, parts, limit)
+        reasons.update(part.note["reasons"])
+        if len(parts) == len(files) or reasons.total() >= _ENOUGH_RECORDS:
+            _require_documents(task, parts, reasons, limit)
     return parts
 
 
@@ -113,22 +116,24 @@ def _size(file: Path) -> int:
 
 
 def _require_documents(
-    task: _Task, files: list[Path], parts: Sequence[Remembered], limit: float
+    task: _Task, parts: Sequence[Remembered], reasons: Counter[str], limit: float
 ) -> None:
     """Refuse a corpus of which nothing, or too little, was read.
+
+    Args:
+        task: names the corpus.
+        parts: what was read of it, looked at for the message alone.
+        reasons: their sum, so that each file costs the same however many came before it.
+        limit: `max_dropped_fraction`.
 
     Raises:
         UserError: it is one, and says what was found.
     """
-    reasons = sum_counts(parts, "reasons")
-    total = sum(reasons.values())
-    kept = reasons.pop(KEPT, 0)
-    if len(parts) < len(files) and total < _ENOUGH_RECORDS:
-        return
+    total, kept = reasons.total(), reasons[KEPT]
     if kept and total - kept <= limit * total:
         return
-    found = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-    no_page = ", ".join(f"{n:,} {what}" for what, n in sum_counts(parts, "no_page").items())
+    dropped = {reason: n for reason, n in sum_counts(parts, "reasons").items() if reason != KEPT}
+    found, no_page = show_counts(dropped), show_counts(sum_counts(parts, "no_page"))
     first = next((where for part in parts for where in part.note["damaged"]), "")
     raise UserError(
         f"{task.location}: {kept:,} of {total:,} records became documents"

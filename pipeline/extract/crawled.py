@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from pipeline.extract.judge import NO_PAGE, Caps
 from pipeline.extract.lone_parser import Judge, lone_parser
-from pipeline.extract.parts import Part, publish_parts, sum_counts
+from pipeline.extract.parts import KEPT, Part, publish_parts, show_counts, sum_counts
 from pipeline.extract.warc_response import read_response
+from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Document, Removed, document_id
 from pipeline.shared.formats.fates import FETCHED, Fate
 from pipeline.shared.formats.row_shards import RowShard, list_row_shards, read_row_shard
@@ -33,22 +34,38 @@ class PagesTask(NamedTuple):
 
 
 def read_crawl(stage: Stage, caps: Caps) -> dict[str, Any]:
-    """Make documents/ and rejected/ of the pages that the crawl published; returns counts."""
+    """Make documents/ and rejected/ of the pages that the crawl published; returns counts.
+
+    Raises:
+        UserError: no page became a document.
+    """
     started_s = time.monotonic()
     shards = list_row_shards(stage.inputs["pages"])
     archive = archive_folder(stage.params.crawl.archive, stage.profile)
     task = PagesTask(archive, stage.memory, caps)
     extract, pages_of = partial(_extract, task), attrgetter("rows")
     parts = list(stage.map_shards("extract", extract, shards, unit="pages", weigh=pages_of))
-    totals = publish_parts(stage.staging, parts)
     stage.memory.keep([shard.sha256 for shard in shards])
+    reasons = sum_counts(parts, "reasons")
+    _require_documents(stage.inputs["pages"], reasons)
     return {
         "extract": {
-            **totals,
-            "by_reason": sum_counts(parts, "reasons"),
+            **publish_parts(stage.staging, parts),
+            "by_reason": reasons,
             "seconds": round(time.monotonic() - started_s, 3),
         }
     }
+
+
+def _require_documents(pages: Path, reasons: dict[str, int]) -> None:
+    if not reasons.get(KEPT):
+        found = show_counts(reasons) or "the crawl had no link"
+        raise UserError(
+            f"{pages}: none of {sum(reasons.values()):,} pages became a document ({found}); in "
+            "params.yaml, give other links (links.location), ask again for pages that failed "
+            "(crawl.refetch_after_days), or change the rules (extract.rules_off, "
+            "extract.min_document_words)"
+        )
 
 
 def _extract(task: PagesTask, shard: RowShard) -> Remembered:

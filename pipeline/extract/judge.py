@@ -11,6 +11,7 @@ from pipeline.shared.web.bodies import BrokenBodyError, TooLargeError, decode_bo
 from pipeline.shared.web.media_types import page_type
 
 NO_PAGE = Page("", "")
+FAILED = "parser_failed"
 
 
 class Caps(NamedTuple):
@@ -59,5 +60,5 @@ def judge_body(
     except ImportError:  # the environment's fault and no page's
         raise
     except Exception:  # whatever a parser may raise, it costs one page, counted
-        return NO_PAGE, "parser_failed"
+        return NO_PAGE, FAILED
     return page, reject(page, min_words=caps.min_words, rules_off=caps.rules_off)

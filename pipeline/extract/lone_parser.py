@@ -14,12 +14,13 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache, partial
 from types import TracebackType
 from typing import IO, Self
 
-from pipeline.extract.judge import NO_PAGE, Caps, judge_body
+from pipeline.extract.judge import FAILED, NO_PAGE, Caps, judge_body
 from pipeline.extract.rules import Page
 from pipeline.shared.running.executor import end_with_parent
 
@@ -28,6 +29,7 @@ Judge = Callable[[bytes, str, str], tuple[Page, str]]
 
 CRASHED, HUNG = "parser_crashed", "parser_hung"
 _MAX_CHILD_BYTES = 4 * 2**30  # of address space: a page may not bring down the machine
+_OUT_OF_MEMORY = 77  # the child's exit code
 
 
 def timed(judge: Judge, max_page_s: float) -> Judge:
@@ -47,7 +49,11 @@ def timed(judge: Judge, max_page_s: float) -> Judge:
 
 
 class LoneParser:
-    """A child process that judges pages, made for the first one and again when one has ended it."""
+    """A child process that judges pages, made for the first one and again when one has ended it.
+
+    For one thread alone: an answer is known by its place in their order, and the child ends with
+    the thread that started it.
+    """
 
     def __init__(self, caps: Caps, module: str = __name__) -> None:
         self._caps, self._module = caps, module
@@ -65,9 +71,10 @@ class LoneParser:
         if self._child:
             self._child.kill()
             self._child.communicate()
+            self._child = None
 
     def judge(self, body: bytes, content_type: str, content_encoding: str) -> tuple[Page, str]:
-        """As `judge_body`, and `CRASHED` or `HUNG` for a page that ended the child.
+        """As `judge_body`, and `CRASHED`, `HUNG` or `FAILED` for a page that ended the child.
 
         Raises:
             RuntimeError: the child failed by a defect of ours; its traceback is in the log.
@@ -87,6 +94,8 @@ class LoneParser:
             return Page(title, text), reason
         self._child = None
         child.communicate()
+        if child.returncode == _OUT_OF_MEMORY:
+            return NO_PAGE, FAILED
         if child.returncode < 0:
             return NO_PAGE, HUNG if child.returncode == -signal.SIGPROF else CRASHED
         raise RuntimeError(f"the parser's process ended with exit code {child.returncode}")
@@ -96,21 +105,33 @@ class LoneParser:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-@cache
+class _OfThread(threading.local):
+    """What each thread has for itself: a worker of a cluster may have several."""
+
+    def __init__(self) -> None:
+        self.parser = cache(LoneParser)
+
+
+_OF_THREAD = _OfThread()
+
+
 def lone_parser(caps: Caps) -> LoneParser:
-    """This process's own for all its shards: a child takes a second to start, and ends with us."""
-    return LoneParser(caps)
+    """This thread's own for all its shards: a child takes a second to start, and ends with us."""
+    return _OF_THREAD.parser(caps)
 
 
 def serve(judge: Judge, asked: IO[bytes], answers: IO[bytes]) -> None:
-    """Judge the pages that come line by line, in little enough memory; die with the parent."""
+    """Judge the pages that come line by line; die with the parent, or where memory runs out."""
     end_with_parent(signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_CHILD_BYTES, _MAX_CHILD_BYTES))
-    for line in asked:
-        body, content_type, content_encoding = json.loads(line)
-        page, reason = judge(base64.b64decode(body), content_type, content_encoding)
-        answers.write(json.dumps([page.title, page.text, reason]).encode() + b"\n")
-        answers.flush()
+    try:
+        for line in asked:
+            body, content_type, content_encoding = json.loads(line)
+            page, reason = judge(base64.b64decode(body), content_type, content_encoding)
+            answers.write(json.dumps([page.title, page.text, reason]).encode() + b"\n")
+            answers.flush()
+    except MemoryError:  # maybe within a line, so that nobody knows where the next one begins
+        sys.exit(_OUT_OF_MEMORY)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +85,12 @@ def sum_counts(parts: Iterable[Remembered], key: str) -> dict[str, int]:
     """Counts of all parts by word, the largest first."""
     total: Counter[str] = sum((Counter(part.note[key]) for part in parts), Counter())
     return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def show_counts(counts: Mapping[str, int]) -> str:
+    """Counts by word for a message.
+
+    >>> show_counts({"too_short": 1200, "empty": 3})
+    '1,200 too_short, 3 empty'
+    """
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.links.choose import collect_links, make_rules
+from pipeline.links.choose import KEPT, collect_links, make_rules
 from pipeline.links.link_list import LinkList
 from pipeline.shared.errors import UserError
 from pipeline.shared.formats.links import Link
@@ -17,6 +17,10 @@ from pipeline.shared.running.storage import parse_place
 
 _LEAST_LINKS, _MOST_LINKS = 256, 16_384  # of a shard
 _PART = 64  # a shard holds this part of the links before it, within these bounds
+_PARAMETERS = {
+    "low_score": "min_score", "after_cut_off": "cut_off", "blocked_subreddit": "blocked_subreddits",
+}  # fmt: skip
+"""By the rule that goes by it."""
 _NONE = "empty: links.source is none in this profile, whose documents are a ready corpus"
 
 
@@ -29,7 +33,11 @@ class Range(NamedTuple):
 
 
 def run(stage: Stage) -> dict[str, Any]:
-    """Make kept/; returns the counts for metrics.json."""
+    """Make kept/; returns the counts for metrics.json.
+
+    Raises:
+        UserError: there is no place to look for links, or no link there.
+    """
     params = stage.params.links
     if params.source == "none":
         write_row_manifest(stage.staging / "kept", [], statement=_NONE)
@@ -39,10 +47,13 @@ def run(stage: Stage) -> dict[str, Any]:
         places = [stage.inputs["dumps"]] if params.source == "sample_web" else _locations(params)
         with stage.progress("links", total=None, unit="links") as progress:
             counts = collect_links(places, make_rules(params), found, progress, stage.log)
+        order = sorted(
+            counts.items(), key=lambda item: (item[0] != "submissions", -item[1], item[0])
+        )
+        _require_links(params, dict(order))
         _write(found, stage.staging / "kept")
     finally:
         found.close()
-    order = sorted(counts.items(), key=lambda item: (item[0] != "submissions", -item[1], item[0]))
     return {"source": params.source, "links": dict(order)}
 
 
@@ -54,6 +65,23 @@ def _locations(params: LinksParams) -> list[Path]:
         )
     one_or_more = params.location
     return list(map(parse_place, [one_or_more] if isinstance(one_or_more, str) else one_or_more))
+
+
+def _require_links(params: LinksParams, counts: dict[str, int]) -> None:
+    """Refuse to go on without a link: the next stages would make nothing of nothing."""
+    if counts.get(KEPT):
+        return
+    num_submissions = counts.pop("submissions", 0)
+    by_rule = ", ".join(f"{count:,} {rule}" for rule, count in counts.items())
+    asked = [
+        f"links.{name} = {getattr(params, name)}"
+        for rule, name in _PARAMETERS.items()
+        if rule in counts
+    ]
+    raise UserError(
+        f"none of {num_submissions:,} submissions gives a link ({by_rule or 'there are none'}); "
+        f"in params.yaml, change {', '.join([*asked, 'the dumps (links.location)'])}"
+    )
 
 
 def _write(found: LinkList, folder: Path) -> None:

@@ -24,6 +24,7 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.formats.documents import Shard, read_verified_texts
 from pipeline.shared.formats.long_texts import NEVER_PARTED, part_text
 from pipeline.shared.formats.token_shards import DTYPE, TokenDocument, Tokens
+from pipeline.shared.running.open_files import allow_files
 from pipeline.shared.running.shard_memory import Memory
 from pipeline.tokenize.encoders import (
     Encoded,
@@ -181,6 +182,7 @@ class EncodedCorpus:
 
     def read(self, documents: pa.Table) -> Iterator[TokenDocument]:
         """The documents that `of_split` lists, with their tokens."""
+        allow_files(len(self._files))  # each map holds its own open
         empty = np.empty(0, DTYPE)  # a zero-length file cannot be mapped
         # A plain view: slicing a memmap costs ten times as much as slicing an array.
         maps: list[npt.NDArray[Any]] = [

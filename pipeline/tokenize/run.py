@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.shared.errors import UserError
-from pipeline.shared.formats.documents import Shard, list_shards, read_documents
+from pipeline.shared.formats.documents import Shard, list_filled_shards, read_documents
 from pipeline.shared.formats.long_texts import part_text
 from pipeline.shared.formats.token_shards import write_token_shards
 from pipeline.shared.formats.tokenizer import Tokenizer, gpt2_tokenizer, load_tokenizer
@@ -19,16 +18,21 @@ from pipeline.shared.params.text import TokenizeParams
 from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.progress import BYTES
 from pipeline.shared.running.stage import Stage
+from pipeline.shared.running.storage import parse_place
 from pipeline.tokenize.encode import EncodedCorpus, EncodeShard
 from pipeline.tokenize.split import SPLITS, in_bounds, split_bounds, split_keys
 
 _TOKENIZER = "tokenizer"
+_NO_DOCUMENTS = (
+    "dedup's metrics.json says why each went (removed_by_reason); change its parameters or give it "
+    "more (dedup, extract, links in params.yaml)"
+)
 _MOST_LEARNT = 1000  # characters of a word: learning takes a time that grows with their square
 
 
 def run(stage: Stage) -> dict[str, Any]:
     """Write `tokenizer/`, `train/`, `valid/` and `test/`; returns the exact counts."""
-    shards = list_shards(stage.inputs["documents"])
+    shards = list_filled_shards(stage.inputs["documents"], remedy=_NO_DOCUMENTS)
     tokenizer = _make_tokenizer(stage, shards)
     corpus = _encode(stage, shards, tokenizer.sha256)
     bounds = split_bounds(stage.params.tokenize)
@@ -62,7 +66,7 @@ def _make_tokenizer(stage: Stage, shards: list[Shard]) -> Tokenizer:
         return load_tokenizer(folder)
     if params.source == "gpt2":
         gpt2 = params.gpt2_bpe_folder
-        tokenizer = gpt2_tokenizer(Path(gpt2) if gpt2 else None)
+        tokenizer = gpt2_tokenizer(parse_place(gpt2) if gpt2 else None)
     else:
         from pipeline.tokenize.train_bpe import train_tokenizer  # its package loads for seconds
 

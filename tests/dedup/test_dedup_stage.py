@@ -41,7 +41,9 @@ PLANTED = [
     for n in range(8)
 ]
 WIKIPEDIA = [
-    make_document("en.wikipedia", PAGES[200].text + " on a page of its own."),
+    make_document(
+        "article", f"{PAGES[200].text} on a page of its own.", url="http://en.wikipedia.org/a"
+    ),
     make_document("mirror", f"Title\nFrom Wikipedia, the free encyclopedia\n{HELD_OUT[30]}"),
 ]
 FOREIGN = [make_document("ville", FRENCH)]
@@ -115,7 +117,7 @@ def test_a_planted_passage_is_named_by_set_example_and_text(out: Path) -> None:
 def test_language_and_wikipedia_say_what_they_saw(out: Path) -> None:
     matched = {document.id: document.matched for document in removed(out)}
     assert matched[FOREIGN[0].id] == "fr"
-    assert matched[WIKIPEDIA[0].id] == "en.wikipedia.test"
+    assert matched[WIKIPEDIA[0].id] == "en.wikipedia.org"
     assert matched[WIKIPEDIA[1].id] == "from wikipedia, the free encyclopedia"
 
 
@@ -211,13 +213,16 @@ def test_a_document_that_equals_another_once_it_is_cut_is_a_duplicate(
     assert runs[0] == runs[1]
 
 
-def test_near_duplicates_of_wikipedias_text_name_its_article(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_near_duplicates_of_wikipedias_text_name_its_article(
+    project: Path, tmp_path: Path, scheme: str
+) -> None:
     articles = [
         make_document(f"article{n}", edit(PAGES[n].text, 1, seed=n), created_utc=LATER + 9)
         for n in range(50, 55)
     ]
     folder = write_shards(tmp_path / "wikipedia", [articles[:2], articles[2:], []])
-    out = make_stage(project, tmp_path, [PAGES], wikipedia_location=str(folder)).run()
+    out = make_stage(project, tmp_path, [PAGES], wikipedia_location=f"{scheme}{folder}").run()
     verdicts = {document.id: (document.reason, document.matched) for document in removed(out)}
     expected = {PAGES[50 + n].id: ("wikipedia", articles[n].id) for n in range(5)}
     assert verdicts == expected

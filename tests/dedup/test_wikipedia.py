@@ -15,11 +15,13 @@ ARTICLE = "The figure is a shape. " * 200
         "https://en.wikipedia.org/wiki/Figure",
         "http://EN.m.Wikipedia.org:80/wiki/Figure",
         "https://wikipedia.org/",
-        "http://en.wikipedia.test/wiki/Figure",
+        "http://en.wikipedia.org./wiki/Figure",
+        "https://commons.wikimedia.org/wiki/Figure",
     ],
 )
 def test_a_page_of_wikipedia_is_known_by_its_host(url: str) -> None:
-    assert "wikipedia" in wikipedia_sign(url, ARTICLE)
+    assert wikipedia_sign(url, ARTICLE) in url.lower()
+    assert "wiki" in wikipedia_sign(url, ARTICLE)
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -31,7 +33,8 @@ def test_a_mirror_is_known_by_a_mark_at_either_end(mark: str) -> None:
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("http://notwikipedia.test/wiki", ARTICLE),
+        ("http://notwikipedia.org/wiki", ARTICLE),
+        ("http://wikipedia.blog.test/", ARTICLE),
         ("http://blog.test/wikipedia.org", ARTICLE),
         ("http://blog.test/", "I looked it up in Wikipedia. " + ARTICLE),
         ("http://blog.test/", f"{ARTICLE} From Wikipedia, the free encyclopedia {ARTICLE}"),

@@ -6,7 +6,8 @@ import gzip
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,10 @@ import pytest
 import zstandard
 from stage_runs import StageRuns
 
+from pipeline.extract import corpus
+from pipeline.extract.parts import KEPT
 from pipeline.shared.formats.documents import Document, Removed, document_id, read_documents
+from pipeline.shared.running.shard_memory import Remembered
 
 TEXT = "A document of the corpus says this, and it says it at some length, too. " * 8
 
@@ -142,6 +146,27 @@ def test_a_corpus_of_which_more_is_dropped_than_may_be_is_an_error(
         found = runs.fail().stderr
         assert "2 of 5 records became documents (2 damaged_record, 1 too_short)" in found
         assert "extract.max_dropped_fraction = 0.59" in found
+
+
+class CountedNote(dict[str, Any]):
+    """What became of a file, and how often that was asked for."""
+
+    asked = 0
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked += 1
+        return super().__getitem__(key)
+
+
+def test_no_file_is_counted_again_for_each_one_that_follows(tmp_path: Path) -> None:
+    notes = [CountedNote(reasons={KEPT: 100}, no_page={}, damaged=[]) for _ in range(300)]
+    parts = [Remembered(tmp_path, note) for note in notes]
+    extract = SimpleNamespace(max_dropped_fraction=0.8)
+    stage = SimpleNamespace(
+        params=SimpleNamespace(extract=extract), map_shards=lambda *_, **__: iter(parts)
+    )
+    assert corpus._read_files(cast(Any, stage), cast(Any, None), [tmp_path] * len(parts)) == parts
+    assert {note.asked for note in notes} == {1}
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.zst", "a.jsonl.gz", "a.parquet"])

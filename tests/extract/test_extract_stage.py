@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -166,12 +165,3 @@ def test_a_place_without_a_page_is_one_clear_error(site: Site, tmp_path: Path) -
     failed = runs.fail()
     assert f"no record at byte {moved.offset}" in failed.stderr
     assert "bring this file of the archive" in failed.stderr and "Traceback" not in failed.stderr
-
-
-def test_a_study_without_a_link_gives_empty_shards(site: Site, tmp_path: Path) -> None:
-    write_row_manifest(tmp_path / "pages", [])
-    runs = StageRuns("extract", site.project, tmp_path / "run", {"pages": tmp_path / "pages"})
-    runs.set_params()
-    out = runs.run()
-    assert fates(out) == {}
-    assert json.loads((out / "documents" / "_manifest.json").read_text())["documents"] == 0

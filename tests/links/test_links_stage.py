@@ -95,6 +95,27 @@ def test_a_source_without_what_it_needs_is_one_clear_error(
     assert message in failed.stderr and "Traceback" not in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"min_score": 9}, "(3 low_score); in params.yaml, change links.min_score = 9, the dumps"),
+        (
+            {"cut_off": "2017-07-01"},
+            "(3 after_cut_off); in params.yaml, change links.cut_off = 2017-07-01, the dumps",
+        ),
+    ],
+)
+def test_dumps_without_a_link_are_one_error_that_counts_them_by_rule(
+    runs: StageRuns, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    write_month(tmp_path / "dumps", 7, [f"http://example.com/{n}" for n in range(3)])
+    runs.set_params(links=changes)
+    failed = runs.fail()
+    assert f"none of 3 submissions gives a link {message} (links.location)" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (runs.folder / "out").exists()
+
+
 def test_a_ready_corpus_has_no_links_and_the_stage_says_so(runs: StageRuns, tmp_path: Path) -> None:
     (tmp_path / "dumps").mkdir()
     runs.set_params(links={"source": "none"}, extract={"source": "corpus"})

@@ -166,6 +166,16 @@ def test_too_few_documents_for_a_split_are_an_error_with_its_remedy(
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize("shards", [[], [[], []]])
+def test_no_document_at_all_is_one_clear_error(
+    project: Path, tmp_path: Path, shards: list[list[Document]]
+) -> None:
+    run = make_stage(project, tmp_path, shards).fail()
+    last = run.stderr.splitlines()[-1]
+    assert f"{tmp_path / 'documents'}: holds no document; dedup's metrics.json" in last
+    assert "Traceback" not in run.stderr
+
+
 def test_gigatoken_gives_the_same_bytes(project: Path, out: Path, tmp_path: Path) -> None:
     stage = make_stage(project, tmp_path)
     stage.set_params(tokenize=CHANGES | {"encoder": "gigatoken"}, compute={"workers": 1})
@@ -217,12 +227,14 @@ def test_a_text_too_long_for_a_tokenizer_has_the_ids_of_its_parts(
 
 
 @pytest.mark.shared_data
+@pytest.mark.parametrize("scheme", ["", "file://"])
 def test_with_gpt2s_tokenizer_the_ids_are_gpt2s(
-    project: Path, shared_data: Path, tmp_path: Path
+    project: Path, shared_data: Path, tmp_path: Path, scheme: str
 ) -> None:
     stage = make_stage(project, tmp_path)
     gpt2 = {"source": "gpt2", "vocab_size": 50_257}
-    stage.set_params(tokenize=gpt2 | {"gpt2_bpe_folder": str(shared_data / "gpt2_bpe")})
+    place = f"{scheme}{shared_data / 'gpt2_bpe'}"
+    stage.set_params(tokenize=gpt2 | {"gpt2_bpe_folder": place})
     out = stage.run()
     assert load_tokenizer(out / "tokenizer").encode("Hello world") == [15496, 995]
     texts = read_texts(out)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.shared.arrow_memory import read_buffer
-from pipeline.shared.errors import REMAKE, CorruptDataError
+from pipeline.shared.errors import REMAKE, CorruptDataError, UserError
 from pipeline.shared.files import open_atomic, read_json, sha256_file, write_json
 from pipeline.shared.running.listing import MANIFEST
 
@@ -142,9 +142,16 @@ def list_shards(folder: Path) -> list[Shard]:
         ) from None
 
 
-def shard_paths(folder: Path) -> list[Path]:
-    """The files of a folder's shards, in order; raises as `list_shards` does."""
-    return [shard.path for shard in list_shards(folder)]
+def list_filled_shards(folder: Path, *, remedy: str) -> list[Shard]:
+    """As `list_shards`, of a folder of which a stage can make nothing unless it holds a document.
+
+    Raises:
+        UserError: it holds none, whose message ends with the remedy.
+    """
+    shards = list_shards(folder)
+    if not any(shard.documents for shard in shards):
+        raise UserError(f"{folder}: holds no document; {remedy}")
+    return shards
 
 
 def read_documents(folder: Path, *, kind: type[Document] = Document) -> Iterator[Document]:

@@ -20,6 +20,7 @@ _REASONS: Mapping[str, str] = {
     "running.faults": "words for faults of the machine",
     "running.listing": "hashes of inputs and outs, which count as inputs",
     "tracking.view": "how MLflow's page looks",
+    "running.open_files": "how many files a process may hold open at once",
     "running.origin": "where the checkout lies that a user looks at",
     "running.outside": "lists places that a profile names; the list itself counts",
     "running.package_pins": "reads versions; the versions themselves count",

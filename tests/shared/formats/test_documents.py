@@ -19,7 +19,6 @@ from pipeline.shared.formats.documents import (
     list_shards,
     read_documents,
     read_verified_texts,
-    shard_paths,
     write_documents,
 )
 
@@ -28,6 +27,10 @@ DOCUMENTS = [
     Document(id="b", url="http://b.test/é", text="naïve 東京 🤦🏽\n\x00 end", subreddit="test"),
     Document(id="c", url="http://c.test/", text=""),
 ]
+
+
+def paths(folder: Path) -> list[Path]:
+    return [shard.path for shard in list_shards(folder)]
 
 
 def test_documents_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -57,7 +60,7 @@ def test_documents_are_cut_into_shards_in_order(
 ) -> None:
     monkeypatch.setattr("pipeline.shared.formats.documents._SHARD_TEXT_BYTES", 20)
     write_documents(tmp_path, DOCUMENTS)
-    assert [path.name for path in shard_paths(tmp_path)] == ["00000.parquet", "00001.parquet"]
+    assert [path.name for path in paths(tmp_path)] == ["00000.parquet", "00001.parquet"]
     assert [shard.documents for shard in list_shards(tmp_path)] == [2, 1]
     assert list(read_documents(tmp_path)) == DOCUMENTS
 
@@ -69,7 +72,7 @@ def test_no_documents_are_a_folder_too(tmp_path: Path) -> None:
 
 def test_pandas_reads_the_shards(tmp_path: Path) -> None:
     write_shards(tmp_path, [DOCUMENTS[:2], DOCUMENTS[2:]])
-    tables = [pd.read_parquet(path) for path in shard_paths(tmp_path)]
+    tables = [pd.read_parquet(path) for path in paths(tmp_path)]
     assert pd.concat(tables)["id"].tolist() == ["a", "b", "c"]
 
 
@@ -85,7 +88,7 @@ def test_a_damaged_shard_is_named_with_its_remedy(
     tmp_path: Path, damage: str, message: str
 ) -> None:
     write_shards(tmp_path, [DOCUMENTS[:2], DOCUMENTS[2:]])
-    path = shard_paths(tmp_path)[1]
+    path = paths(tmp_path)[1]
     content = bytearray(path.read_bytes())
     if damage == "bit":
         content[len(content) // 2] ^= 1

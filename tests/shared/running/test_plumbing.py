@@ -30,10 +30,12 @@ DOORS = {
         *("EXIT_DONE", "EXIT_FATAL", "EXIT_TERMINATED"),
     },
     "pipeline.shared.running.executor": {"end_with_parent", "map_shards"},
+    "pipeline.shared.running.open_files": {"allow_files"},
     "pipeline.shared.running.progress": {"BYTES", "Progress", "format_seconds"},
     "pipeline.shared.running.shard_memory": {"Memory", "Remembered"},
     "pipeline.shared.running.stage": {"Definition", "Stage", "main"},
     "pipeline.shared.running.storage": {"is_url", "parse_place"},
+    "pipeline.shared.tracking.labels": {"NO_SETTINGS", "short_count"},
     "pipeline.shared.tracking.record": {"open_run"},
     "pipeline.shared.tracking.finished": {"record_study"},
     # Hashes of inputs and outs go into metrics.json: names of content, by which nothing is chosen.
@@ -101,7 +103,10 @@ def test_parameters_compute_nothing(section: type[Section]) -> None:
     others = [m.name for m in methods if "validator" not in ast.unparse(m.decorator_list[:1] or m)]
     assert others in (
         [],
-        ["sizes", "_corpus_has_one_source", "_sizes_rise", "_generation_fits"],
+        [
+            "sizes",
+            *("_corpus_has_one_source", "_sizes_rise", "_labels_differ", "_generation_fits"),
+        ],
     )  # which choose and check
 
 
