@@ -120,7 +120,7 @@ def storage(
     objects.mkdir(parents=True, exist_ok=True)
     access = storage_access(ports.s3, known)
     keys = {program.key: known["S3_ACCESS_KEY"], program.secret: known["S3_SECRET_KEY"]}
-    environment = os.environ | access | keys | program.environment
+    environment = {**os.environ, **access, **keys, **program.environment}
     with (
         postgres(folder / "postgres", ports.postgres, known["POSTGRES_PASSWORD"]),
         supervised(program.command, environment, folder / "s3.log"),

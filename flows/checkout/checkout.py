@@ -28,7 +28,7 @@ from flows.checkout.leavings import (
     mend_lock_file,
     refuse_gits_lock,
 )
-from flows.checkout.overrides import override
+from flows.checkout.overrides import check, override
 
 _RECONCILE_TIMEOUT_S = 60.0
 _HELD_WAIT_S = 3.0  # `make ui` holds a checkout while it closes dead runs
@@ -63,18 +63,17 @@ def prepare(
         HeldError: another flow holds it.
         CheckoutError: this is no checkout, or it has no such profile or parameter.
     """
+    path = root / "params.yaml"
     with held(root):
-        active = activate(root / "params.yaml", profile, log)
+        active = activate(path, profile, log)
         if overrides:
-            override(root / "params.yaml", active, overrides, log)
-        params = read_params(root / "params.yaml")
-        compute = params.get("defaults", {}).get("compute", {})
-        compute = compute | params["profiles"][active]["compute"]
+            override(path, active, overrides, log)
+        params = read_params(path)
+        devices = _devices(path, params, active, max_parallel)
         clear_dead_lock(root / ".dvc" / "tmp" / "rwlock", log)
         mend_lock_file(root, log)
         refuse_gits_lock(root)
         _reconcile(root, active, log)
-        devices = device_slots(compute, visible_gpus(compute), max_parallel)
         yield Checkout(root, active, list(params["sizes"]), devices)
 
 
@@ -174,6 +173,27 @@ def activate(path: Path, profile: str | None, log: Log) -> str:
     temporary.replace(path)
     log.info("%s: profile is now %s, before it was %s", path.name, wanted, current)
     return wanted
+
+
+def _devices(
+    path: Path, params: dict[str, Any], profile: str, max_parallel: int | None
+) -> list[str | None]:
+    """The devices of each stage that may run at a time, as the profile's `compute` has them.
+
+    Raises:
+        CheckoutError: it does not tell them; says what the parameters' own types find wrong.
+    """
+    try:
+        shared = params.get("defaults", {}).get("compute", {})
+        compute = shared | params["profiles"][profile]["compute"]
+        return device_slots(compute, visible_gpus(compute), max_parallel)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # Not before each run: it starts a Python with pydantic, and every stage checks them anyway.
+        check(path, profile)
+        raise CheckoutError(
+            f"{path}: the compute of {profile} tells no devices ({type(error).__name__}: {error}); "
+            "write its numbers as plain digits"
+        ) from None
 
 
 def visible_gpus(compute: dict[str, Any]) -> list[str]:

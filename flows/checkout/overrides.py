@@ -33,7 +33,7 @@ def override(path: Path, profile: str, values: Mapping[str, Any], log: Log) -> N
     try:
         with modify_yaml(str(wished)) as data:
             said = [_set(data, _keys(key, profile), value) for key, value in values.items()]
-        _check(wished, path, profile)
+        check(path, profile, wished=wished)
         for line in filter(None, said):
             log.info("%s: %s", path.name, line)
         wished.replace(path)
@@ -62,14 +62,19 @@ def _set(data: Any, keys: list[str], value: Any) -> str | None:
     return f"{'.'.join(keys)} is now {value}, before it was {before}"
 
 
-def _check(wished: Path, path: Path, profile: str) -> None:
-    """Have the parameters' own types look at the file."""
-    command = [sys.executable, "-m", "pipeline.shared.params", str(wished), "--profile", profile]
+def check(path: Path, profile: str, *, wished: Path | None = None) -> None:
+    """Have the parameters' own types look at params.yaml, or at a file that is to take its place.
+
+    Raises:
+        CheckoutError: what they say, a line for each mistake.
+    """
+    file, before = (path, "") if wished is None else (wished, "overrides: ")
+    command = [sys.executable, "-m", "pipeline.shared.params", file.name, "--profile", profile]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]),
                                 os.environ.get("PYTHONPATH", "")])}  # fmt: skip
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, cwd=path.parent
+        command, capture_output=True, text=True, check=False, env=environment, cwd=file.parent
     )
     if done.returncode:
-        said = done.stderr.strip().replace(str(wished), path.name)
-        raise CheckoutError("\n".join(f"overrides: {line}" for line in said.splitlines()))
+        said = done.stderr.strip().replace(file.name, path.name)
+        raise CheckoutError("\n".join(f"{before}{line}" for line in said.splitlines()))

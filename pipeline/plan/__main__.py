@@ -11,6 +11,7 @@ import pipeline.shared.running.before_torch  # noqa: F401 - speeds are timed as 
 from pipeline.plan.cards import CARDS, DEFAULT_MFU, gpu_speeds, named_card
 from pipeline.plan.corpus import find_corpus
 from pipeline.plan.crawl import plan_crawl
+from pipeline.plan.finished import look_at
 from pipeline.plan.page import WIDTH, Plan, as_text
 from pipeline.plan.room import misfits, this_machine
 from pipeline.plan.rungs import plan_rungs
@@ -46,13 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
 def make_plan(
     study: ActiveStudy, folder: Path, *, timing: bool = True, mfu: float, card: str
 ) -> Plan:
-    """The plan of a study whose stages write into `folder`, the counts of those that are done used.
+    """The plan of a study whose stages write into `folder`; counts of theirs are used that hold.
 
     Raises:
         UserError: its ready corpus holds no documents.
     """
     params = study.params
-    corpus = find_corpus(params, folder)
+    finished = look_at(study, folder)
+    corpus = find_corpus(params, finished)
     rungs = plan_rungs(params)
     on_gpu = params.compute.accelerator == "gpu"
     speeds: Speeds | None = None
@@ -61,9 +63,9 @@ def make_plan(
     elif timing:
         speeds = measure_speeds(params, rungs)
     costs = plan_stages(params, rungs, corpus, speeds)
-    crawl = plan_crawl(params, corpus, folder)
+    crawl = plan_crawl(params, corpus, finished)
     shown = card if on_gpu else ""
-    return Plan(study.profile, params, corpus, rungs, costs, crawl, mfu, shown)
+    return Plan(study.profile, params, corpus, finished.outdated, rungs, costs, crawl, mfu, shown)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

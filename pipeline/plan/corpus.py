@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.extract.columns import columns_of
+from pipeline.extract.columns import NoTextError, columns_of
 from pipeline.extract.corpus_files import find_files, is_json, is_parquet
 from pipeline.extract.corpus_records import RecordReader
 from pipeline.extract.judge import caps_of
-from pipeline.shared.errors import CorruptDataError
+from pipeline.plan.finished import Finished
+from pipeline.shared.errors import CorruptDataError, UserError
 from pipeline.shared.formats.documents import Document
 from pipeline.shared.params.profile import ProfileParams
-from pipeline.shared.study.folder import StudyFolder
 
 # A compressed file that is cut off loses what its reader held, up to a mebibyte of text.
 _SAMPLED_FILES, _SAMPLED_BYTES = 2, 2**23
 _WARC_TEXT = 0.14  # bytes of text a byte of compressed WARC: 3.5 of 25 kB a page
+_EMPTY_BYTES = 8  # a row, at most, of a column without text: an empty string takes 4
 _DOCUMENT_BYTES = 3300.0
 _SAMPLE_PAGES = 3600  # of the built-in web, which 12 MB of documentation fill
 _SAMPLE_PAGE_BYTES, _SAMPLE_TEXT_BYTES = 3000.0, 3250.0  # fetched and extracted, a page
@@ -55,15 +58,15 @@ class Corpus(NamedTuple):
         return self.kept_bytes / self.tokens
 
 
-def find_corpus(params: ProfileParams, study: Path | None = None) -> Corpus:
-    """The corpus of a study, from the stages that have run in `study`, from files, or reckoned.
+def find_corpus(params: ProfileParams, finished: Finished | None = None) -> Corpus:
+    """The corpus of a study, as its finished stages count it, from files, or reckoned.
 
     Raises:
-        UserError: the folder of a ready corpus holds none.
+        UserError: the folder of a ready corpus holds none, or no text.
     """
-    if study is not None and (counted := _counted(study)) is not None:
-        return counted
     per_token = bytes_per_token(params.tokenize.vocab_size)
+    if finished is not None and "dedup" in finished.unchanged:
+        return _counted(finished, per_token)
     if params.extract.source == "corpus":
         how, text = _ready_corpus(params, per_token)
         documents = text / _DOCUMENT_BYTES
@@ -71,7 +74,7 @@ def find_corpus(params: ProfileParams, study: Path | None = None) -> Corpus:
     if params.links.source == "sample_web":
         sample = params.sample_web
         fill = sample.max_text_bytes / 12e6 * _SAMPLE_PAGES
-        pages = int(min(sample.max_pages, fill)) * 8 // 9
+        pages = max(1, int(min(sample.max_pages, fill)) * 8 // 9)
         text, kept = pages * _SAMPLE_TEXT_BYTES, pages * _SAMPLE_TEXT_BYTES * _KEPT_OF_SAMPLE
         how = "reckoned from the built-in web"
         return Corpus(how, pages, pages * _SAMPLE_PAGE_BYTES, pages, text, kept, kept / per_token)
@@ -99,21 +102,18 @@ def bytes_per_token(vocab_size: int) -> float:
     return low + part * (high - low)
 
 
-def _counted(study: Path) -> Corpus | None:
-    """What tokenize and the stages before it have counted, where they are done."""
-    found = StudyFolder(study)
-    if not all(found.is_done(stage) for stage in ("dedup", "tokenize")):
-        return None
-    dedup, tokenized = found.metrics("dedup"), found.metrics("tokenize")
-    fetch = found.metrics("crawl").get("fetch", {}) if found.is_done("crawl") else {}
+def _counted(finished: Finished, per_token: float) -> Corpus:
+    """What dedup and the stages before it have counted; the tokens too, if tokenize's hold."""
+    found = finished.folder
+    fetch, dedup = found.metrics("crawl").get("fetch", {}), found.metrics("dedup")
+    how, kept = "counted by the study's own stages", float(dedup["kept"]["text_bytes"])
+    if "tokenize" in finished.unchanged:
+        tokens = float(found.metrics("tokenize")["tokens"])
+    else:
+        how, tokens = f"{how} but for its tokens", kept / per_token
     return Corpus(
-        "counted by the study's own stages",
-        fetch.get("pages", 0),
-        float(fetch.get("warc_bytes", 0)),
-        dedup["documents"],
-        float(dedup["text_bytes"]),
-        float(dedup["kept"]["text_bytes"]),
-        tokenized["tokens"],
+        *(how, fetch.get("pages", 0), float(fetch.get("warc_bytes", 0))),
+        *(dedup["documents"], float(dedup["text_bytes"]), kept, tokens),
     )
 
 
@@ -124,14 +124,20 @@ def _ready_corpus(params: ProfileParams, per_token: float) -> tuple[str, float]:
         asked = params.tokenize
         least = params.train.tokens / (1 - asked.valid_fraction - asked.test_fraction)
         return f"as if {place}, which is not there, held just enough", least * per_token
-    return f"sampled from {place}", _text_of_files(Path(place), params)
+    text = _text_of_files(Path(place), params)
+    if not text:
+        raise UserError(
+            f"params.yaml: extract.location = {place}: no text was found where its files begin; "
+            "put documents there or name the column of the text (extract.columns.text)"
+        )
+    return f"sampled from {place}", text
 
 
 def _text_of_files(folder: Path, params: ProfileParams) -> float:
     files, _ = find_files(folder)
     parquet = [file for file in files if is_parquet(file)]
-    json = [file for file in files if is_json(file)]
-    others = [file for file in files if file not in {*parquet, *json}]
+    json = [file for file in files if is_json(file) and file.stat().st_size]
+    others = [file for file in files if not is_parquet(file) and not is_json(file)]
     text = sum(_text_in_parquet(file, params) for file in parquet)
     sampled = json[:: max(1, len(json) // _SAMPLED_FILES)][:_SAMPLED_FILES]
     if sampled:
@@ -141,14 +147,26 @@ def _text_of_files(folder: Path, params: ProfileParams) -> float:
 
 
 def _text_in_parquet(path: Path, params: ProfileParams) -> float:
-    with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
-        names = columns_of(params.extract.columns).text_names
-        name = next((n for n in names if n in file.schema_arrow.names), "")
-        meta = file.metadata
-        groups = (meta.row_group(number) for number in range(meta.num_row_groups))
-        chunks = (group.column(n) for group in groups for n in range(group.num_columns))
-        found = (c.total_uncompressed_size for c in chunks if c.path_in_schema == name)
-        return float(sum(found))
+    """Bytes of the column that extract takes the text of, by the file's footer."""
+    columns = columns_of(params.extract.columns)
+    try:
+        with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
+            first, *others = columns.in_schema(file.schema_arrow)
+            tried = [first, *(name for name in others if name in columns.text_names)]
+            sizes, empty = _column_bytes(file.metadata), _EMPTY_BYTES * file.metadata.num_rows
+            return next((sizes[name] for name in tried if sizes[name] > empty), sizes[first])
+    except (NoTextError, pa.ArrowException, OSError):
+        next(_reader(params).read_parquet(path), None)  # says in extract's words what is wrong
+        raise
+
+
+def _column_bytes(footer: Any) -> Counter[str]:
+    """Bytes of each column, one within another by both names with a dot between them."""
+    found: Counter[str] = Counter()
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            found[chunk.path_in_schema] += chunk.total_uncompressed_size
+    return found
 
 
 def _text_in_sample(path: Path, params: ProfileParams) -> float:
@@ -157,20 +175,23 @@ def _text_in_sample(path: Path, params: ProfileParams) -> float:
         piece = Path(folder, path.name)
         with path.open("rb") as file:
             piece.write_bytes(file.read(_SAMPLED_BYTES))
-        text = sum(len(document.text.encode()) for document in _documents(piece, params))
+        try:
+            text = sum(len(document.text.encode()) for document in _documents(piece, params))
+        except UserError as error:
+            raise UserError(str(error).replace(str(piece), str(path))) from None
         return text / piece.stat().st_size
 
 
 def _documents(piece: Path, params: ProfileParams) -> Iterator[Document]:
     """The documents of a file that may break off."""
-    reader = RecordReader(
-        columns_of(params.extract.columns),
-        caps_of(params),
-        params.extract.max_record_bytes,
-    )
     try:
-        for record in reader.read_json(piece):
+        for record in _reader(params).read_json(piece):
             if isinstance(record, Document):
                 yield record
     except CorruptDataError:
         return
+
+
+def _reader(params: ProfileParams) -> RecordReader:
+    columns = columns_of(params.extract.columns)
+    return RecordReader(columns, caps_of(params), params.extract.max_record_bytes)

@@ -24,6 +24,8 @@ class Plan(NamedTuple):
     profile: str
     params: ProfileParams
     corpus: Corpus
+    outdated: Sequence[str]
+    """Finished stages whose counts are not used."""
     rungs: Sequence[Rung]
     costs: Sequence[StageCost]
     crawl: CrawlPlan | None
@@ -62,6 +64,11 @@ def _head(plan: Plan) -> Iterator[str]:
             else f"{train.tokens / text:.1%} of that text, once."
         )
     )
+    if plan.outdated:
+        yield from _wrapped(
+            f"Not used: what {', '.join(plan.outdated)} counted, since DVC has not recorded these "
+            "counts with today's settings, code and inputs."
+        )
 
 
 def _rungs(plan: Plan) -> Iterator[str]:
@@ -106,6 +113,8 @@ def _crawl(crawl: CrawlPlan) -> Iterator[str]:
             f"Crawl: {crawl.requests:,} requests to {crawl.hosts:,} hosts, {crawl.days:,.2f} days; "
             f"{crawl.largest_pages:,} to the largest, {crawl.largest_host[:24]}"
         )
+    elif not crawl.requests:
+        yield "Crawl: no requests, since `links` has kept none"
     else:
         yield from _wrapped(
             f"Crawl: {crawl.requests:,} requests, {crawl.days:,.2f} days by its connections; the "

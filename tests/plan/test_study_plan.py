@@ -8,6 +8,7 @@ import math
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from pipeline.plan.room import Machine, misfits
 from pipeline.plan.rungs import plan_rungs
 from pipeline.plan.speed import measure_speeds, slots
 from pipeline.plan.stages import StageCost, plan_stages, wall_seconds
+from pipeline.shared.errors import UserError
 from pipeline.shared.params.file import load_params
 from pipeline.shared.params.profile import ProfileParams
 
@@ -38,8 +40,10 @@ def params(project: Path) -> dict[str, ProfileParams]:
     return {name: load_params(project / "params.yaml", name).params for name in PROFILES}
 
 
-def with_location(params: ProfileParams, folder: Path) -> ProfileParams:
-    extract = params.extract.model_copy(update={"location": str(folder)})
+def with_location(params: ProfileParams, folder: Path, *, text: str | None = None) -> ProfileParams:
+    columns = params.extract.columns.model_copy(update={"text": text})
+    update = {"location": str(folder), "columns": columns}
+    extract = params.extract.model_copy(update=update)
     return params.model_copy(update={"extract": extract})
 
 
@@ -114,17 +118,64 @@ def test_corpus_that_is_not_there_is_reckoned_as_if_it_held_just_enough(
     assert corpus.tokens * 0.94 == pytest.approx(params["laptop"].train.tokens)
 
 
-def test_stages_that_are_done_are_counted_and_not_reckoned(
+@pytest.mark.parametrize(
+    ("first", "asked", "expected"),
+    [("a" * 700, "outer.inner", 500), ("a" * 700, None, 700), (5, None, 1000), ("", None, 1000)],
+)
+def test_text_of_a_table_is_that_of_the_column_which_extract_reads(
+    params: dict[str, ProfileParams], tmp_path: Path, first: Any, asked: str | None, expected: int
+) -> None:
+    row = {"text": first, "content": "b" * 1000, "outer": {"inner": "c" * 500, "other": "d"}}
+    table = pa.Table.from_pylist([row] * 50)
+    pq.write_table(table, tmp_path / "a.parquet", use_dictionary=False, compression="none")
+    found = find_corpus(with_location(params["laptop"], tmp_path, text=asked))
+    assert found.text_bytes == pytest.approx(50 * expected, rel=0.1)
+
+
+def test_a_file_of_no_bytes_among_others_changes_nothing(
     params: dict[str, ProfileParams], tmp_path: Path
 ) -> None:
-    for stage, metrics in {
-        "dedup": {"documents": 70, "text_bytes": 7000, "kept": {"text_bytes": 6000}},
-        "tokenize": {"tokens": 1500},
-    }.items():
-        (tmp_path / stage).mkdir()
-        (tmp_path / stage / "metrics.json").write_text(json.dumps(metrics))
-    corpus = find_corpus(params["tiny"], tmp_path)
-    assert (corpus.documents, corpus.tokens, corpus.bytes_per_token) == (70, 1500, 4.0)
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": "a few words of it " * 100}))
+    asked = with_location(params["laptop"], tmp_path)
+    alone = find_corpus(asked)
+    for name in ("a.jsonl", "c.json"):
+        (tmp_path / name).touch()
+    assert find_corpus(asked) == alone
+
+
+def test_a_corpus_without_text_is_an_error_that_names_its_folder(
+    params: dict[str, ProfileParams], tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").touch()
+    with pytest.raises(UserError, match=rf"extract\.location = {tmp_path}: no text was found"):
+        find_corpus(with_location(params["laptop"], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("no table", r"a\.parquet: truncated or no Parquet file"),
+        ({"number": [1, 2]}, r"a\.parquet: has no column of text named text, .*; name the column"),
+    ],
+)
+def test_a_table_that_extract_refuses_is_refused_in_its_words(
+    params: dict[str, ProfileParams], tmp_path: Path, content: Any, said: str
+) -> None:
+    path = tmp_path / "a.parquet"
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        pq.write_table(pa.table(content), path)
+    with pytest.raises(UserError, match=said):
+        find_corpus(with_location(params["laptop"], tmp_path))
+
+
+def test_lines_that_extract_refuses_are_refused_by_the_name_of_their_own_file(
+    params: dict[str, ProfileParams], tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"number": 1}\n' * 1000)
+    with pytest.raises(UserError, match=rf"^{tmp_path}/a\.jsonl: its first 1000 records hold no"):
+        find_corpus(with_location(params["laptop"], tmp_path))
 
 
 def test_crawl_lasts_as_long_as_its_largest_host_or_as_its_connections(
@@ -133,6 +184,7 @@ def test_crawl_lasts_as_long_as_its_largest_host_or_as_its_connections(
     one_large = by_host(params["paper"], Counter({"a.example": 86_400, "b.example": 5}))
     assert (one_large.requests, one_large.hosts, one_large.largest_pages) == (86_405, 2, 86_400)
     assert one_large.days == pytest.approx(2.0)  # a page and a pause of a second each
+    assert by_host(params["paper"], Counter()).requests == 0
     many = by_host(params["paper"], Counter({f"{n}.example": 100 for n in range(5000)}))
     assert many.days == pytest.approx(500_000 * 2 / 256 / 86_400)
 

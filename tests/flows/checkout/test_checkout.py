@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from made_checkout import environment
 
 from flows.checkout.checkout import (
     activate,
@@ -102,6 +104,74 @@ def test_a_name_that_dvc_would_write_into_a_command_is_refused_before_dvc_reads_
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(CheckoutError, match="letters, digits, _ and -"):
         prepare(checkout, None, None, LOG).__enter__()
+
+
+def write_shipped_params(checkout: Path, project: Path, keys: str, value: Any) -> None:
+    """The project's own parameters with another value at `keys`, or without them."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    *sections, last = keys.split(".")
+    where = params
+    for section in sections:
+        where = where[section]
+    where[last] = value
+    if value is LEFT_OUT:
+        del where[last]
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+LEFT_OUT = object()
+COMPUTE = "profiles.tiny.compute"
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (COMPUTE, LEFT_OUT, rf"{COMPUTE} is missing"),
+        (COMPUTE, None, rf"{COMPUTE} = None must be a mapping of keys"),
+        ("profiles.tiny", None, r"profiles\.tiny = None must be sections of keys"),
+        ("defaults", None, r"defaults = None must be sections of keys"),
+        ("defaults.compute", None, r"defaults\.compute = None must be a mapping of keys"),
+        (f"{COMPUTE}.accelerator", LEFT_OUT, rf"{COMPUTE}\.accelerator is missing; add it"),
+        (f"{COMPUTE}.workers", "two", rf"{COMPUTE}\.workers = 'two': .*; change it"),
+        (f"{COMPUTE}.threads", 0, rf"{COMPUTE}\.threads = 0: .*; change it"),
+        (COMPUTE, {"accelerator": "gpu", "devices": 0}, rf"{COMPUTE}\.devices = 0: .*; change it"),
+    ],
+)
+def test_parameters_that_tell_no_devices_are_an_error_with_the_key_before_anything_is_mended(
+    checkout: Path, project: Path, keys: str, value: Any, said: str
+) -> None:
+    write_shipped_params(checkout, project, keys, value)
+    lock = write_lock(checkout, os.getpid())
+    with pytest.raises(CheckoutError, match=said) as error:
+        prepare(checkout, None, None, LOG).__enter__()
+    assert all(line.startswith("params.yaml: ") for line in str(error.value).splitlines())
+    assert lock.is_file()
+
+
+def test_a_number_that_dvc_and_the_flow_read_differently_is_an_error_too(
+    checkout: Path, project: Path
+) -> None:
+    write_shipped_params(checkout, project, f"{COMPUTE}.threads", 1)
+    path = checkout / "params.yaml"
+    # A one in YAML 1.2, which DVC reads; text in YAML 1.1.
+    path.write_text(path.read_text().replace("threads: 1\n", "threads: 0o1\n", 1))
+    with pytest.raises(CheckoutError, match=r"compute of tiny tells no devices \(ValueError"):
+        prepare(checkout, None, None, LOG).__enter__()
+
+
+def test_make_study_ends_with_that_line_and_no_traceback(checkout: Path, project: Path) -> None:
+    write_shipped_params(checkout, project, COMPUTE, LEFT_OUT)
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.side_by_side"],
+        cwd=checkout,
+        env=environment() | {"PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"params.yaml: {COMPUTE} is missing")
 
 
 @pytest.mark.parametrize(
