@@ -20,9 +20,9 @@ from pipeline.report.style import (
     panels,
     plain_log_axis,
     save,
-    short_count,
     size_axis,
 )
+from pipeline.shared.tracking.labels import short_count
 
 # Blue and red have a twin in the page's dark theme; all keep apart for any colour vision.
 _COLOURS = (TRAIN, TEST, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

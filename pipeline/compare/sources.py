@@ -10,6 +10,7 @@ from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.recorded import recorded_stages
 from pipeline.shared.study import places
 from pipeline.shared.study.places import every
+from pipeline.shared.tracking.labels import NO_SETTINGS
 
 _RECORDS = ("params.yaml", "dvc.lock")
 READS = (
@@ -108,8 +109,8 @@ def settings(place: StudyPlace) -> dict[str, Any]:
     """The parameters that a study was made with, by dotted name; empty where none are recorded.
 
     dvc.lock tells what the stages ran with. Where it tells nothing of this profile, params.yaml
-    does. Left out is what decides nothing that is compared: where the study ran, what it has of
-    memory, and its page's title.
+    does. Left out is what decides nothing that is compared: where the study ran, how it fetched,
+    what it has of memory, and its page's title.
     """
     root, profile = place.folder.parent.parent, place.folder.name
     found: dict[str, Any] = {}
@@ -127,7 +128,8 @@ def settings(place: StudyPlace) -> dict[str, Any]:
         found = _flatten("", params.get("defaults", {}))
         own = _flatten("", params.get("profiles", {}).get(profile, {}))
     found |= own
-    return {key: v for key, v in found.items() if key.split(".")[0] not in {"compute", *_LATER}}
+    left_out = {*NO_SETTINGS, *_LATER}
+    return {key: value for key, value in found.items() if key.split(".")[0] not in left_out}
 
 
 def _read(path: Path) -> dict[str, Any]:

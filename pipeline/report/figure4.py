@@ -88,11 +88,11 @@ def read_figure4(study: Study) -> Figure4:
     ends = {size: curve_end(study.curves[size]) for size in study.sizes}
     return Figure4(
         table=table,
-        finding=find(table, study.params.labels),
+        finding=find(table, study.labels),
         steps=compare_steps(splits, study.sizes),
         law=scale_law(study, splits),
         ends=ends,
-        verdict=judge(splits, gap, gap_by_byte, ends, study.params.labels),
+        verdict=judge(splits, gap, gap_by_byte, ends, study.labels),
     )
 
 

@@ -20,10 +20,11 @@ from pipeline.report.excerpts import answer_sets, samples
 from pipeline.report.figure4 import Figure4
 from pipeline.report.scale_law import limits
 from pipeline.report.study import Study
-from pipeline.report.style import BROAD, NARROW, short_count, size_looks
+from pipeline.report.style import BROAD, NARROW, size_looks
 from pipeline.report.tables import ROUGE, TABLE3, TASKS, Column, factor, not_run, set_title
 from pipeline.shared.running.progress import format_seconds
 from pipeline.shared.scores.scaling import TRAINING_NOISE_NATS
+from pipeline.shared.tracking.labels import short_count
 
 
 def render(

@@ -16,6 +16,7 @@ import yaml
 
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.report.study import Study
+from pipeline.shared.study.training import Training
 
 _PACKAGES = (
     *("torch", "lightning", "numpy", "pandas", "pyarrow", "tiktoken", "dvc", "prefect", "mlflow"),
@@ -100,20 +101,32 @@ def _processor() -> str:
 
 
 def trained_on(study: Study) -> list[str]:
-    """By size, with what its training ran: devices, precision, peak and how much of it was used."""
+    """By size, what its training ran on by its own record, and how much of that it used."""
     said = []
     for size in study.sizes:
         trained = study.trained[size]
-        peak, mfu = trained.peak_flops_per_s, trained.mfu
-        count = trained.devices or study.params.compute.devices
-        kind = study.params.compute.accelerator.upper()
-        parts = [f"{count} {kind}{'s' if count > 1 else ''} in {study.params.train.precision}"]
-        if peak:
-            parts.append(f"whose matrix products reach {peak / 1e12:.3g} TFLOP/s")
-        if mfu:
-            parts.append(f"of which the model used {100 * mfu:.0f} %")
+        parts = [f"{study.params.train.precision} on {_devices(trained)}"]
+        if trained.peak_flops_per_s:
+            parts.append(
+                f"where a matrix product reached {_tera(trained.peak_flops_per_s)}FLOP/s once the "
+                "training had ended, beside whatever else ran there"
+            )
+        if trained.mfu:
+            parts.append(f"the model had used {100 * trained.mfu:.0f} % of that")
         said.append(f"{study.label(size)}: {', '.join(parts)}")
     return said
+
+
+def _tera(number: float) -> str:
+    return f"{number / 1e12:.3g} T" if number < 1e15 else f"{number / 1e12:,.0f} T"
+
+
+def _devices(trained: Training) -> str:
+    """What `compute` says today may be another machine's, so it fills no gap of the record."""
+    if trained.devices is None:
+        return "devices that were not recorded"
+    kind = trained.accelerator.upper() if trained.accelerator else "device"
+    return f"{trained.devices} {kind}{'s' if trained.devices > 1 else ''}"
 
 
 def _git(*arguments: str) -> str:

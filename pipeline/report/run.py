@@ -43,12 +43,12 @@ def run(stage: Stage) -> dict[str, Any]:
     draw_all(study, figure4, stage.staging)
     now = found(study, figure4)
     write_json(stage.staging / FOUND, now)
-    earlier = earlier_runs(stage.profile, now, study.params.labels)
+    earlier = earlier_runs(stage.profile, now, study.labels)
     page = render(study, tables, figure4, stage.staging, earlier=earlier)
     with open_atomic(stage.staging / "index.html", "w") as file:
         file.write(page)
     words = (
-        as_text(figure4.table, study.params.labels),
+        as_text(figure4.table, study.labels),
         figure4.finding.sentence,
         figure4.verdict.sentence,
     )

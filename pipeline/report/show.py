@@ -15,6 +15,7 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.params.file import load_params
 from pipeline.shared.study import places
 from pipeline.shared.study.folder import StudyFolder, read_table
+from pipeline.shared.study.size_labels import size_labels
 
 
 def main() -> int:
@@ -28,7 +29,9 @@ def main() -> int:
         if not path.is_file():
             raise UserError(f"{path}: not there yet; run make study")
         table = read_table(path)
-        labels = {size: size for size in table["size"]} | active.params.labels  # it may be older
+        labels = {size: size for size in table["size"]} | size_labels(
+            active.params
+        )  # it may be older
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.shared.scores.results import Result
 from pipeline.shared.study import places
 from pipeline.shared.study.folder import StudyFolder
 from pipeline.shared.study.places import OVERLAP_TABLES, SIZED_STAGES, STAGES, every
+from pipeline.shared.study.size_labels import size_labels
 from pipeline.shared.study.training import Training
 
 READS = (
@@ -80,13 +82,18 @@ class Study:
             )
         return value
 
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What a reader meets each size as."""
+        return size_labels(self.params)
+
     def label(self, size: str) -> str:
         """A size as figures, tables and sentences call it."""
-        return self.params.labels[size]
+        return self.labels[size]
 
     def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table for reading: its column `size` says what each size is called."""
-        return table.assign(size=table["size"].map(self.params.labels))
+        return table.assign(size=table["size"].map(self.labels))
 
     @property
     def is_sample(self) -> bool:

@@ -24,6 +24,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from pipeline.shared.tracking.labels import short_count
+
 THEME = {
     "#ffffff": "--sheet",
     "#1f2328": "--ink",
@@ -230,18 +232,6 @@ def nice_ticks(low: float, high: float, most: int = 7) -> list[float]:
         if len(found) <= most:
             break
     return found
-
-
-def short_count(number: float) -> str:
-    """A count as people say it, to three significant digits.
-
-    >>> short_count(36208), short_count(1557611200), short_count(640), short_count(999_999)
-    ('36.2K', '1.56B', '640', '1M')
-    """
-    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if float(f"{number:.3g}") >= unit:
-            return f"{float(f'{number / unit:.3g}'):g}{name}"
-    return f"{number:.3g}"
 
 
 def say_why_empty(axes: Axes, gap: str, why: str, *, width: int = 44) -> None:

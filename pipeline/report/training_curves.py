@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.report.study import Study
-from pipeline.report.style import Form, SizeLook, panels, save, short_count, size_looks
+from pipeline.report.style import Form, SizeLook, panels, save, size_looks
+from pipeline.shared.tracking.labels import short_count
 
 _SMOOTHED_POINTS = 40  # of the training loss, so that several noisy curves stay readable
 

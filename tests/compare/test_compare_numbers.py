@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from made_studies import change_training, copy_study, scale, write_params
 from shipped_sizes import SIZES
 
@@ -25,6 +26,7 @@ from pipeline.shared.errors import CorruptDataError, UserError
 from pipeline.shared.files import read_json, write_json
 from pipeline.shared.scores.bootstrap import Draws
 from pipeline.shared.scores.metrics import RatioMetric
+from pipeline.shared.tracking.labels import NO_SETTINGS
 
 _LOG = logging.getLogger("test")
 DRAWS = Draws(2000, 1)
@@ -197,6 +199,19 @@ def test_a_budget_is_no_seed(three_seeds: list[Path], tmp_path: Path) -> None:
     write_params(three_seeds[2].parent.parent, 3, tokens=750_000)
     compared = _compare(tmp_path, *three_seeds)
     assert [len(group.studies) for group in compared.groups] == [2, 1]
+
+
+@pytest.mark.parametrize("section", sorted(NO_SETTINGS))
+def test_what_decides_no_result_parts_no_replicates(
+    three_seeds: list[Path], tmp_path: Path, section: str
+) -> None:
+    for number, folder in enumerate(three_seeds):
+        path = folder.parent.parent / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        params["profiles"]["tiny"][section] = {"any": number}
+        path.write_text(yaml.safe_dump(params))
+    (group,) = _compare(tmp_path, *three_seeds).groups
+    assert len(group.studies) == 3
 
 
 def test_sizes_of_other_documents_are_told(made: Path, tmp_path: Path) -> None:

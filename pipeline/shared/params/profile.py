@@ -258,17 +258,6 @@ class ProfileParams(Section):
         """The study's rungs by name, smallest first: what every loop over sizes goes by."""
         return tuple(self.models)
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """What figures, tables and sentences call each size.
-
-        The paper's labels where its numbers may stand beside; the rung's name in a study of the
-        sample web, whose models have nothing of the paper's but the shape of the ladder.
-        """
-        if self.eval_sets.source == "sample_web":
-            return {size: size for size in self.sizes}
-        return {size: model.label for size, model in self.models.items()}
-
     @model_validator(mode="after")
     def _stages_agree(self) -> ProfileParams:
         self._corpus_has_one_source()
@@ -319,11 +308,11 @@ class ProfileParams(Section):
 
     def _labels_differ(self) -> None:
         first: dict[str, str] = {}
-        for size, label in self.labels.items():
-            if first.setdefault(label, size) != size:
+        for size, model in self.models.items():
+            if first.setdefault(model.label, size) != size:
                 raise ValueError(
-                    f"models.{first[label]} and models.{size} have the same label, {label!r}, so "
-                    "that no figure could tell them apart; change either"
+                    f"models.{first[model.label]} and models.{size} have the same label, "
+                    f"{model.label!r}, so that no figure could tell them apart; change either"
                 )
 
     def _generation_fits(self, context: int) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from pipeline.shared.params.profile import ProfileParams
 
-_NO_SETTINGS = frozenset({"compute", "fetching", "report"})  # sections that decide no result
+NO_SETTINGS = frozenset({"compute", "fetching", "report"})
+"""Sections of a profile that decide no result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +43,8 @@ class Labels:
 def read_labels(params: ProfileParams) -> Labels:
     """The labels of a study with these parameters."""
     return Labels(
-        settings=_hash(params, _NO_SETTINGS),
-        design=_hash(params, _NO_SETTINGS | {"seeds"}),
+        settings=_hash(params, NO_SETTINGS),
+        design=_hash(params, NO_SETTINGS | {"seeds"}),
         seed=name_seeds(params.seeds.model_dump()),
         budget=short_count(params.train.tokens),
     )
@@ -69,12 +70,13 @@ def name_seeds(seeds: dict[str, int]) -> str:
 
 
 def short_count(number: float) -> str:
-    """A count to three significant digits, as names of runs have room for.
+    """A count as people say it, to three significant digits.
 
-    >>> short_count(600_000), short_count(9.1e9), short_count(512)
-    ('600K', '9.1B', '512')
+    >>> short_count(600_000), short_count(9.1e9), short_count(512), short_count(999_999)
+    ('600K', '9.1B', '512', '1M')
     """
+    rounded = float(f"{number:.3g}")
     for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if number >= unit:
-            return f"{float(f'{number / unit:.3g}'):g}{name}"
-    return f"{number:g}"
+        if rounded >= unit:
+            return f"{rounded / unit:g}{name}"
+    return f"{rounded:g}"
