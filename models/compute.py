@@ -58,8 +58,9 @@ def model_flops_utilisation(tokens_per_s: float, flops_per_token: int, peak_flop
 def matmul_flops_per_s(device: torch.device | str, dtype: torch.dtype) -> float:
     """Operations per second of a large square matrix product: the peak that MFU refers to.
 
-    Measured, not looked up: a data sheet's peak is of no clock or power limit that lasts. The best
-    of several; takes about half a second.
+    Measured, not looked up: a data sheet's peak is of no clock or power limit that lasts. It is of
+    what others leave of the device at the moment and, on the CPU, of torch's threads. The best of
+    several; takes about half a second.
     """
     device = torch.device(device)
     small = torch.ones(16, 16, device=device, dtype=dtype)

@@ -49,7 +49,7 @@ def fetch_pretrained(
         cache: Where files are kept, if not in HF_HOME.
 
     Raises:
-        FetchError: no such folder, and the hub does not answer or does not have it.
+        HubError: no such folder, and the hub does not answer or does not have it.
         CheckpointError: a file is missing there, or the weights are not those that the hub names.
     """
     if Path(name).is_dir():

@@ -61,9 +61,12 @@ class SpikeDetector:
         return Spike(int(step), loss, usual)
 
     def state(self) -> Tensor:
-        """What a checkpoint keeps, [3] on the CPU."""
-        return torch.stack([self._mean, self._variance, self._seen]).cpu()
+        """What a checkpoint keeps, [6] on the CPU: also the spike that nobody has taken yet."""
+        usual = torch.stack([self._mean, self._variance, self._seen])
+        return torch.cat([usual, self._spike]).cpu()
 
     def load(self, state: Tensor) -> None:
         """Go on from a checkpoint's `state`."""
-        self._mean, self._variance, self._seen = state.to(self._mean.device)
+        there = state.to(self._mean.device)
+        self._mean, self._variance, self._seen = there[:3]
+        self._spike = there[3:]

@@ -90,10 +90,12 @@ class LanguageModelling(pl.LightningModule):
         fresh = (self.bad_step < 0) & ~torch.isfinite(norm)
         self.bad_step.copy_(torch.where(fresh, self.step, self.bad_step))
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look whether the step's loss leapt: before callbacks read and save what was seen."""
+        self.spikes.update(self.step, self._step_loss / self.trainer.accumulate_grad_batches)
+        self._step_loss.zero_()
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Count optimiser steps (callbacks run before this and see the step's own number)."""
-        num_micro_batches = self.trainer.accumulate_grad_batches
-        if (batch_idx + 1) % num_micro_batches == 0:
-            self.spikes.update(self.step, self._step_loss / num_micro_batches)
-            self._step_loss.zero_()
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
             self.step += 1

@@ -32,10 +32,12 @@ from pipeline.shared.formats.loss_curve import CurvePoint, write_curve
 from pipeline.shared.formats.tokenizer import write_hugging_face_files
 from pipeline.shared.formats.training_documents import NAME as DOCUMENTS
 from pipeline.shared.formats.training_documents import write_training_documents
+from pipeline.shared.params.types import Precision
 from pipeline.shared.running.listing import hash_input
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.tracking.record import open_run
 from pipeline.shared.training.job import (
+    Hardware,
     Job,
     TrainingData,
     TrainingOutcome,
@@ -47,6 +49,11 @@ from pipeline.shared.training.state import (
     ForeignCheckpointError,
     check_checkpoint,
     newest_checkpoint,
+)
+
+PEAK_CONVENTION = (
+    "a large matrix product in the training's precision and with its threads, measured on one "
+    "device when the training had ended, beside whatever else ran there, times the devices"
 )
 
 
@@ -87,13 +94,22 @@ def _train_best(stage: Stage, data: TrainingData) -> tuple[Job, TrainingOutcome,
                     _take_over(stage.inputs["tuned"] / "state", job)
                 return job, _train(stage, job), rates[:number]
             except NonFiniteLossError as error:
-                write_json(failure, {"error": str(error), "step": error.step})
-                remove_path(job.folder)
-                remove_path(stage.work / "tracking.jsonl")  # the next one's curve is another
+                _note_failure(stage, failure, error)
+        remove_path(job.folder)  # each time: a kill may have followed the note
         noted = read_json(failure)
         if rate != rates[-1]:
             stage.log.warning("learning rate %g: %s; trying the next", rate, noted["error"])
     raise NonFiniteLossError(noted["error"], noted["step"])
+
+
+def _note_failure(stage: Stage, note: Path, error: NonFiniteLossError) -> None:
+    """Have no attempt train this rate again.
+
+    Its curve goes before the note, after which no attempt could tell it from that of the next
+    rate; its checkpoints go after the note, until which a killed attempt goes on from them.
+    """
+    remove_path(stage.work / "tracking.jsonl")
+    write_json(note, {"error": str(error), "step": error.step})
 
 
 def _take_over(state: Path, job: Job) -> None:
@@ -137,12 +153,6 @@ def _train(stage: Stage, job: Job) -> TrainingOutcome:
 def describe(stage: Stage, job: Job, outcome: TrainingOutcome) -> dict[str, Any]:
     """What metrics.json says of a training; losses in nats per token."""
     last = outcome.curve[-1]
-    flops_per_token = training_flops_per_token(job.config)
-    rate = outcome.timed_tokens / outcome.step_s if outcome.timed_tokens else None
-    peak = job.num_ranks * matmul_flops_per_s(
-        "cuda" if job.compute.accelerator == "gpu" else "cpu",
-        torch.bfloat16 if job.params.precision == "bfloat16" else torch.float32,
-    )
     assert stage.size is not None
     return {
         "label": stage.params.models[stage.size].label,
@@ -157,20 +167,45 @@ def describe(stage: Stage, job: Job, outcome: TrainingOutcome) -> dict[str, Any]
         "train_loss": last.train_loss,
         "valid_loss": last.valid_loss,
         "learning_rate": job.recipe.learning_rate,
-        "tokens_per_s": rate and round(rate, 1),
-        "start_up_s": round(outcome.start_up_s, 3),
-        "first_step_s": round(outcome.first_step_s, 3),
-        "flops_per_token": flops_per_token,
-        "flops_convention": FLOPS_CONVENTION,
-        "model_flops_per_s": rate and round(rate * flops_per_token),
-        "peak_flops_per_s": round(peak),
-        "peak_convention": "a large matrix product on each device, in the training's precision",
-        "mfu": rate and round(model_flops_utilisation(rate, flops_per_token, peak), 4),
+        **_describe_speed(job, outcome),
         "loss_spikes": [spike._asdict() for spike in outcome.spikes],
-        "devices": job.num_ranks,
         "tokenizer_sha256": job.text.tokenizer_sha256,
         "model_sha256": sha256_file(stage.staging / "model.safetensors"),
         "training_text_sha256": sha256_file(stage.staging / DOCUMENTS),
         "train_sha256": hash_input(job.text.folder),
         "valid_sha256": hash_input(job.valid.folder),
     }
+
+
+def _describe_speed(job: Job, outcome: TrainingOutcome) -> dict[str, Any]:
+    """On what it ran, how fast, and what part that is of what was to be had there."""
+    ran_on, flops_per_token = outcome.hardware, training_flops_per_token(job.config)
+    rate = outcome.timed_tokens / outcome.step_s if outcome.timed_tokens else None
+    peak = measure_peak(ran_on, job.params.precision)
+    mfu = rate and peak and model_flops_utilisation(rate, flops_per_token, peak)
+    return {
+        "accelerator": ran_on.accelerator,
+        "devices": ran_on.devices,
+        "tokens_per_s": rate and round(rate, 1),
+        "start_up_s": round(outcome.start_up_s, 3),
+        "first_step_s": round(outcome.first_step_s, 3),
+        "flops_per_token": flops_per_token,
+        "flops_convention": FLOPS_CONVENTION,
+        "model_flops_per_s": rate and round(rate * flops_per_token),
+        "peak_flops_per_s": peak and round(peak),
+        "peak_convention": PEAK_CONVENTION,
+        "mfu": mfu and round(mfu, 4),
+    }
+
+
+def measure_peak(ran_on: Hardware, precision: Precision) -> float | None:
+    """Operations per second by `PEAK_CONVENTION`, measured here and now.
+
+    None where the devices are not here: the search may have trained on another machine.
+    """
+    if ran_on.accelerator == "gpu" and not torch.cuda.is_available():
+        return None
+    ran_on.take_threads()
+    device = "cuda" if ran_on.accelerator == "gpu" else "cpu"
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    return ran_on.devices * matmul_flops_per_s(device, dtype)

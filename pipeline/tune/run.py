@@ -72,17 +72,23 @@ def plan_comparisons(tune: TuneParams, train: TrainParams) -> list[Comparison]:
     """The steps at which trials are compared: those points of the loss curve that are nearest.
 
     Raises:
-        UserError: two of them fall on one point.
+        UserError: two of them fall on one point, or the first on one within the warm-up.
     """
     points = point_steps(train)
     steps = [
         min(points, key=lambda point: abs(point - part * points[-1])) for part in tune.compare_at
     ]
+    asked = (
+        f"params.yaml: tune.compare_at = {tune.compare_at} are steps {steps} on a loss curve "
+        f"with {len(points)} points over {points[-1]} steps"
+    )
     if steps != sorted(set(steps)):
+        raise UserError(f"{asked}; set them farther apart or lower train.eval_every_tokens")
+    if steps[0] * train.batch_tokens <= train.warmup_tokens:
         raise UserError(
-            f"params.yaml: tune.compare_at = {tune.compare_at} are steps {steps} on a loss curve "
-            f"with {len(points)} points over {points[-1]} steps; set them farther apart or lower "
-            "train.eval_every_tokens"
+            f"{asked}: the first is after {steps[0] * train.batch_tokens} tokens, within "
+            f"train.warmup_tokens = {train.warmup_tokens}, where no rate has been reached yet; "
+            f"lower train.eval_every_tokens = {train.eval_every_tokens} or raise the first"
         )
     return [
         Comparison(step, compared)

@@ -64,3 +64,15 @@ def test_a_loss_that_is_no_number_leaves_the_running_mean_as_it_is() -> None:
     before = detector.state()
     detector.update(60, torch.tensor(float("nan")))
     assert torch.equal(detector.state()[:1], before[:1])
+
+
+def test_a_checkpoint_keeps_the_spike_that_nobody_has_taken_yet() -> None:
+    cut, resumed, losses = SpikeDetector("cpu"), SpikeDetector("cpu"), noisy_curve(200)
+    losses[150] = 9.0
+    feed(cut, losses[:152])
+    resumed.load(cut.state())
+    feed(resumed, losses[152:], first=152)
+    spike = resumed.take()
+    assert spike is not None
+    assert (spike.step, spike.loss) == (150, 9.0)
+    assert resumed.take() is None

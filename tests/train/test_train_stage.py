@@ -18,7 +18,13 @@ from times_read import times_read
 from training_runs import TrainingRuns, make_tokens
 
 from models.checkpoints import load_pretrained
-from pipeline.shared.errors import EXIT_DONE, EXIT_FATAL, EXIT_NON_FINITE, EXIT_TERMINATED
+from pipeline.shared.errors import (
+    EXIT_DONE,
+    EXIT_FATAL,
+    EXIT_INTERRUPTED,
+    EXIT_NON_FINITE,
+    EXIT_TERMINATED,
+)
 from pipeline.shared.files import write_json
 from pipeline.shared.formats.token_shards import open_split
 from pipeline.shared.formats.tokenizer import load_tokenizer
@@ -156,6 +162,18 @@ def test_sigterm_saves_the_last_step_and_is_no_success(
     assert_same_artefacts(runs.folder / "out", undisturbed)
 
 
+def test_ctrl_c_ends_it_with_a_line_and_the_code_of_an_interrupt(
+    runs: TrainingRuns, undisturbed: Path
+) -> None:
+    assert runs.signal_when(lambda: bool(runs.checkpoints), signal.SIGINT, "out") == (
+        EXIT_INTERRUPTED
+    ), runs.log()
+    assert "interrupted; the same command goes on from here" in runs.log()
+    assert "Traceback" not in runs.log()
+    assert runs.run() == EXIT_DONE, runs.log()
+    assert_same_artefacts(runs.folder / "out", undisturbed)
+
+
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(
     runs: TrainingRuns, undisturbed: Path
 ) -> None:
@@ -234,19 +252,33 @@ def test_a_checkpoint_of_another_training_is_refused_with_its_difference(
     assert "run the tune stage again" in runs.log()
 
 
+Devices = tuple[int, str]
+"""How many, and the strategy by which they share a training."""
+ONE, DDP, FSDP = (1, "auto"), (2, "ddp"), (2, "fsdp")
+
+
+def set_devices(runs: TrainingRuns, devices: Devices) -> None:
+    # Dropout draws per process, so it must be off for the losses to agree.
+    compute = {"devices": devices[0], "strategy": devices[1], "checkpoint_every_s": 1e6}
+    runs.set_params(train={"dropout": 0.0}, compute=compute)
+
+
+def assert_same_curve(runs: TrainingRuns, other: TrainingRuns) -> None:
+    curves = [pd.read_csv(one.folder / "out" / "loss_curve.csv") for one in (runs, other)]
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def train_on(
     project: Path, tokens: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[int, str], TrainingRuns]:
-    """Train on so many devices with this strategy."""
+) -> Callable[[Devices], TrainingRuns]:
+    """Train to the end without a stop."""
 
     @cache
-    def train(devices: int, strategy: str) -> TrainingRuns:
-        runs = TrainingRuns("train", project, tmp_path_factory.mktemp(f"{strategy}{devices}"))
+    def train(devices: Devices) -> TrainingRuns:
+        runs = TrainingRuns("train", project, tmp_path_factory.mktemp("undisturbed"))
         (runs.folder / "tokens").symlink_to(tokens)
-        # Dropout draws per process, so it must be off for the losses to agree.
-        compute = {"devices": devices, "strategy": strategy, "checkpoint_every_s": 1e6}
-        runs.set_params(train={"dropout": 0.0}, compute=compute)
+        set_devices(runs, devices)
         runs.set_learning_rate(RATE)
         assert runs.run() == EXIT_DONE, runs.log()
         return runs
@@ -254,13 +286,26 @@ def train_on(
     return train
 
 
-@pytest.mark.parametrize(
-    ("devices", "strategy"),
-    [(2, "ddp"), pytest.param(4, "ddp", marks=pytest.mark.long), (2, "fsdp")],
-)
+@pytest.mark.parametrize("devices", [DDP, (4, "ddp"), FSDP])
 def test_several_processes_train_as_one_does(
-    devices: int, strategy: str, train_on: Callable[[int, str], TrainingRuns]
+    devices: Devices, train_on: Callable[[Devices], TrainingRuns]
 ) -> None:
-    one, several = train_on(1, "auto"), train_on(devices, strategy)
-    curves = [pd.read_csv(runs.folder / "out" / "loss_curve.csv") for runs in (one, several)]
-    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-5)
+    assert_same_curve(train_on(devices), train_on(ONE))
+
+
+@pytest.mark.parametrize(("first", "then"), [(ONE, FSDP), (FSDP, ONE), (DDP, FSDP), (FSDP, DDP)])
+def test_a_training_goes_on_under_another_strategy(
+    first: Devices,
+    then: Devices,
+    runs: TrainingRuns,
+    train_on: Callable[[Devices], TrainingRuns],
+) -> None:
+    def first_point() -> bool:
+        return any(runs.work.glob("*/tracking.jsonl"))
+
+    set_devices(runs, first)
+    assert runs.signal_when(first_point, signal.SIGTERM, "out") == EXIT_TERMINATED, runs.log()
+    set_devices(runs, then)
+    assert runs.run() == EXIT_DONE, runs.log()
+    assert "going on after step" in runs.log()
+    assert_same_curve(runs, train_on(ONE))

@@ -36,10 +36,14 @@ class Training(BaseModel):
     tokens_per_s: float | None = None
     seconds: float | None = None
     mfu: float | None = None
-    """Part of the peak that the model's products used."""
+    """The model's operations as a part of `peak_flops_per_s`."""
     peak_flops_per_s: float | None = None
-    """Of one device."""
+    """A large matrix product's on all its devices together, when the training had ended and beside
+    whatever else ran there: of a shared card less than it can."""
+    accelerator: str | None = None
+    """What trained it: cpu or gpu."""
     devices: int | None = None
+    """How many of them."""
     peak_memory_mib: float | None = None
 
     fingerprint: str = ""

@@ -35,14 +35,13 @@ _PRECISIONS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {
 
 def fit(job: Job, rank: int, listeners: Listeners) -> None:
     """Train on one device, in this process, from the newest checkpoint to `until_step`."""
-    if job.compute.accelerator == "cpu":
-        torch.set_num_threads(max(1, job.compute.threads // job.compute.devices))
+    job.hardware.take_threads()
     step, state = load_state(job.folder, job.identity, _LOG) or (0, None)
     module = LanguageModelling(make_model(job, fill=state is None), job.recipe, first_step=step)
     windows = held_out_windows(job.valid, job.config.n_positions, job.params.valid_tokens)
     watch = TrainingWatch(job, windows, state, listeners)
     del state  # the watch lets go of it when it is used, and nobody else holds it
-    with _quiet():
+    with _quiet(), _interruptible():
         make_trainer(job, [watch]).fit(module, make_loader(job, step, rank))
 
 
@@ -110,6 +109,17 @@ def _begin_data_worker(worker: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C be a KeyboardInterrupt again, of which Lightning makes a plain exit with 1."""
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise stop.__context__ from None
+        raise
 
 
 @contextmanager

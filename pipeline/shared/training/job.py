@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import torch
 
 from models.gpt2 import GPT2, GPT2Config
 from models.loss_spikes import Spike
@@ -18,6 +20,21 @@ from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
 from pipeline.shared.params.profile import ComputeParams, TrainParams
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.training.batches import BatchLayout, DataOrder, plan_batches
+
+
+class Hardware(NamedTuple):
+    """What a training runs on."""
+
+    accelerator: Literal["cpu", "gpu"]
+    devices: int
+    """All of them, on all nodes, each with a process of its own."""
+    threads: int
+    """Of one such process, for arithmetic on the CPU."""
+
+    def take_threads(self) -> None:
+        """Have this process compute with as many threads as the training."""
+        if self.accelerator == "cpu":
+            torch.set_num_threads(self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +58,12 @@ class Job:
     def num_ranks(self) -> int:
         """Devices that train together, each with a process of its own."""
         return self.compute.devices * self.compute.nodes
+
+    @property
+    def hardware(self) -> Hardware:
+        """Where `compute` has it run; no result depends on it."""
+        threads = max(1, self.compute.threads // self.compute.devices)
+        return Hardware(self.compute.accelerator, self.num_ranks, threads)
 
     @property
     def order(self) -> DataOrder:
@@ -133,6 +156,8 @@ class TrainingOutcome(NamedTuple):
     """Spent in steps, over all attempts; validation and checkpoints are not counted."""
     timed_tokens: int
     """Trained in that time: all but the first step of each attempt and what kills undid."""
+    hardware: Hardware
+    """Of the last attempt that trained."""
 
 
 class TrainingData(NamedTuple):

@@ -13,7 +13,7 @@ from models.loss_spikes import Spike
 from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.training.group import check_start, joined_group
-from pipeline.shared.training.job import Job, Listeners, TrainingOutcome
+from pipeline.shared.training.job import Hardware, Job, Listeners, TrainingOutcome
 from pipeline.shared.training.ranks import run_ranks
 from pipeline.shared.training.state import load_state, newest_step
 
@@ -46,6 +46,7 @@ def train_to(
         first_step_s=state["first_step_s"],
         step_s=state["step_s"],
         timed_tokens=state["timed_tokens"],
+        hardware=Hardware(**state["hardware"]),
     )
 
 

@@ -1,4 +1,8 @@
-"""The state of a training on one or several devices: gathered whole, and dealt out again."""
+"""The state of a training on one or several devices: gathered whole, and dealt out again.
+
+It has one form, whoever gathered it, so that a training goes on under another strategy: tensors are
+whole, and the optimiser's are filed by the name of their parameter, as those of FSDP are gathered.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
+from torch.optim import Optimizer
 
 from models.gpt2 import GPT2
 from pipeline.shared.errors import RetryableError
@@ -21,7 +26,7 @@ def gather_state(trainer: pl.Trainer, model: GPT2) -> State:
         whole = state_dict.StateDictOptions(full_state_dict=True, cpu_offload=True)
         weights, optimizer = state_dict.get_state_dict(model, trainer.optimizers, options=whole)
         return {"model": weights, "optimizer": optimizer}
-    return {"model": model.state_dict(), "optimizer": trainer.optimizers[0].state_dict()}
+    return {"model": model.state_dict(), "optimizer": _by_name(model, trainer.optimizers[0])}
 
 
 def restore_state(trainer: pl.Trainer, model: GPT2, state: State) -> None:
@@ -38,7 +43,7 @@ def restore_state(trainer: pl.Trainer, model: GPT2, state: State) -> None:
         )
     else:
         model.load_state_dict(state["model"])
-        trainer.optimizers[0].load_state_dict(state["optimizer"])
+        _fill(trainer.optimizers[0], model, state["optimizer"])
     if len(state["random"]) == trainer.world_size:  # else: another number of devices
         _set_random_state(state["random"][trainer.global_rank])
 
@@ -46,6 +51,31 @@ def restore_state(trainer: pl.Trainer, model: GPT2, state: State) -> None:
 def _is_split(trainer: pl.Trainer) -> bool:
     """Whether each rank holds a part of each parameter (FSDP2)."""
     return isinstance(trainer.strategy, ModelParallelStrategy)
+
+
+def _by_name(model: GPT2, optimizer: Optimizer) -> State:
+    """The optimiser's state, in which torch numbers the parameters, with their names."""
+    names, own = _names(model, optimizer), optimizer.state_dict()
+    return {
+        "state": {names[number]: state for number, state in own["state"].items()},
+        "param_groups": [
+            group | {"params": [names[number] for number in group["params"]]}
+            for group in own["param_groups"]
+        ],
+    }
+
+
+def _fill(optimizer: Optimizer, model: GPT2, by_name: State) -> None:
+    """Load such a state; the groups' settings are the recipe's, which a checkpoint shares."""
+    states = [by_name["state"][name] for name in _names(model, optimizer)]
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": dict(enumerate(states)), "param_groups": groups})
+
+
+def _names(model: GPT2, optimizer: Optimizer) -> list[str]:
+    """Of the optimiser's parameters, in the order in which it numbers them."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return [names[one] for group in optimizer.param_groups for one in group["params"]]
 
 
 def check_same_step(trainer: pl.Trainer, step: int) -> None:

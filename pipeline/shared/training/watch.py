@@ -105,6 +105,8 @@ class TrainingWatch(pl.Callback):
         if not (look or (trainer.world_size == 1 and (self._late or self._terminated))):
             return
         self._look(trainer, module, step)
+        if look and trainer.is_global_zero:
+            self._tell_spike(module)
         if point:
             self._add_point(trainer, module, step)
         stop = self._agree(trainer, self._terminated)
@@ -132,12 +134,18 @@ class TrainingWatch(pl.Callback):
         self._timed_tokens += tokens
         self._clock_s = time.monotonic()
         if trainer.is_global_zero:
-            if spike := module.spikes.take():
-                self._spikes.append(spike)
-                self._listeners.on_spike(spike)
             note = f"loss {self._curve[-1][1]:.3f}" if self._curve else ""
             self._listeners.on_progress(step * self._job.recipe.batch_tokens, note)
         self._seen_step = step
+
+    def _tell_spike(self, module: LanguageModelling) -> None:
+        """Tell of the first leap since the last telling.
+
+        At the same steps whatever was killed; a checkpoint in between keeps what is untold.
+        """
+        if spike := module.spikes.take():
+            self._spikes.append(spike)
+            self._listeners.on_spike(spike)
 
     def _explain_bad_step(self, step: int) -> NonFiniteLossError:
         ids = documents_of_step(self._job.order, self._job.layout, step)
@@ -173,6 +181,7 @@ class TrainingWatch(pl.Callback):
         state["spike_detector"] = module.spikes.state()
         state["start_up_s"], state["first_step_s"] = self._start_up_s, self._first_step_s
         state["step_s"], state["timed_tokens"] = self._step_s, self._timed_tokens
+        state["hardware"] = self._job.hardware._asdict()
         if trainer.is_global_zero:
             save_state(self._job.folder, step, self._job.identity, state)
         trainer.strategy.barrier()
