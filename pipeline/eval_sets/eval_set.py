@@ -40,6 +40,11 @@ class Pair(NamedTuple):
     target: str
 
 
+NUM_PAIRS = 16
+"""Most example pairs that are kept of a set; evaluate takes the first of them, and refuses to be
+asked for more."""
+
+
 class Reproduction(NamedTuple):
     """What somebody else measured on GPT-2's released weights, and said in public."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.eval_sets.download import Publishers
-from pipeline.eval_sets.eval_set import EvalSet, Pair
+from pipeline.eval_sets.eval_set import NUM_PAIRS, EvalSet, Pair
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder, NotAvailable, Source, SourceFile
 from pipeline.shared.errors import UserError
@@ -23,9 +23,6 @@ from pipeline.shared.formats.examples import Example, write_examples
 from pipeline.shared.params.text import EvalSetsParams
 from pipeline.shared.running.listing import MANIFEST
 from pipeline.shared.running.stage import Stage
-
-NUM_PAIRS = 16
-"""Example pairs kept for prompts; evaluate takes as many of the first as it is told to."""
 
 
 def run(stage: Stage) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """python -m pipeline.evaluate: one model, zero-shot, on every evaluation set."""
 
 import pipeline.shared.running.before_torch  # noqa: F401 - as it says
+from pipeline.evaluate.packages import could_add
 from pipeline.evaluate.run import run
 from pipeline.shared.running.stage import Definition, main
 
@@ -20,7 +21,9 @@ DEFINITION = Definition(
     },
     run=run,
     sized=True,
+    could_add=could_add,
 )
+
 
 if __name__ == "__main__":
     main(DEFINITION)

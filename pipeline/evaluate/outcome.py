@@ -41,6 +41,14 @@ class CannotRun(Exception):
     """A set cannot be scored here; the message says why and what would help."""
 
 
+class LacksPackage(CannotRun):
+    """What a set is scored with is not installed here; the same command scores it once it is."""
+
+    def __init__(self, metric: str, package: str) -> None:
+        super().__init__(f"{metric} needs {package}; pip install -c constraints.txt {package}")
+        self.package = package
+
+
 @dataclass(frozen=True)
 class Task:
     """One set to score."""

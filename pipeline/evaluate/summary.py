@@ -16,7 +16,8 @@ from pipeline.evaluate.continuation import (
     sentences,
     text_of,
 )
-from pipeline.evaluate.outcome import CannotRun, Outcome, Task
+from pipeline.evaluate.outcome import LacksPackage, Outcome, Task
+from pipeline.evaluate.packages import is_here
 from pipeline.evaluate.session import Session
 from pipeline.shared.formats.examples import Example
 
@@ -56,12 +57,10 @@ def evaluate(session: Session, task: Task) -> Outcome:
 
 
 def _scorer() -> Any:
-    try:
-        from rouge_score.rouge_scorer import RougeScorer
-    except ModuleNotFoundError:
-        raise CannotRun(
-            "ROUGE needs rouge-score: pip install -c constraints.txt rouge-score"
-        ) from None
+    if not is_here("rouge-score"):
+        raise LacksPackage("ROUGE", "rouge-score")
+    from rouge_score.rouge_scorer import RougeScorer
+
     return RougeScorer(list(_KINDS.values()), use_stemmer=True)
 
 

@@ -13,7 +13,8 @@ from pipeline.evaluate.continuation import (
     make_prompt,
     sentences,
 )
-from pipeline.evaluate.outcome import CannotRun, Outcome, Task
+from pipeline.evaluate.outcome import LacksPackage, Outcome, Task
+from pipeline.evaluate.packages import is_here
 from pipeline.evaluate.session import Session
 from pipeline.shared.scores.bleu import bleu, bleu_counts
 
@@ -58,10 +59,10 @@ def evaluate(session: Session, task: Task) -> Outcome:
 
 
 def _sacrebleu() -> Any:
-    try:
-        from sacrebleu.metrics.bleu import BLEU
-    except ModuleNotFoundError:
-        raise CannotRun("BLEU needs sacrebleu: pip install -c constraints.txt sacrebleu") from None
+    if not is_here("sacrebleu"):
+        raise LacksPackage("BLEU", "sacrebleu")
+    from sacrebleu.metrics.bleu import BLEU
+
     return BLEU(effective_order=True)  # for single sentences; counts are the same either way
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.evaluate.packages import could_add
 from pipeline.shared.params.file import ActiveStudy
 from pipeline.shared.params.yaml_file import load_yaml
 from pipeline.shared.running.listing import METRICS
@@ -52,6 +53,10 @@ class Chain:
     def is_done(self, task: NodeTask) -> bool:
         """Whether the stage has published everything: metrics.json comes last."""
         return (self.out(task) / METRICS).is_file()
+
+    def is_over(self, task: NodeTask) -> bool:
+        """Whether it is done, and no package that it lacked has come since."""
+        return self.is_done(task) and not could_add(self.out(task))
 
     def inputs(self) -> list[Path]:
         """What the stages read that none of them makes: tokens, tokenizer, evaluation sets."""

@@ -118,7 +118,8 @@ def in_words(chain: Chain, task: NodeTask) -> str:
         )
     if task.stage == "train":
         rate, mfu = metrics["tokens_per_s"], metrics["mfu"]
-        speed = f"{rate:,.0f} tokens/s, MFU {mfu:.1%}" if rate else "trained by tune"
+        speed = f"{rate:,.0f} tokens/s" if rate else "trained by tune"
+        speed += f", MFU {mfu:.1%}" if mfu else ""
         return f"{metrics['parameters']:,} parameters, loss {metrics['valid_loss']:.4f}, {speed}"
     firsts = {name: next(iter(values.items()), None) for name, values in metrics["scores"].items()}
     return ", ".join(f"{name} {first[1]:.4g}" for name, first in firsts.items() if first)

@@ -88,7 +88,7 @@ def run(asked: RunOptions, log: logging.Logger) -> int:
         log.info("%s: results so far, %.1f MB", asked.out, num_bytes / 1e6)
     if failures:
         raise UserError("; ".join(failures))
-    left = [task.title for size in sizes for task in tasks_of(size) if not chain.is_done(task)]
+    left = [task.title for size in sizes for task in tasks_of(size) if not chain.is_over(task)]
     if not left:
         return EXIT_DONE
     log.info("not done yet: %s; the same command goes on", ", ".join(left))
@@ -133,7 +133,7 @@ def _run_sizes(
 def _run_size(chain: Chain, size: str, clock: Clock, log: logging.Logger) -> str:
     """Run the stages of a size as long as the time lasts; returns what failed, if anything did."""
     for task in tasks_of(size):
-        if chain.is_done(task):
+        if chain.is_over(task):
             continue
         if clock.left_s() < _LEAST_S:
             return ""

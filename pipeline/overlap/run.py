@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.overlap.ngram_index import NgramIndex, leave_out_index
 from pipeline.overlap.spans import SoughtTexts
 from pipeline.overlap.table6 import table6
 from pipeline.overlap.texts import (
+    TEST_SPLIT,
     Completion,
     Text,
     completions,
@@ -66,15 +67,13 @@ def run(stage: Stage) -> dict[str, Any]:
     _write_csv(stage, "highest_overlap", highest)
     if not params.index:
         leave_out_index(stage.staging / "index")
-    draws = Draws(stage.params.evaluate.bootstrap_samples, stage.params.seeds.sampling)
-    subset, left_out = clean_subset(results, overlaps, draws)
-    _write_csv(stage, "clean_subset", subset)
-    _write_csv(stage, "coqa_domains", coqa_domains(results, overlaps, draws))
+    left_out = _write_scores(stage, results, overlaps)
     return {
         "train_documents": sum(shard.documents for shard in shards),
         "train_ngrams": merged.ngrams,
         "train_ngrams_distinct": merged.distinct,
         "train_text_bytes": sum(shard.text_bytes for shard in shards),
+        "test_documents": sum(text.set == TEST_SPLIT for text in texts),
         "asked_ngrams": len(side.index),
         "asked_ngrams_found": int(side.seen.sum()),
         "shorter_than_an_ngram": _count_short(texts, params.ngram_words),
@@ -141,6 +140,17 @@ def _write_examples(stage: Stage, side: SeenIndex, texts: list[Text]) -> dict[st
         with open_atomic(path) as file:
             frame.to_parquet(file, compression="zstd", index=False)
     return frames
+
+
+def _write_scores(
+    stage: Stage, results: Mapping[str, Path], overlaps: dict[str, pd.DataFrame]
+) -> int:
+    """Scores with what is held and without; returns how many metrics cannot be told so."""
+    draws = Draws(stage.params.evaluate.bootstrap_samples, stage.params.seeds.sampling)
+    subset, left_out = clean_subset(results, overlaps, draws)
+    _write_csv(stage, "clean_subset", subset)
+    _write_csv(stage, "coqa_domains", coqa_domains(results, overlaps, draws))
+    return left_out
 
 
 def _long_enough(

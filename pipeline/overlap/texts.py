@@ -12,7 +12,7 @@ from pipeline.shared.arrow_memory import read_frame
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.formats.documents import read_documents
 from pipeline.shared.formats.examples import read_examples
-from pipeline.shared.scores.results import read_scores
+from pipeline.shared.scores.results import read_result, read_scores
 from pipeline.shared.text.words import split_words
 
 TEST_SPLIT = "webtext_test"
@@ -47,8 +47,11 @@ def example_texts(folder: Path) -> Iterator[Text]:
 
 
 def scored_document_texts(results: Mapping[str, Path], documents: Path) -> Iterator[Text]:
-    """The documents of the test split that every size was scored on."""
-    wanted = set(read_scores(next(iter(results.values())), TEST_SPLIT)["id"])
+    """The documents of the test split that every size was scored on; none where it was left out."""
+    folder = next(iter(results.values()))
+    if read_result(folder / f"{TEST_SPLIT}.json").not_run:
+        return
+    wanted = set(read_scores(folder, TEST_SPLIT)["id"])
     for document in read_documents(documents):
         if document.id in wanted:
             yield Text(TEST_SPLIT, document.id, split_words(document.text))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.shared.params.file import ActiveStudy, load_params
+from pipeline.shared.params.profile import ProfileParams
 
 _EXAMPLES = """\
 examples
@@ -97,7 +98,8 @@ def parse(argv: Sequence[str] | None = None) -> Asked:
         type=_count,
         nargs="+",
         metavar="TOKENS",
-        help="of the window, the reported first",
+        help="of the window, the reported first; at most a model's context (default: the "
+        "profile's)",
     )
     add("--max-examples", type=_count, metavar="N", help="most of a set of questions (all)")
     add("--max-text-bytes", type=_count, metavar="N", help="most of a running text (all)")
@@ -121,8 +123,6 @@ def _study(arguments: argparse.Namespace) -> ActiveStudy:
     evaluate: dict[str, Any] = {"precision": arguments.precision, "leave_out": []}
     if compute["accelerator"] == "cpu":
         evaluate["batch_tokens"] = _CPU_BATCH_TOKENS
-    if arguments.strides:
-        evaluate |= {"strides": arguments.strides, "figure4_stride": arguments.strides[0]}
     folder = arguments.eval_sets
     overrides = {
         "compute": compute,
@@ -135,7 +135,20 @@ def _study(arguments: argparse.Namespace) -> ActiveStudy:
         },
     }
     study = load_params(arguments.params, arguments.profile, overrides)
-    return ActiveStudy("zero_shot", study.params)
+    return ActiveStudy("zero_shot", _with_strides(study.params, arguments.strides))
+
+
+def _with_strides(params: ProfileParams, strides: list[int] | None) -> ProfileParams:
+    """The parameters with the strides that were asked for, if any were.
+
+    After the check of params.yaml, which holds strides to the context of the profile's own models:
+    none of these is read here, and `run` compares with each model that is.
+    """
+    if not strides:
+        return params
+    asked = {"strides": strides, "figure4_stride": strides[0]}
+    evaluate = params.evaluate.model_copy(update=asked)
+    return params.model_copy(update={"evaluate": evaluate})
 
 
 def _compute(accelerator: str | None, threads: int | None) -> dict[str, Any]:

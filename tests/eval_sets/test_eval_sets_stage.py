@@ -10,7 +10,8 @@ import pytest
 from published_files import write_published_files
 from stage_runs import StageRuns, read_bytes
 
-from pipeline.eval_sets.prepare import NUM_PAIRS, sampling_key
+from pipeline.eval_sets.eval_set import NUM_PAIRS
+from pipeline.eval_sets.prepare import sampling_key
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.shared.files import sha256_file
 from pipeline.shared.formats.examples import read_examples

@@ -203,3 +203,8 @@ def test_what_is_not_the_papers_is_said_in_words(session: Session) -> None:
     params = session.params.model_copy(update={"strides": [16]})
     moved = departures(replace(session, params=params), EVAL_SETS["ptb"], scored=5, prepared=5)
     assert moved[-1] == "a window that moves by 16 tokens (the paper does not tell)"
+    params = session.params.model_copy(update={"figure4_stride": 16})
+    moved = departures(
+        replace(session, params=params), EVAL_SETS["webtext_test"], scored=5, prepared=5
+    )
+    assert moved[-1] == "a window that moves by 16 tokens (the paper does not tell)"

@@ -119,6 +119,16 @@ def test_a_name_that_is_no_set_cannot_be_left_out(
     assert "evaluate.leave_out names coqua, which is no set; choose from" in run.stderr
 
 
+def test_more_example_pairs_than_are_kept_cannot_be_asked_for(
+    project: Path, tmp_path: Path, study: Study, eval_sets: Path
+) -> None:
+    runs = make_runs(project, tmp_path, study, eval_sets)
+    runs.set_params(evaluate=PARAMS | {"few_shot_pairs": 17}, compute={"threads": 1})
+    assert "evaluate.few_shot_pairs = 17, and the eval_sets stage sets aside 16" in (
+        runs.fail().stderr
+    )
+
+
 def test_scores_have_the_columns_that_overlap_joins(out: Path) -> None:
     columns = {name: set(read_scores(out, name).columns) for name in EVAL_SETS.keys() - NOT_RUN}
     assert all("id" in names for names in columns.values())
@@ -209,3 +219,11 @@ def test_bits_per_byte_are_the_same_losses_over_the_bytes_of_the_text(out: Path)
     result = read_results(out)["webtext_test"]
     bits = sum(scores["loss_nats"]) / math.log(2) / sum(scores["num_bytes"])
     assert result.metrics["bits_per_byte"] == pytest.approx(bits)
+
+
+def test_the_studys_own_splits_say_what_is_not_as_in_the_paper(out: Path, study: Study) -> None:
+    trained = len(pd.read_parquet(study.model / "documents.parquet"))
+    context = f"a context of {CONTEXT} tokens (the paper: 1,024)"
+    for name, there in (("webtext_train", trained), ("webtext_test", 40)):
+        drawn = f"12 of {there} documents (the paper does not tell how many)"
+        assert read_results(out)[name].departures == [context, drawn]

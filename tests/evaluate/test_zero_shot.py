@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shutil
@@ -15,19 +14,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
-from made_documents import english_passages
-from scored_study import CONTEXT, Study
+from scored_study import CONTEXT
 
-from models.checkpoints import save_pretrained
-from models.gpt2 import GPT2, GPT2Config
+from models.gpt2 import GPT2Config
 from pipeline.eval_sets.registry import EVAL_SETS
 from pipeline.eval_sets.sources import Folder
 from pipeline.evaluate import running_text
 from pipeline.evaluate.outcome import Task
 from pipeline.evaluate.session import Session
 from pipeline.shared.errors import CorruptDataError, UserError
-from pipeline.shared.formats.tokenizer import write_hugging_face_files
 from pipeline.shared.scores.results import Interval, Result
 from pipeline.zero_shot.command import parse
 from pipeline.zero_shot.differences import as_text, differences
@@ -38,35 +33,7 @@ pytestmark = pytest.mark.long
 
 LOG = logging.getLogger("test")
 
-SMALL = GPT2Config(512, CONTEXT, n_embd=16, n_layer=1, n_head=2)
 RELEASED = Weights("gpt2-xl", Path("gpt2-xl"), GPT2Config(50_257, 1024, 1600, 48, 25))
-
-
-@pytest.fixture(scope="module")
-def weights(study: Study, session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two models with their tokenizer, as one downloads them."""
-    folder = tmp_path_factory.mktemp("weights")
-    shutil.copytree(study.model, folder / "a-larger-one")
-    model = GPT2(SMALL)
-    model.initialise(torch.Generator().manual_seed(2), "twice_layers")
-    save_pretrained(model, folder / "small-one")
-    for name in ("a-larger-one", "small-one"):
-        write_hugging_face_files(session.tokenizer, folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two sets of which any file is taken; all others are missing."""
-    folder = tmp_path_factory.mktemp("sets")
-    passages = english_passages(20, words=30)
-    for name in ("text8", "cnndm"):
-        (folder / name).mkdir()
-    (folder / "text8" / "text8").write_text(" ".join(passages).lower() * 2)
-    articles = [{"article": ". ".join(passages[:9]), "highlights": p} for p in passages[:4]]
-    lines = "".join(f"{json.dumps({'id': str(n), **a})}\n" for n, a in enumerate(articles))
-    (folder / "cnndm" / "cnn_dailymail_test.jsonl").write_text(lines)
-    return folder
 
 
 def start(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from safetensors.torch import load_file
 from saved_gpt2s import Tensors, change, configure, head_beside, make, ours_of, theirs_of
 from transformers import AutoModelForCausalLM
 
+from models import pickled_checkpoint
 from models.checkpoints import check_pretrained, load_pretrained
 from models.errors import CheckpointError
+from models.pickled_checkpoint import convert
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,72 @@ def test_pickles_are_refused_with_the_command_that_converts_them(tmp_path: Path)
     command = str(caught.value).split("`")[1].replace("python", sys.executable, 1)
     subprocess.run(command, shell=True, check=True, capture_output=True)
     torch.testing.assert_close(ours_of(folder), expected, atol=3e-4, rtol=1e-4)
+
+
+def pickle_shards(folder: Path, names: Sequence[str], *, twice: bool = False) -> Tensors:
+    """A folder whose tensors are spread over pickled files, or are all in each."""
+    tensors = load_file(make(folder) / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    for number, name in enumerate(names):
+        part = {k: v for n, (k, v) in enumerate(tensors.items()) if n % len(names) == number}
+        torch.save(tensors if twice else part, folder / name)
+    return tensors
+
+
+SHARDS = ("pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin")
+
+
+def test_pickled_shards_are_joined(tmp_path: Path) -> None:
+    tensors = pickle_shards(tmp_path, SHARDS)
+    (tmp_path / "optimizer.pt").write_bytes(b"no weights")
+    found = load_file(convert(tmp_path))
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize(
+    "names", [("epoch=0.ckpt", "last.ckpt"), ("last.ckpt", "model.bin")], ids=str
+)
+def test_of_several_checkpoints_none_is_taken(tmp_path: Path, names: tuple[str, ...]) -> None:
+    pickle_shards(tmp_path, names, twice=True)
+    with pytest.raises(CheckpointError, match=f"{', '.join(names)} are 2 checkpoints") as caught:
+        convert(tmp_path)
+    assert "put the one that is meant into a folder of its own" in str(caught.value)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_shards_of_two_models_are_not_joined(tmp_path: Path) -> None:
+    pickle_shards(tmp_path, SHARDS, twice=True)
+    with pytest.raises(CheckpointError, match=f"{SHARDS[1]}: holds .* and so does {SHARDS[0]}"):
+        convert(tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_weights_that_are_there_are_not_written_over(tmp_path: Path) -> None:
+    pickle_shards(tmp_path, SHARDS)
+    (tmp_path / "model.safetensors").write_bytes(b"another model")
+    with pytest.raises(
+        CheckpointError, match=r"model\.safetensors: is there already; move it away"
+    ):
+        convert(tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == b"another model"
+
+
+def _save_half(tensors: Tensors, path: Path, metadata: dict[str, str]) -> None:
+    """What safetensors before 0.8 does on a full disk: it writes where it is told to."""
+    path.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_no_half_of_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pickle_shards(tmp_path, ["model.ckpt"])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    monkeypatch.setattr(pickled_checkpoint, "save_file", _save_half)
+    with pytest.raises(OSError, match="No space left"):
+        convert(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 class _Harm:

@@ -16,7 +16,8 @@ from pipeline.node.identity import identify
 from pipeline.shared.files import write_json
 from pipeline.shared.params.file import load_params
 
-# `--does hang` sleeps until it is told to end, `--does fail` ends with 1.
+# Told to `hang` it sleeps until it is told to end, to `fail` it ends with 1, to `lack` it says that
+# a package was not there.
 _STAGE = """\
 import argparse, hashlib, json, pathlib, signal, sys, time
 parser = argparse.ArgumentParser()
@@ -27,13 +28,14 @@ out = pathlib.Path(asked.out)
 title = f"{asked.stage}@{asked.size}"
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 does = pathlib.Path("does") / title
-if does.is_file() and does.read_text() == "hang":
+does = does.read_text() if does.is_file() else ""
+if does == "hang":
     pathlib.Path("hangs").write_text(title)
     time.sleep(600)
-if does.is_file() and does.read_text() == "fail":
+if does == "fail":
     print("the loss is no number", file=sys.stderr)
     sys.exit(1)
-out.mkdir(parents=True)
+out.mkdir(parents=True, exist_ok=True)
 metrics = {"seconds": 1, "profile": "tiny"}
 if asked.stage == "tune":
     (out / "state").mkdir()
@@ -48,6 +50,7 @@ if asked.stage == "train":
 if asked.stage == "evaluate":
     (out / "lambada.json").write_text(title)
     metrics["scores"] = {"cnn_dm": {}, "lambada": {"perplexity": 30.0}}
+    metrics["packages_lacking"] = {"cnn_dm": "rouge-score"} if does == "lack" else {}
 (out / "metrics.json").write_text(json.dumps(metrics))
 """
 
@@ -58,8 +61,18 @@ class MadePayload:
 
     folder: Path
 
+    @property
+    def site(self) -> Path:
+        """Packages that the node's processes find before any others."""
+        return self.folder / "site"
+
+    def hide(self, package: str) -> None:
+        """Have a package be as one that is not installed."""
+        (self.site / package).mkdir(parents=True)
+        (self.site / package / "__init__.py").write_text("raise ModuleNotFoundError(__name__)")
+
     def does(self, title: str, what: str) -> None:
-        """Have a stage `hang` or `fail`; empty text has it work again."""
+        """Have a stage `hang`, `fail` or `lack` a package; empty text has it work again."""
         (self.folder / "does").mkdir(exist_ok=True)
         (self.folder / "does" / title).write_text(what)
 
@@ -69,7 +82,7 @@ class MadePayload:
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline.node", "run", *options],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(project)},
+            env=os.environ | {"PYTHONPATH": f"{self.site}{os.pathsep}{project}"},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -132,6 +133,24 @@ def test_a_stage_that_fails_is_shown_with_its_log_and_the_other_sizes_go_on(
     done = _results(payload, tmp_path / "taken")
     assert "evaluate@xl" in done
     assert "evaluate@medium" not in done
+
+
+def test_an_evaluation_that_lacked_a_package_goes_on_once_it_is_installed_and_not_before(
+    payload: MadePayload, tmp_path: Path
+) -> None:
+    one = ("--sizes", "small")
+    payload.does("evaluate@small", "lack")
+    payload.hide("rouge_score")
+    assert payload.run(*one)[0] == EXIT_DONE
+    shutil.rmtree(payload.site)
+    payload.does("evaluate@small", "")
+    code, log = payload.run(*one, "--minutes", "0.5")  # no time for it
+    assert code == EXIT_RETRY
+    assert "not done yet: evaluate@small; the same command" in log
+    assert "evaluate@small" in _results(payload, tmp_path / "before")  # what is there still counts
+    code, log = payload.run(*one)
+    assert code == EXIT_DONE, log
+    assert re.findall(r"(\w+@\w+): \d+ s", log) == ["evaluate@small"]
 
 
 def test_parameters_changed_on_the_node_are_refused_by_name(payload: MadePayload) -> None:

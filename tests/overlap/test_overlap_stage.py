@@ -15,7 +15,7 @@ from made_study import MadeStudy, make_study
 from shipped_sizes import SIZES
 from stage_runs import StageRuns, read_bytes
 
-from pipeline.shared.scores.results import read_results
+from pipeline.shared.scores.results import Result, read_results, write_result
 
 Grams = list[tuple[str, ...]]
 
@@ -218,3 +218,27 @@ def test_samples_of_other_contexts_are_refused(study: MadeStudy, runs: StageRuns
     finally:
         path.write_bytes(kept)
     assert "contexts are not those of small; run dvc repro evaluate@large" in run.stderr
+
+
+def test_a_study_that_left_out_its_test_split_has_all_the_rest(
+    study: MadeStudy, runs: StageRuns, out: Path, tmp_path: Path
+) -> None:
+    results = Path(shutil.copytree(study.folder / "evaluate", tmp_path / "evaluate"))
+    for size in SIZES:
+        (results / size / "webtext_test.examples.parquet").unlink()
+        write_result(results / size, Result(set="webtext_test", not_run="left out"))
+    without = StageRuns(
+        "overlap", runs.project, tmp_path / "runs", {**runs.inputs, "results": results}
+    )
+    without.set_params()
+    left = without.run()
+    for name in ("table6", "clean_subset", "highest_overlap"):
+        whole = pd.read_csv(out / f"{name}.csv")
+        rest = whole[whole["set"] != "webtext_test"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(pd.read_csv(left / f"{name}.csv"), rest)
+    assert (left / "figure5.csv").read_bytes() == (out / "figure5.csv").read_bytes()
+    counts = [
+        json.loads((folder / "metrics.json").read_text())["test_documents"]
+        for folder in (out, left)
+    ]
+    assert counts == [len(study.test), 0]

@@ -112,6 +112,9 @@ class Definition:
     shape the fingerprint. An input without patterns is read whole."""
     again: bool = False
     """Work whenever DVC asks, finished before or not: what it finds may have changed."""
+    could_add: Callable[[Path], bool] | None = None
+    """Whether an attempt on this machine, as it is now, would add to finished work in a folder; it
+    then goes on with that."""
 
 
 def main(definition: Definition, argv: Sequence[str] | None = None) -> NoReturn:
@@ -195,7 +198,7 @@ def run_stage(
             log=log,
         )  # fmt: skip
         stage.staging.mkdir(parents=True, exist_ok=True)
-        if definition.again or not _is_finished(stage):
+        if definition.again or not _is_finished(stage, definition.could_add):
             (stage.work / COMPLETE).unlink(missing_ok=True)
             _attempt(definition, stage)
         else:
@@ -236,8 +239,8 @@ def _settings(definition: Definition, params: ProfileParams, size: str | None) -
     return settings
 
 
-def _is_finished(stage: Stage) -> bool:
-    """Whether an earlier attempt's work is there and whole; damaged, it is removed.
+def _is_finished(stage: Stage, could_add: Callable[[Path], bool] | None) -> bool:
+    """Whether an earlier attempt's work is there, whole and all; damaged, it is removed.
 
     With it goes what stands beside it, which may say that a lost file has been written.
     """
@@ -245,7 +248,9 @@ def _is_finished(stage: Stage) -> bool:
         return False
     damaged = first_damaged(stage.work)
     if damaged is None:
-        return True
+        if adds := could_add is not None and could_add(stage.staging):
+            stage.log.info("finished work can be added to on this machine as it is now")
+        return not adds
     stage.log.warning("%s: finished work is damaged there; it is made again", damaged)
     for path in stage.work.iterdir():
         if path.name != "attempts":
@@ -259,6 +264,7 @@ def _attempt(definition: Definition, stage: Stage) -> None:
     stage.log.info("%s in %s", "going on" if resumed else "starting", stage.work)
     for leftover in list(stage.work.rglob(".*.tmp*")):  # half a file, of a killed attempt
         remove_path(leftover)
+    remove_path(stage.staging / METRICS)  # of finished work; it tells of all that lies beside it
     with (stage.work / "attempts").open("a") as file:
         file.write(f"{os.getpid()}\n")
     started_s = time.monotonic()
