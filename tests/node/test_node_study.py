@@ -119,9 +119,11 @@ def test_no_stage_of_a_node_imports_what_a_node_has_not() -> None:
     assert done.returncode == 0, done.stderr
 
 
-# What a clock or a memory meter read; and the fingerprint, which covers the modules of the process,
-# and that of a test has all of them.
+# What a clock or a memory meter read, and the list of hashes of files that hold such (what else is
+# in these is compared itself); and the fingerprint, which covers the modules of the process, and
+# that of a test has all of them.
 MEASURED = {
+    "sha256",
     *("seconds", "peak_memory_mib", "tokens_per_s", "start_up_s", "first_step_s", "attempts"),
     *("model_flops_per_s", "peak_flops_per_s", "mfu", "fingerprint"),
 }
