@@ -108,12 +108,12 @@ def trained_on(study: Study) -> list[str]:
         parts = [f"{study.params.train.precision} on {_devices(trained)}"]
         if trained.peak_flops_per_s:
             parts.append(
-                f"where a matrix product reached {_tera(trained.peak_flops_per_s)}FLOP/s once the "
-                "training had ended, beside whatever else ran there"
+                f"a matrix product reached {_tera(trained.peak_flops_per_s)}FLOP/s there once the "
+                "training had ended, beside whatever else ran"
             )
         if trained.mfu:
             parts.append(f"the model had used {100 * trained.mfu:.0f} % of that")
-        said.append(f"{study.label(size)}: {', '.join(parts)}")
+        said.append(f"{study.label(size)}: {'; '.join(parts)}")
     return said
 
 

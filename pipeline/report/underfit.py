@@ -103,7 +103,8 @@ def judge(
     }
     growth = change(gap.losses, 0, len(sizes) - 1)
     names = [labels[size] for size in sizes]
-    ends, gap = dict(zip(names, ends.values(), strict=True)), gap._replace(sizes=names)
+    gap, gap_by_byte = gap._replace(sizes=names), gap_by_byte._replace(sizes=names)
+    ends = dict(zip(names, ends.values(), strict=True))
     rising = [name for name, end in ends.items() if end and end.slope.low > 0]
     reasons = [
         _say_train(names, steps["train"]),

@@ -301,7 +301,7 @@ def test_page_tells_day_machine_and_what_the_trainings_ran_on(page: Page) -> Non
     said = page.said()
     assert re.search(r"made on 20\d\d-\d\d-\d\d \(UTC\)", said)
     assert f"{os.cpu_count()} cores" in said
-    assert re.search(r"float32 on 1 \w+, where a matrix product reached 0\.3 TFLOP/s once", said)
+    assert re.search(r"float32 on 1 \w+; a matrix product reached 0\.3 TFLOP/s there once", said)
     assert "the model had used 25 % of that" in said
 
 

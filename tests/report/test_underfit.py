@@ -17,7 +17,7 @@ from pipeline.report.underfit import CurveEnd, Verdict, curve_end, judge
 from pipeline.shared.scores.results import read_scores
 from pipeline.shared.scores.scaling import Estimate, Losses
 
-NAMES = {size: size for size in SIZES}
+NAMES = {size: size.upper() for size in SIZES}
 FALLING = CurveEnd(Estimate(-0.3, -0.35, -0.25), 0.25, 0.3, 0.1)
 FLAT = CurveEnd(Estimate(-0.01, -0.05, 0.03), 0.25, 0.3, 0.1)
 RISING = CurveEnd(Estimate(0.05, 0.02, 0.08), 0.25, 0.3, 0.1)
@@ -54,7 +54,8 @@ def test_it_holds_where_unseen_text_gains_as_much_and_the_curves_fall() -> None:
     found = verdict(DOWN, [x + 0.02 for x in DOWN], [FALLING] * 4)
     assert found.kind == "holds"
     assert "3 of 3 steps to a larger model" in found.reasons[0]
-    assert "within its interval of zero for every size. For xl it is +0.020" in found.reasons[1]
+    assert "within its interval of zero for every size. For XL it is +0.020" in found.reasons[1]
+    assert "Per byte" not in found.reasons[1]  # the splits' tokens are as long as one another
     assert "does not change with size beyond its interval" in found.reasons[2]
     assert "fell from 30 % to 10 % of its highest" in found.reasons[3]
     assert "not what more tokens would bring" in found.reasons[3]
@@ -92,13 +93,13 @@ def test_gap_that_shrinks_is_said_and_is_no_reason_against_it() -> None:
 def test_it_fails_where_unseen_text_gets_harder_with_size() -> None:
     found = verdict(DOWN, [4.8, 4.6, 4.5, 4.56], [FALLING] * 4)
     assert found.kind == "fails"
-    assert "from large to xl unseen text gets harder" in found.sentence
+    assert "from LARGE to XL unseen text gets harder" in found.sentence
 
 
 def test_it_fails_where_held_out_loss_rises_at_the_end() -> None:
     found = verdict(DOWN, DOWN, [FALLING, FALLING, FALLING, RISING])
     assert found.kind == "fails"
-    assert "held-out loss of xl was rising when its training ended" in found.sentence
+    assert "held-out loss of XL was rising when its training ended" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_it_stays_open_where_a_sign_is_within_its_noise(
 ) -> None:
     found = verdict(DOWN, DOWN, ends, noise)
     assert found.kind == "open"
-    missing = [size for size, end in zip(SIZES, ends, strict=True) if end is None]
+    missing = [NAMES[size] for size, end in zip(SIZES, ends, strict=True) if end is None]
     assert any(f"Of {', '.join(missing)} the curve has fewer" in r for r in found.reasons) == bool(
         missing
     )
@@ -137,7 +138,7 @@ def test_where_one_split_was_scored_for_no_size_there_is_no_gap() -> None:
 def test_gap_per_token_that_is_none_per_byte_is_said_to_be_of_the_documents() -> None:
     test = [x * 1.05 for x in DOWN]  # as many nats a byte, in tokens that are 5 % longer
     found = verdict(DOWN, test, [FALLING] * 4, bytes_per_token=(3.0, 3.15))
-    assert "is above zero beyond its interval for small, medium, large, xl" in found.reasons[1]
+    assert "is above zero beyond its interval for SMALL, MEDIUM, LARGE, XL" in found.reasons[1]
     assert "Per byte it is within its interval of zero for every size" in found.reasons[1]
     assert "may be of the documents and not of the training" in found.reasons[1]
 

@@ -87,11 +87,11 @@ def test_the_report_tells_what_trained_by_the_record_and_what_the_peak_is_of(
         "xl": {},
     }
     told = [line.partition(": ")[2] for line in trained_on(read_made(project, tmp_path, trained))]
-    rest = "FLOP/s once the training had ended, beside whatever else ran there, the model had used "
+    rest = "FLOP/s there once the training had ended, beside whatever else ran; the model had used "
     rest += "50 % of that"
     assert told == [
-        f"float32 on 1 GPU, where a matrix product reached 802 T{rest}",
-        f"float32 on 8 GPUs, where a matrix product reached 6,400 T{rest}",
+        f"float32 on 1 GPU; a matrix product reached 802 T{rest}",
+        f"float32 on 8 GPUs; a matrix product reached 6,400 T{rest}",
         "float32 on 2 devices",
         "float32 on devices that were not recorded",
     ]
