@@ -55,7 +55,6 @@ def test_it_holds_where_unseen_text_gains_as_much_and_the_curves_fall() -> None:
     assert found.kind == "holds"
     assert "3 of 3 steps to a larger model" in found.reasons[0]
     assert "within its interval of zero for every size. For XL it is +0.020" in found.reasons[1]
-    assert "Per byte" not in found.reasons[1]  # the splits' tokens are as long as one another
     assert "does not change with size beyond its interval" in found.reasons[2]
     assert "fell from 30 % to 10 % of its highest" in found.reasons[3]
     assert "not what more tokens would bring" in found.reasons[3]
@@ -133,6 +132,12 @@ def test_where_one_split_was_scored_for_no_size_there_is_no_gap() -> None:
         judge(splits, gaps(splits), gaps(splits), dict.fromkeys(SIZES, FALLING), NAMES).kind
         == "open"
     )
+
+
+def test_a_gap_that_both_units_show_is_told_once() -> None:
+    found = verdict(DOWN, [x + 0.5 for x in DOWN], [FALLING] * 4)
+    assert "above zero beyond its interval for SMALL, MEDIUM, LARGE, XL" in found.reasons[1]
+    assert "Per byte" not in found.reasons[1]
 
 
 def test_gap_per_token_that_is_none_per_byte_is_said_to_be_of_the_documents() -> None:
