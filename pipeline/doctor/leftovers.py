@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.doctor.finding import Finding, ok
+from pipeline.shared.running.attempts import have_been
 from pipeline.shared.running.listing import COMPLETE
 
 
@@ -27,8 +28,8 @@ def check_leftovers(root: Path, profile: str) -> Iterator[Finding]:
 def _unfinished(work: Path) -> Iterator[str]:
     """Stages whose newest attempt did not come to its end."""
     for stage in work.iterdir() if work.is_dir() else ():
-        attempts = [path for path in stage.glob("*") if (path / "attempts").is_file()]
-        if attempts and not any((path / COMPLETE).is_file() for path in attempts):
+        begun = [path for path in stage.glob("*") if have_been(path)]
+        if begun and not any((path / COMPLETE).is_file() for path in begun):
             yield stage.name
 
 

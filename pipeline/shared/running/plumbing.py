@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _REASONS: Mapping[str, str] = {
+    "running.attempts": "how often and how long work was tried",
     "running.before_torch": "settings of threads and memory, for speed alone",
     "running.cluster": "where shards are worked on; results come back in their order",
     "running.code_closure": "says what counts; a change of its rules shows in what it finds",

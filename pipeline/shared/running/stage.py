@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import resource
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -24,6 +22,7 @@ from pipeline.shared.errors import UserError
 from pipeline.shared.files import remove_path, replace_path, sha256_file, write_json
 from pipeline.shared.params.file import ActiveStudy, check_size, load_params
 from pipeline.shared.params.profile import ProfileParams
+from pipeline.shared.running import attempts
 from pipeline.shared.running.command import run_command
 from pipeline.shared.running.deciders import deciders
 from pipeline.shared.running.executor import Item, Result, map_shards
@@ -199,6 +198,8 @@ def run_stage(
         )  # fmt: skip
         stage.staging.mkdir(parents=True, exist_ok=True)
         if definition.again or not _is_finished(stage, definition.could_add):
+            if definition.again and (stage.work / COMPLETE).is_file():
+                remove_path(stage.work / attempts.NAME)  # that work is done, and this is another
             (stage.work / COMPLETE).unlink(missing_ok=True)
             _attempt(definition, stage)
         else:
@@ -253,31 +254,28 @@ def _is_finished(stage: Stage, could_add: Callable[[Path], bool] | None) -> bool
         return not adds
     stage.log.warning("%s: finished work is damaged there; it is made again", damaged)
     for path in stage.work.iterdir():
-        if path.name != "attempts":
+        if path.name != attempts.NAME:
             remove_path(path)
     stage.staging.mkdir()
     return False
 
 
 def _attempt(definition: Definition, stage: Stage) -> None:
-    resumed = (stage.work / "attempts").exists()
+    resumed = attempts.have_been(stage.work)
     stage.log.info("%s in %s", "going on" if resumed else "starting", stage.work)
+    made = attempts.begin(stage.work)
     for leftover in list(stage.work.rglob(".*.tmp*")):  # half a file, of a killed attempt
         remove_path(leftover)
     remove_path(stage.staging / METRICS)  # of finished work; it tells of all that lies beside it
-    with (stage.work / "attempts").open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    started_s = time.monotonic()
     metrics = definition.run(stage)
-    seconds = time.monotonic() - started_s
-    attempts = len((stage.work / "attempts").read_text().splitlines())
+    seconds = made.seconds
     head = {
         "stage": stage.name,
         "profile": stage.profile,
         "size": stage.size,
         "fingerprint": stage.fingerprint,
         "seconds": round(seconds, 3),
-        "attempts": attempts,
+        "attempts": made.number,
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
     # Work that is done again each time may hold links to terabytes, and is never taken as it is.
@@ -300,7 +298,7 @@ def publish(stage: Stage, out: Path) -> None:
     else:
         _publish_here(stage.staging, out)
     for path in stage.work.iterdir():
-        if path.name not in {"out", "attempts", COMPLETE}:
+        if path.name not in {"out", attempts.NAME, COMPLETE}:
             remove_path(path)
 
 

@@ -30,8 +30,10 @@ def test_a_finished_stage_publishes_its_entries_and_metrics(made_stage: MadeStag
 
 
 def test_finished_work_is_published_again_without_running(made_stage: MadeStage) -> None:
+    made_stage.does("wait(0.5)")
     made_stage.run()
     first = made_stage.metrics()
+    assert 0.5 < cast(float, first["seconds"]) < 30
     made_stage.does("raise AssertionError('ran again')")
     code, log = made_stage.run()
     assert code == 0, log

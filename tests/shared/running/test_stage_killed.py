@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import cast
 
 import pytest
 from started_stage import HANG, SCRIPT, MadeStage, alive
@@ -20,12 +21,16 @@ pytestmark = pytest.mark.long
 def test_a_killed_stage_goes_on_from_its_work_folder(made_stage: MadeStage) -> None:
     made_stage.does(
         "import os, signal, time; done = stage.work / 'half'\n"
-        "if not done.exists():\n    done.write_text('x'); os.kill(os.getpid(), signal.SIGKILL)"
+        "if not done.exists():\n"
+        "    time.sleep(1.5); done.write_text('x'); time.sleep(0.2)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert made_stage.run()[0] == -signal.SIGKILL
     assert not made_stage.out.exists()
     assert made_stage.run()[0] == 0
     assert made_stage.metrics()["attempts"] == 2
+    # Those of the first until it last wrote, and all of the second.
+    assert cast(float, made_stage.metrics()["seconds"]) > 1.5
     assert [path.name for path in made_stage.work()[0].iterdir() if path.name == "half"] == []
 
 
