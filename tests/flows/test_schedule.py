@@ -50,6 +50,9 @@ def test_the_schedule_is_in_the_ui_and_fires_and_can_be_started_there(pages: Pag
     with served(pages, "--cron", "* * * * *") as process:
         (deployment,) = wait(process, pages, "deployments/filter", deployments=SERVED)
         assert deployment["name"] == "study"
+        # It may be there already, without a schedule, of a run before.
+        until(lambda: pages.ask("deployments/filter", deployments=SERVED)[0]["schedules"])
+        (deployment,) = pages.ask("deployments/filter", deployments=SERVED)
         assert deployment["schedules"][0]["schedule"]["cron"] == "* * * * *"
         form = deployment["parameter_openapi_schema"]["properties"]
         assert form["profile"]["enum"] == ["(active)", "tiny", "laptop", "single_gpu", "paper"]

@@ -319,7 +319,8 @@ def test_ctrl_c_without_a_server_is_a_line(checkout: Path, project: Path) -> Non
 def test_without_a_server_one_is_started_for_the_run(checkout: Path, project: Path) -> None:
     (checkout / "pyproject.toml").write_text((project / "pyproject.toml").read_text())
     (checkout / "do").mkdir()
-    (checkout / "do" / "sample_web").write_text("sys.exit(3)")
+    started = "pathlib.Path('.prefect/prefect.db').is_file()"
+    (checkout / "do" / "sample_web").write_text(f"while not {started}: pass\nsys.exit(3)")
     done = subprocess.run(
         [sys.executable, "-m", "flows.study"],
         cwd=checkout,
@@ -330,7 +331,6 @@ def test_without_a_server_one_is_started_for_the_run(checkout: Path, project: Pa
     )
     assert done.returncode == 1
     assert "sample_web failed with exit code 3" in done.stderr
-    assert (checkout / ".prefect" / "prefect.db").is_file()
 
 
 def test_help_says_how_to_watch_it(capsys: pytest.CaptureFixture[str]) -> None:
