@@ -113,17 +113,27 @@ def latest(pages: Pages, key: str) -> str:
     return f"{pages.prefect}/artifacts/artifact/{found[0]['id']}"
 
 
-def test_the_report_is_a_link_that_opens(browser: Any, pages: Pages) -> None:
+def test_the_report_is_a_link_that_opens_and_its_tables_can_be_saved(
+    browser: Any, pages: Pages, tmp_path: Path
+) -> None:
     from selenium.webdriver.common.by import By
 
     whole_run(pages)
     page = pages.root / "data" / "tiny" / "report" / "index.html"
     page.unlink(missing_ok=True)
-    page.write_text("<h1>This study's report</h1><script>document.title = origin</script>")
+    page.write_text(
+        "<h1>This study's report</h1><script>document.title = origin</script>"
+        "<a download='table3.csv' href='data:text/csv,size,score'>table3.csv</a>"
+    )
     see(browser, latest(pages, "figure-4"), "The whole report")
     link = browser.find_element(By.PARTIAL_LINK_TEXT, "The whole report")
     see(browser, link.get_attribute("href"), "This study's report")
-    assert browser.title == "null"  # it has no part in Prefect's page
+    assert browser.title == ""  # it runs nothing, so that it has no part in Prefect's page
+    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+    browser.find_element(By.LINK_TEXT, "table3.csv").click()
+    until((tmp_path / "table3.csv").is_file)
+    assert (tmp_path / "table3.csv").read_text() == "size,score"
 
 
 def test_the_drift_over_runs_is_a_picture(browser: Any, pages: Pages) -> None:
