@@ -226,4 +226,6 @@ def test_the_studys_own_splits_say_what_is_not_as_in_the_paper(out: Path, study:
     context = f"a context of {CONTEXT} tokens (the paper: 1,024)"
     for name, there in (("webtext_train", trained), ("webtext_test", 40)):
         drawn = f"12 of {there} documents (the paper does not tell how many)"
-        assert read_results(out)[name].departures == [context, drawn]
+        # How many were trained on depends on the texts at hand; of all 12 there is nothing to say.
+        expected = [context, drawn] if there > 12 else [context]
+        assert read_results(out)[name].departures == expected
