@@ -14,13 +14,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from models.recipe import Recipe
 from pipeline.plan.rungs import Rung
 from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.formats.token_shards import TokenDocument, open_split, write_token_shards
 from pipeline.shared.params.profile import ProfileParams
 from pipeline.shared.study.folder import StudyFolder
-from pipeline.shared.training.job import Job, Listeners
+from pipeline.shared.training.job import Job, Listeners, make_recipe
 from pipeline.shared.training.run import fit
 from pipeline.shared.training.state import load_state
 
@@ -112,30 +111,20 @@ def _job(folder: Path, params: ProfileParams, rung: Rung) -> Job:
     steps = round(_FLOPS / rung.flops_per_token / train.batch_tokens)
     steps = min(max(steps, _LEAST_STEPS), _MOST_STEPS)
     tokens = steps * train.batch_tokens
+    train = train.model_copy(
+        update={
+            "tokens": tokens,
+            "warmup_tokens": 0,
+            "min_learning_rate_fraction": 1.0,
+            "eval_every_tokens": tokens,
+            "valid_tokens": rung.config.n_positions,
+        }
+    )
     text = open_split(folder / "tokens")
     return Job(
         config=rung.config,
-        recipe=Recipe(
-            order_seed=1,
-            initialisation_seed=1,
-            learning_rate=1e-4,
-            tokens=tokens,
-            batch_tokens=train.batch_tokens,
-            warmup_tokens=0,
-            min_learning_rate_fraction=1.0,
-            weight_decay=train.weight_decay,
-            adam_betas=(train.adam_betas[0], train.adam_betas[1]),
-            gradient_clip_norm=train.gradient_clip_norm,
-            residual_init=train.residual_init,
-        ),
-        params=train.model_copy(
-            update={
-                "tokens": tokens,
-                "warmup_tokens": 0,
-                "eval_every_tokens": tokens,
-                "valid_tokens": rung.config.n_positions,
-            }
-        ),
+        recipe=make_recipe(train, params.seeds, learning_rate=1e-4),
+        params=train,
         compute=params.compute.model_copy(update={"checkpoint_every_s": 1e9}),
         text=text,
         valid=text,

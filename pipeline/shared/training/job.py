@@ -17,7 +17,7 @@ from pipeline.shared.errors import CorruptDataError
 from pipeline.shared.formats.loss_curve import CurvePoint
 from pipeline.shared.formats.token_shards import TokenSplit, open_split
 from pipeline.shared.formats.tokenizer import Tokenizer, load_tokenizer
-from pipeline.shared.params.profile import ComputeParams, TrainParams
+from pipeline.shared.params.profile import ComputeParams, SeedsParams, TrainParams
 from pipeline.shared.running.stage import Stage
 from pipeline.shared.training.batches import BatchLayout, DataOrder, plan_batches
 
@@ -206,6 +206,23 @@ def open_data(stage: Stage) -> TrainingData:
     return data
 
 
+def make_recipe(train: TrainParams, seeds: SeedsParams, *, learning_rate: float) -> Recipe:
+    """The profile's recipe, with this peak rate."""
+    return Recipe(
+        order_seed=seeds.order,
+        initialisation_seed=seeds.initialisation,
+        learning_rate=learning_rate,
+        tokens=train.tokens,
+        batch_tokens=train.batch_tokens,
+        warmup_tokens=train.warmup_tokens,
+        min_learning_rate_fraction=train.min_learning_rate_fraction,
+        weight_decay=train.weight_decay,
+        adam_betas=(train.adam_betas[0], train.adam_betas[1]),
+        gradient_clip_norm=train.gradient_clip_norm,
+        residual_init=train.residual_init,
+    )
+
+
 def make_job(
     stage: Stage,
     data: TrainingData,
@@ -225,19 +242,7 @@ def make_job(
         n_head=shape.n_head,
         dropout=train.dropout,
     )
-    recipe = Recipe(
-        order_seed=params.seeds.order,
-        initialisation_seed=params.seeds.initialisation,
-        learning_rate=learning_rate,
-        tokens=train.tokens,
-        batch_tokens=train.batch_tokens,
-        warmup_tokens=train.warmup_tokens,
-        min_learning_rate_fraction=train.min_learning_rate_fraction,
-        weight_decay=train.weight_decay,
-        adam_betas=(train.adam_betas[0], train.adam_betas[1]),
-        gradient_clip_norm=train.gradient_clip_norm,
-        residual_init=train.residual_init,
-    )
+    recipe = make_recipe(train, params.seeds, learning_rate=learning_rate)
     return Job(
         config=config,
         recipe=recipe,

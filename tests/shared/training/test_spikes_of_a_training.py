@@ -16,14 +16,13 @@ from compute_settings import compute
 from training_runs import MODEL, TRAIN, make_tokens
 
 from models.gpt2 import GPT2Config
-from models.recipe import Recipe
 from pipeline.shared.formats.token_shards import open_split
 from pipeline.shared.formats.tokenizer import load_tokenizer
 from pipeline.shared.params.file import load_params
 from pipeline.shared.params.profile import TrainParams
 from pipeline.shared.training.batches import documents_of_step
 from pipeline.shared.training.fit import fit
-from pipeline.shared.training.job import Job, Listeners
+from pipeline.shared.training.job import Job, Listeners, make_recipe
 from pipeline.shared.training.state import load_state
 
 SILENT = Listeners(lambda point: None, lambda tokens, note: None, lambda spike: None)
@@ -48,13 +47,14 @@ def begun(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
     make_tokens(folder / "tokens", noise_documents=2)
     changes = {"batch_tokens": BATCH_TOKENS, "micro_batch_sequences": 1, "dropout": 0.0}
     budget = {"tokens": STEPS * BATCH_TOKENS, "eval_every_tokens": STEPS * BATCH_TOKENS}
-    tiny = load_params(project / "params.yaml", "tiny").params.train
-    train = TrainParams.model_validate(tiny.model_dump() | TRAIN | changes | budget)
+    tiny = load_params(project / "params.yaml", "tiny").params
+    train = TrainParams.model_validate(tiny.train.model_dump() | TRAIN | changes | budget)
+    seeds = tiny.seeds.model_copy(update={"order": ORDER_SEED})
     shape = {name: MODEL[name] for name in ("n_layer", "n_head", "n_embd")}
     vocabulary = load_tokenizer(folder / "tokens" / "tokenizer").vocab_size
     job = Job(
         config=GPT2Config(vocab_size=vocabulary, n_positions=MODEL["context"], **shape),
-        recipe=make_recipe(train),
+        recipe=make_recipe(train, seeds, learning_rate=0.01),
         params=train,
         compute=compute(checkpoint_every_s=1e6),
         text=open_split(folder / "tokens" / "train").head(train.tokens),
@@ -64,22 +64,6 @@ def begun(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
     )
     go_on(replace(job, until_step=150))
     return job
-
-
-def make_recipe(train: TrainParams) -> Recipe:
-    return Recipe(
-        order_seed=ORDER_SEED,
-        initialisation_seed=1,
-        learning_rate=0.01,
-        tokens=train.tokens,
-        batch_tokens=train.batch_tokens,
-        warmup_tokens=train.warmup_tokens,
-        min_learning_rate_fraction=train.min_learning_rate_fraction,
-        weight_decay=train.weight_decay,
-        adam_betas=(train.adam_betas[0], train.adam_betas[1]),
-        gradient_clip_norm=train.gradient_clip_norm,
-        residual_init=train.residual_init,
-    )
 
 
 def copy_of(begun: Job, folder: Path) -> Job:
